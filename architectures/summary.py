@@ -1,0 +1,100 @@
+"""Layer by layer: output shape, receptive field, parameters and multiply-accumulates (MACs) of a network."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from architectures.blocks import assemble
+from architectures.spec import Architecture, Levels
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """One layer, for one image. `output` is its shape without the batch; `receptive_field` is a side in input
+    pixels, None where a layer sees the whole map."""
+
+    name: str
+    kind: str
+    output: tuple[int, ...]
+    receptive_field: int | None
+    parameters: int
+    macs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The layers and their totals. `receptive_field` is that of the last convolution."""
+
+    layers: tuple[LayerRow, ...]
+    parameters: int
+    macs: int
+    receptive_field: int
+
+
+def summarise(
+    architecture: Architecture, levels: Levels, input_shape: tuple[int, int, int], classes: int
+) -> Summary:
+    """Measures the network on one blank image of `input_shape` (channels, height, width).
+
+    MACs are half of what torch's FLOP counter counts: convolutions and linear layers only.
+    """
+    network = assemble(architecture, levels, input_shape, classes).eval()
+    leaves = {name: part for name, part in network.named_modules() if not list(part.children())}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, leaf in leaves.items():
+        leaf.register_forward_hook(_recorder(shapes, name))
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, *input_shape))
+    flops = {path: sum(counts.values()) for path, counts in counter.get_flop_counts().items()}
+    fields = dict(receptive_fields(architecture))
+
+    rows = []
+    field: int | None = 1
+    for name, leaf in leaves.items():
+        field = None if name in {"gap", "linear"} else fields.get(name, field)
+        rows.append(
+            LayerRow(
+                name=name,
+                kind=type(leaf).__name__,
+                output=shapes[name],
+                receptive_field=field,
+                parameters=sum(parameter.numel() for parameter in leaf.parameters()),
+                macs=flops.get(f"{type(network).__name__}.{name}", 0) // 2,
+            )
+        )
+    return Summary(
+        layers=tuple(rows),
+        parameters=sum(row.parameters for row in rows),
+        macs=sum(row.macs for row in rows),
+        receptive_field=fields["classifier"],
+    )
+
+
+def receptive_fields(architecture: Architecture) -> Iterator[tuple[str, int]]:
+    """(layer name, receptive field side in input pixels) of every convolution and pool, from the spec alone.
+
+    A layer of kernel k on a grid whose points lie `jump` pixels apart widens the field by (k - 1) x jump and a stride
+    multiplies the jump (Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks",
+    equations 1 and 2).
+    """
+    field, jump = 1, 1
+    for number, conv in enumerate(architecture.blocks, start=1):
+        field += (conv.kernel - 1) * jump
+        yield f"block{number}.conv", field
+        if conv.pool > 1:
+            field += (conv.pool - 1) * jump
+            jump *= conv.pool
+            yield f"block{number}.pool", field
+    field += (architecture.classifier.kernel - 1) * jump
+    yield "classifier", field
+
+
+def _recorder(shapes: dict[str, tuple[int, ...]], name: str) -> Any:
+    def record(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        shapes[name] = tuple(output.shape[1:])
+
+    return record

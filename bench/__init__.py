@@ -1,0 +1,1 @@
+"""A benchmark and ablation harness for small image classifiers: `python -m bench --help`."""

@@ -1,0 +1,68 @@
+"""The command line: `python -m bench COMMAND`. Torch is imported only inside the commands that need it.
+
+Exit codes: 0 done; 1 something outside the program went wrong or a trial failed; 2 the command line makes no sense;
+130 interrupted with Ctrl-C.
+"""
+
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from bench.commands.data import data
+from bench.commands.list import list_names
+from bench.commands.run import run
+from bench.commands.select import select
+from bench.commands.show import show
+from bench.commands.status import status
+from bench.commands.train import train
+from bench.errors import BenchError
+
+app = typer.Typer(
+    name="bench",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Which technique really helps small image classifiers, by how much, how surely and at what cost.",
+    epilog="Exit codes: 0 done; 1 a trial failed or something outside the program went wrong; "
+    "2 the command line makes no sense; 130 interrupted.",
+)
+app.command()(run)
+app.command()(train)
+app.command()(show)
+app.command("list")(list_names)
+app.command()(status)
+app.command()(select)
+app.add_typer(data, name="data")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs a command line, the process's own by default, and exits."""
+    warnings.showwarning = _show_warning
+    sys.exit(run_command_line(sys.argv[1:] if arguments is None else arguments))
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """Runs a command line and returns its exit code. What a user did wrong is said in one line."""
+    try:
+        code = app(args=list(arguments), prog_name="bench", standalone_mode=False)
+    except BenchError as error:
+        return _fail(str(error), error.exit_code)
+    except TyperException as error:
+        return _fail(error.format_message(), error.exit_code)
+    except KeyboardInterrupt:
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str, code: int) -> int:
+    if message:
+        print(f"bench: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    print(f"bench: warning: {message}", file=sys.stderr)

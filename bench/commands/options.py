@@ -1,0 +1,120 @@
+"""Options that several commands share, and what they mean together."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from architectures.registry import ARCHITECTURES
+from bench.errors import UsageError, near_matches
+from bench.plan.cells import Cell, find_architecture
+from bench.plan.designs import DESIGNS
+from bench.plan.factors import FACTORS, find_factors
+
+DatasetName = Annotated[
+    str | None,
+    typer.Option(
+        "--dataset",
+        help="digits, mnist, fashion_mnist or kmnist. Default: mnist if its files are in the data directory, else digits.",
+        show_default=False,
+    ),
+]
+DataDir = Annotated[
+    Path, typer.Option("--data-dir", help="Where the files of data sets lie, in torchvision's layout.")
+]
+Results = Annotated[Path, typer.Option("--results", help="Rows go to ROOT/<dataset>/.", metavar="ROOT")]
+AllModels = Annotated[bool, typer.Option("--all", help="Every registered model.")]
+Models = Annotated[
+    str | None,
+    typer.Option("--models", help="These models, as in model1,model3.", show_default=False),
+]
+DesignName = Annotated[
+    str,
+    typer.Option(
+        "--design",
+        help="How cells are chosen: presets; toggles (the preset, and each factor flipped once); factorial (every "
+        "combination); path (from one model's preset to another's, a factor at a time).",
+    ),
+]
+FactorNames = Annotated[
+    str | None,
+    typer.Option(
+        "--factors",
+        help="Only these factors vary, as in batch_norm,gap. Default: all.",
+        show_default=False,
+    ),
+]
+Seeds = Annotated[int, typer.Option("--seeds", help="Trials per cell, with seeds 0 to N-1.", metavar="N")]
+Epochs = Annotated[int, typer.Option("--epochs", help="Passes over the training images.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", help="Images per training step.")]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(
+        "--lr",
+        help="One learning rate for every cell (the peak of onecycle). Default: the selected rate of the cell's "
+        "scheduler and batch norm.",
+        show_default=False,
+    ),
+]
+OptimizerName = Annotated[
+    str, typer.Option("--optimizer", help="sgd (momentum 0.9) or adamw; adamw needs --lr.")
+]
+Val = Annotated[
+    int,
+    typer.Option(
+        "--val",
+        help="Hold out N training images and measure on them; the test set is not read. Rows go to selection.csv.",
+        metavar="N",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", help="Processes that train at once. Default: the core count.", show_default=False),
+]
+
+
+def chosen_cells(all_models: bool, models: str | None, design: str, factors: str | None) -> list[Cell]:
+    """The distinct cells that the options ask for. Raises UsageError."""
+    if design not in DESIGNS:
+        raise UsageError(f"no design is called {design!r}: {near_matches(design, DESIGNS)}")
+    names = chosen_models(all_models, models)
+    varied = FACTORS if factors is None else find_factors(_split(factors, "--factors"))
+    return list(dict.fromkeys(DESIGNS[design](names, varied)))
+
+
+def chosen_models(all_models: bool, models: str | None) -> list[str]:
+    """The architectures that --all and --models ask for. Raises UsageError."""
+    if all_models and models is not None:
+        raise UsageError("--all and --models exclude each other: give one of them")
+    if all_models:
+        return list(ARCHITECTURES)
+    if models is None:
+        raise UsageError(f"say what to run: --all, or --models with some of {', '.join(ARCHITECTURES)}")
+    return [find_architecture(name).name for name in _split(models, "--models")]
+
+
+def chosen_seeds(seeds: int) -> int:
+    """A number of seeds. Raises UsageError."""
+    if seeds < 1:
+        raise UsageError(f"--seeds is at least 1, not {seeds}")
+    return seeds
+
+
+def chosen_workers(workers: int | None) -> int:
+    """A number of worker processes. Raises UsageError."""
+    from bench.record.machine import usable_cores
+
+    cores = usable_cores()
+    if workers is None:
+        return cores
+    if not 1 <= workers <= 4 * cores:
+        raise UsageError(f"--workers is 1 to {4 * cores} on this machine's {cores} cores, not {workers}")
+    return workers
+
+
+def _split(names: str, option: str) -> Sequence[str]:
+    parts = [part.strip() for part in names.split(",")]
+    if not all(parts):
+        raise UsageError(f"{option} takes names with commas between, not {names!r}")
+    return list(dict.fromkeys(parts))

@@ -1,0 +1,57 @@
+"""`bench run`: trains what a design asks for and the rows lack, times the networks, prints the table."""
+
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from bench.commands import options as opt
+from bench.plan.protocol import Optimizer, Protocol
+from bench.plan.trials import trials
+
+
+def run(
+    all_models: opt.AllModels = False,
+    models: opt.Models = None,
+    design: opt.DesignName = "toggles",
+    factors: opt.FactorNames = None,
+    seeds: opt.Seeds = 5,
+    epochs: opt.Epochs = 15,
+    batch_size: opt.BatchSize = 64,
+    lr: opt.LearningRate = None,
+    optimizer: opt.OptimizerName = "sgd",
+    val: opt.Val = 0,
+    dataset: opt.DatasetName = None,
+    data_dir: opt.DataDir = Path("data"),
+    results: opt.Results = Path("results"),
+    workers: opt.Workers = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print cells, trials and a time estimate; train nothing.")
+    ] = False,
+    timing: Annotated[
+        bool, typer.Option("--timing/--no-timing", help="Measure throughput when the training is done.")
+    ] = True,
+) -> int:
+    """Train every cell of a design with every seed, record the rows, print the table.
+
+    A trial that has a row is not trained again: run the same command after an interruption to go on.
+    """
+    cells = opt.chosen_cells(all_models, models, design, factors)
+    processes = opt.chosen_workers(workers)
+    count = opt.chosen_seeds(seeds)
+    checked = Protocol(
+        dataset or "", epochs, batch_size, cast(Optimizer, optimizer), lr, val=val
+    )  # before torch takes its seconds
+
+    from bench.commands.session import announce_data, print_plan, print_result, train_and_time
+    from bench.run.runner import prepare_run
+
+    protocol = announce_data(checked, dataset, data_dir)
+    wanted = list(trials(cells, count, protocol))
+    prepared = prepare_run(wanted, design, data_dir, results)
+    if plan:
+        print_plan(prepared, cells, processes)
+        return 0
+    code = train_and_time(prepared, processes, timing)
+    print_result(prepared, cells)
+    return code

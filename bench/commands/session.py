@@ -1,0 +1,82 @@
+"""What the training commands do and print. Imports torch."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.plan.cells import Cell
+from bench.plan.protocol import Protocol
+from bench.report.summary import outcome_counts, render, summary_table
+from bench.run.progress import format_duration
+from bench.run.runner import Run, expected_seconds, time_missing, train_missing
+from bench.train.datasets import choose_dataset
+
+
+def announce_data(protocol: Protocol, dataset: str | None, data_dir: Path) -> Protocol:
+    """The protocol with its data set filled in; says which one and why. Raises BenchError."""
+    chosen, reason = choose_dataset(dataset, data_dir)
+    print(f"Data set: {chosen.name}, {chosen.title} ({reason})", flush=True)
+    return replace(protocol, dataset=chosen.name)
+
+
+def print_plan(run: Run, cells: Sequence[Cell], workers: int) -> None:
+    """Cells, trials and an estimate of the time."""
+    missing = run.missing()
+    rates = {trial.cell: trial.lr for trial in run.trials}
+    for cell in cells:
+        print(f"  {cell.label}  (lr {rates[cell]:g})")
+    print(_counts(run, cells, len(missing)))
+    if missing:
+        seconds = expected_seconds(missing, run.data)
+        total = sum(seconds[trial.cell] for trial in missing) / min(workers, len(missing))
+        print(f"About {format_duration(total)} of training with {workers} workers, from a few timed steps.")
+
+
+def train_and_time(run: Run, workers: int, timing: bool) -> int:
+    """Trains what is missing and times networks; the exit code. Ctrl-C keeps what is recorded."""
+    missing = run.missing()
+    cells = list(dict.fromkeys(trial.cell for trial in run.trials))
+    print(_counts(run, cells, len(missing)), flush=True)
+    try:
+        if missing:
+            train_missing(run, missing, workers)
+        if timing:
+            time_missing(run)
+    except KeyboardInterrupt:
+        left = len(run.missing())
+        print(
+            f"\nbench: interrupted with {left} of {len(run.trials)} trials missing; "
+            "run the same command again to go on",
+            file=sys.stderr,
+        )
+        return 130
+    return 1 if outcome_counts(run.rows())["failed"] else 0
+
+
+def print_result(run: Run, cells: Sequence[Cell]) -> None:
+    """The table, what didn't finish, and where the rows are."""
+    rows = run.rows()
+    timings = run.store.timings()
+    here = timings[
+        (timings["code"] == run.provenance.code)
+        & (timings["machine"] == run.provenance.machine)
+        & (timings["batch_size"].isin([1, run.trials[0].protocol.batch_size]) | (timings["metric"] != "train"))
+    ]
+    print()
+    print(render(summary_table(cells, rows, here)))
+    print()
+    counts = outcome_counts(rows)
+    if counts["diverged"] or counts["failed"]:
+        print(f"{counts['diverged']} trials diverged and {counts['failed']} failed; they count in no mean.")
+        for _, row in rows[rows["status"] == "failed"].drop_duplicates("error").iterrows():
+            print(f"  failed: {row['error']}")
+    print(f"Rows: {run.store.trials_path}")
+
+
+def _counts(run: Run, cells: Sequence[Cell], missing: int) -> str:
+    seeds = len({trial.seed for trial in run.trials})
+    return (
+        f"{len(cells)} cells x {seeds} seeds = {len(run.trials)} trials: "
+        f"{len(run.trials) - missing} recorded, {missing} to train"
+    )

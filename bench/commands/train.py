@@ -1,0 +1,87 @@
+"""`bench train`: one trial, epoch by epoch."""
+
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from bench.commands import options as opt
+from bench.plan.cells import Cell, preset_cell
+from bench.plan.factors import FACTORS, Level
+from bench.plan.protocol import Optimizer, Protocol
+from bench.plan.trials import Trial
+
+
+def train(
+    model: Annotated[str, typer.Option("--model", help="The model to train: model1, model2, ...")],
+    batch_norm: Annotated[
+        bool | None, typer.Option("--batch-norm/--no-batch-norm", help="Default: as in the preset.")
+    ] = None,
+    gap: Annotated[bool | None, typer.Option("--gap/--no-gap", help="Default: as in the preset.")] = None,
+    dropout: Annotated[
+        str | None, typer.Option(help="0.0 or 0.1. Default: as in the preset.", show_default=False)
+    ] = None,
+    augmentation: Annotated[
+        str | None,
+        typer.Option(help="none, basic or advanced. Default: as in the preset.", show_default=False),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="step or onecycle. Default: as in the preset.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Index of the replicate.", min=0)] = 0,
+    epochs: opt.Epochs = 15,
+    batch_size: opt.BatchSize = 64,
+    lr: opt.LearningRate = None,
+    optimizer: opt.OptimizerName = "sgd",
+    val: opt.Val = 0,
+    dataset: opt.DatasetName = None,
+    data_dir: opt.DataDir = Path("data"),
+    results: opt.Results = Path("results"),
+) -> int:
+    """Train one model once, print every epoch, and record the row unless it is there already."""
+    texts = {"dropout": dropout, "augmentation": augmentation, "scheduler": scheduler}
+    given: dict[str, Level | None] = {"batch_norm": batch_norm, "gap": gap}
+    for factor in FACTORS:
+        text = texts.get(factor.name)
+        if text is not None:
+            given[factor.name] = factor.parse(text)
+    cell = preset_cell(model)
+    for factor in FACTORS:
+        level = given.get(factor.name)
+        if level is not None:
+            cell = cell.with_level(factor, level)
+    protocol = Protocol(dataset or "", epochs, batch_size, cast(Optimizer, optimizer), lr, val=val)
+    return _train(cell, seed, protocol, dataset, data_dir, results)
+
+
+def _train(
+    cell: Cell, seed: int, protocol: Protocol, dataset: str | None, data_dir: Path, results: Path
+) -> int:
+    from bench.commands.session import announce_data
+    from bench.errors import BenchError
+    from bench.run.runner import network_summary, prepare_run, record
+    from bench.run.worker import train_stack, use_one_thread
+    from bench.train.fit import Epoch
+
+    trial = Trial(cell, seed, announce_data(protocol, dataset, data_dir))
+    run = prepare_run([trial], "train", data_dir, results)
+    use_one_thread()
+    split = "Val" if protocol.val else "Test"
+
+    def print_epoch(_trial: Trial, epoch: Epoch) -> None:
+        print(f"Epoch {epoch.number}")
+        print(
+            f"Train Loss: {epoch.train_loss:.4f} | Train Acc: {epoch.train_accuracy:.2%} | "
+            f"{split} Loss: {epoch.held_out_loss:.4f} | {split} Acc: {epoch.held_out_accuracy:.2%}",
+            flush=True,
+        )
+
+    print(f"{cell.label}, seed {seed}, lr {trial.lr:g}")
+    print(f"Total parameters: {network_summary(cell, run.data).parameters:,}", flush=True)
+    [trained] = train_stack([trial], data_dir, print_epoch)
+    if run.missing():
+        record(run, trained)
+    if trained.outcome is None:
+        raise BenchError(f"the trial failed: {trained.error}")
+    print(f"Row: {run.store.trials_path}")
+    return 0

@@ -1,0 +1,23 @@
+"""What a user is told when something can't be done: one line, and an exit code."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class BenchError(Exception):
+    """Something outside the program went wrong. The message is the one line that a user reads."""
+
+    exit_code = 1
+
+
+class UsageError(BenchError):
+    """What was asked for makes no sense; asking differently helps."""
+
+    exit_code = 2
+
+
+def near_matches(name: str, known: Iterable[str]) -> str:
+    """Half a sentence on what `name` may have meant: the nearest known names, or all of them."""
+    names = list(known)
+    near = get_close_matches(name, names, n=2)
+    return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"

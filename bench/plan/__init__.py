@@ -1,0 +1,1 @@
+"""What to train: factors, cells, designs, protocols, trials and their seeds. Pure: no torch, no files."""

@@ -1,0 +1,1 @@
+"""What people look at, made from rows alone. No torch, and no row is changed."""

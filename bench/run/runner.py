@@ -1,0 +1,170 @@
+"""Runs what a plan asks for and the store lacks; times networks afterwards, when nothing else runs."""
+
+import datetime
+import secrets
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from architectures.summary import Summary, summarise
+from bench.errors import UsageError
+from bench.plan.cells import Cell, find_architecture
+from bench.plan.trials import Trial
+from bench.record.machine import this_machine
+from bench.record.store import Store
+from bench.run.code import code_digest
+from bench.run.pool import train_in_pool
+from bench.run.progress import Progress
+from bench.run.rows import Provenance, correct_row, epoch_rows, timing_row, trial_row
+from bench.run.worker import Trained, load_data, use_one_thread
+from bench.train.data import Data
+from bench.train.timing import seconds_per_image, time_networks
+
+TIMING_ROUNDS = 5
+
+# A backward pass costs about twice a forward pass, so measuring an image costs about a third of training on it.
+FORWARD_SHARE = 1 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Trials on one data set, and where their rows belong.
+
+    Rows measured on held-out training images go to a file of their own. `keys` names the trials, in their order.
+    """
+
+    trials: tuple[Trial, ...]
+    keys: tuple[str, ...]
+    data_dir: Path
+    data: Data
+    store: Store
+    provenance: Provenance
+
+    def missing(self) -> list[Trial]:
+        """The trials without a row, in the plan's order."""
+        recorded = set(self.store.trials()["trial"])
+        return [t for t, key in zip(self.trials, self.keys, strict=True) if key not in recorded]
+
+    def rows(self) -> pd.DataFrame:
+        """The recorded rows of this run's trials, whichever run made them."""
+        rows = self.store.trials()
+        return rows[rows["trial"].isin(self.keys)]
+
+
+def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: Path) -> Run:
+    """Loads the data and names the trials. All must share data set and `val`. Raises BenchError."""
+    protocol = trials[0].protocol
+    full = load_data(protocol.dataset, data_dir, 0)
+    data = load_data(protocol.dataset, data_dir, protocol.val)
+    for trial in trials:
+        if trial.protocol.batch_size > len(data.train):
+            raise UsageError(
+                f"--batch-size {trial.protocol.batch_size} is larger than the "
+                f"{len(data.train)} training images of {data.name}"
+            )
+    now = datetime.datetime.now(datetime.UTC)
+    provenance = Provenance(
+        run=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
+        design=design,
+        data=full.digest,
+        code=code_digest(),
+        machine=this_machine().machine,
+    )
+    file = "selection.csv" if protocol.val else "trials.csv"
+    return Run(
+        trials=tuple(trials),
+        keys=tuple(provenance.key(trial) for trial in trials),
+        data_dir=data_dir,
+        data=data,
+        store=Store(results / protocol.dataset, file),
+        provenance=provenance,
+    )
+
+
+def expected_seconds(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
+    """What one trial of each cell should take in one worker, from a few timed steps on this machine now."""
+    use_one_thread()
+    cost = seconds_per_image(trials, data)
+    return {
+        trial.cell: cost[trial.cell]
+        * trial.protocol.epochs
+        * (len(data.train) + FORWARD_SHARE * len(data.held_out))
+        for trial in trials
+    }
+
+
+def train_missing(run: Run, missing: Sequence[Trial], workers: int) -> None:
+    """Trains the missing trials in worker processes and records each as it finishes."""
+    progress = Progress(missing, expected_seconds(missing, run.data), workers)
+    stacks = [[trial] for trial in missing]
+    try:
+        with closing(train_in_pool(stacks, workers, run.data_dir)) as finished:
+            for stack in finished:
+                for trained in stack:
+                    record(run, trained)
+                    progress.finished(trained)
+                progress.tick()
+    finally:
+        progress.close()
+
+
+def record(run: Run, trained: Trained) -> None:
+    """Writes the rows of a trial."""
+    run.store.add_machine(this_machine())
+    trial, outcome = trained.trial, trained.outcome
+    row = trial_row(trained, network_summary(trial.cell, run.data), run.provenance, len(run.data.train))
+    if outcome is None:
+        run.store.add_trial(row)
+    else:
+        run.store.add_trial(
+            row,
+            epoch_rows(trial, outcome, run.provenance),
+            correct_row(trial, outcome, run.provenance),
+        )
+
+
+def time_missing(run: Run) -> None:
+    """Times the networks that have no samples from this machine and code, in this process, with one thread."""
+    untimed = _untimed(run)
+    if not untimed:
+        return
+    use_one_thread()
+    run.store.add_machine(this_machine())
+    for samples in time_networks(untimed, run.data, TIMING_ROUNDS):
+        run.store.add_timings(timing_row(sample, untimed[0], run.provenance) for sample in samples)
+
+
+def _untimed(run: Run) -> list[Trial]:
+    timings = run.store.timings()
+    ours = timings[
+        (timings["code"] == run.provenance.code) & (timings["machine"] == run.provenance.machine)
+    ]
+    known = set(
+        ours[ours["metric"] == "train"][
+            ["architecture", "batch_norm", "gap", "dropout", "augmentation", "batch_size"]
+        ].itertuples(index=False, name=None)
+    )
+    return [
+        trial
+        for trial in run.trials
+        if (
+            trial.cell.architecture,
+            "on" if trial.cell.levels.batch_norm else "off",
+            "on" if trial.cell.levels.gap else "off",
+            trial.cell.levels.dropout,
+            trial.cell.levels.augmentation,
+            trial.protocol.batch_size,
+        )
+        not in known
+    ]
+
+
+@cache
+def network_summary(cell: Cell, data: Data) -> Summary:
+    """Parameters, MACs and receptive field of the cell's network on this data."""
+    architecture = find_architecture(cell.architecture)
+    return summarise(architecture, cell.levels, data.input_shape, data.classes)

@@ -1,0 +1,74 @@
+"""What happens in a worker process: one torch thread, the data loaded once, stacks trained as they come."""
+
+import datetime
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from bench.plan.trials import Trial
+from bench.train.data import Data
+from bench.train.datasets import find_dataset
+from bench.train.fit import OnEpoch, Outcome, fit
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trial that was trained, or failed: then `outcome` is None and `error` says why in one line."""
+
+    trial: Trial
+    outcome: Outcome | None
+    error: str | None
+    started_at: str
+    peak_memory_bytes: int | None
+
+
+def start_worker() -> None:
+    """Called once in a new worker process. Ctrl-C is the parent's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    use_one_thread()
+
+
+def use_one_thread() -> None:
+    """Sets torch up for training in this process: a trial's bits must not depend on how many cores there are."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+@cache
+def load_data(dataset: str, data_dir: Path, val: int) -> Data:
+    """The data set in memory, with `val` training images held out in place of the test set. Raises BenchError."""
+    data = find_dataset(dataset).load(data_dir)
+    return data.hold_out(val) if val else data
+
+
+def train_stack(
+    stack: Sequence[Trial], data_dir: Path, on_epoch: OnEpoch | None = None
+) -> list[Trained]:
+    """Trains a stack of trials under one protocol. An exception becomes the reason of every trial in it."""
+    started_at = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    protocol = stack[0].protocol
+    outcomes: Sequence[Outcome | None]
+    try:
+        data = load_data(protocol.dataset, data_dir, protocol.val)
+        outcomes, error = fit(stack, data, on_epoch), None
+    except Exception as exception:
+        outcomes, error = [None] * len(stack), f"{type(exception).__name__}: {exception}"
+    memory = _peak_memory_bytes()
+    return [
+        Trained(trial, outcome, error, started_at, memory)
+        for trial, outcome in zip(stack, outcomes, strict=True)
+    ]
+
+
+def _peak_memory_bytes() -> int | None:
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,166 @@
+"""Training: `fit` takes a stack of trials and returns one outcome per trial."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from architectures.blocks import Dropout, assemble
+from bench.errors import UsageError
+from bench.plan.cells import find_architecture
+from bench.plan.seeds import stream
+from bench.plan.trials import Trial
+from bench.train.augment import augment
+from bench.train.data import Data, Split
+from bench.train.optim import Schedule, current_rate, make_optimizer
+
+EVALUATION_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One pass over the training images. Accuracies in [0, 1], losses in nats, seconds of training and measuring.
+
+    Training figures are running averages over the distorted images as they were trained on; `lr` is the epoch's first.
+    """
+
+    number: int
+    train_accuracy: float
+    train_loss: float
+    held_out_accuracy: float
+    held_out_loss: float
+    lr: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a trial. `correct` says of each held-out image, in order, whether the last epoch's network got it
+    right; `train_seconds` leaves measuring out. A diverged trial ends with the epoch whose loss was not finite."""
+
+    status: Literal["done", "diverged"]
+    curve: tuple[Epoch, ...]
+    correct: tuple[bool, ...]
+    train_seconds: float
+
+
+OnEpoch = Callable[[Trial, Epoch], None]
+
+
+def fit(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> list[Outcome]:
+    """Trains the trials of a stack, whose networks must have the same shapes, and measures each after every epoch.
+
+    `data` must already hold out what the trials' protocol asks for. An outcome depends on its own trial alone, not on the
+    stack it was in. Changes torch's global generator. Raises UsageError for a batch larger than the training data,
+    ValueError for mixed shapes.
+    """
+    if len({trial.cell.network for trial in stack}) > 1:
+        raise ValueError("the networks of a stack must have the same shapes")
+    return [_fit_one(trial, data, on_epoch) for trial in stack]
+
+
+def prepare(images: Tensor, mean: float, std: float) -> Tensor:
+    """Float images (N, C, H, W) in [0, 1], normalised and laid out channels last. Changes and returns its argument's copy."""
+    return images.sub(mean).div_(std).contiguous(memory_format=torch.channels_last)
+
+
+def build_network(trial: Trial, data: Data) -> nn.Sequential:
+    """The trial's network, initialised from its seed's stream, in training mode and laid out channels last."""
+    torch.manual_seed(stream("init", trial.seed))
+    network = assemble(
+        find_architecture(trial.cell.architecture), trial.cell.levels, data.input_shape, data.classes
+    )
+    dropout_generator = torch.Generator().manual_seed(stream("dropout", trial.seed))
+    for module in network.modules():
+        if isinstance(module, Dropout):
+            module.generator = dropout_generator
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this overload
+    return network
+
+
+def _fit_one(trial: Trial, data: Data, on_epoch: OnEpoch | None) -> Outcome:
+    batch_size = trial.protocol.batch_size
+    if batch_size > len(data.train):
+        raise UsageError(
+            f"--batch-size {batch_size} is larger than {data.name}'s {len(data.train)} training images"
+        )
+    network = build_network(trial, data)
+    optimizer = make_optimizer(trial, network.parameters())
+    schedule = Schedule(trial, optimizer, math.ceil(len(data.train) / batch_size))
+    order = torch.Generator().manual_seed(stream("order", trial.seed))
+    distortion = torch.Generator().manual_seed(stream("augmentation", trial.seed))
+
+    curve: list[Epoch] = []
+    correct = torch.zeros(len(data.held_out), dtype=torch.bool)
+    train_seconds = 0.0
+    for number in range(1, trial.protocol.epochs + 1):
+        lr = current_rate(optimizer)
+        start = time.perf_counter()
+        hits, loss_sum = _train_epoch(trial, network, optimizer, schedule, data, order, distortion)
+        trained = time.perf_counter()
+        train_seconds += trained - start
+        correct, held_out_loss = evaluate(network, data.held_out, *data.pixel_mean_std)
+        epoch = Epoch(
+            number=number,
+            train_accuracy=hits / len(data.train),
+            train_loss=loss_sum / len(data.train),
+            held_out_accuracy=correct.double().mean().item(),
+            held_out_loss=held_out_loss,
+            lr=lr,
+            seconds=time.perf_counter() - start,
+        )
+        curve.append(epoch)
+        if on_epoch is not None:
+            on_epoch(trial, epoch)
+        if not (math.isfinite(epoch.train_loss) and math.isfinite(epoch.held_out_loss)):
+            return Outcome("diverged", tuple(curve), tuple(correct.tolist()), train_seconds)
+    return Outcome("done", tuple(curve), tuple(correct.tolist()), train_seconds)
+
+
+def _train_epoch(
+    trial: Trial,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
+    data: Data,
+    order: torch.Generator,
+    distortion: torch.Generator,
+) -> tuple[int, float]:
+    """One pass over the training images; the number it got right and the sum of its losses."""
+    network.train()
+    mean, std = data.pixel_mean_std
+    hits = torch.zeros((), dtype=torch.int64)
+    loss_sum = torch.zeros((), dtype=torch.float64)
+    shuffled = torch.randperm(len(data.train), generator=order)
+    for indices in shuffled.split(trial.protocol.batch_size):
+        batch = data.train.take(indices)
+        images = augment(batch.images.float().div_(255), trial.cell.levels.augmentation, distortion)
+        logits = network(prepare(images, mean, std))
+        loss = F.cross_entropy(logits, batch.labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.after_step()
+        hits += (logits.detach().argmax(1) == batch.labels).sum()
+        loss_sum += loss.detach().double() * len(indices)
+    schedule.after_epoch()
+    return int(hits.item()), float(loss_sum.item())
+
+
+@torch.inference_mode()
+def evaluate(network: nn.Module, split: Split, mean: float, std: float) -> tuple[Tensor, float]:
+    """Whether the network gets each image right, bool (N,), and its mean loss in nats."""
+    network.eval()
+    correct, loss_sum = [], 0.0
+    for images, labels in zip(
+        split.images.split(EVALUATION_BATCH), split.labels.split(EVALUATION_BATCH), strict=True
+    ):
+        logits = network(prepare(images.float().div_(255), mean, std))
+        correct.append(logits.argmax(1) == labels)
+        loss_sum += F.cross_entropy(logits, labels, reduction="sum").item()
+    return torch.cat(correct), loss_sum / len(split)

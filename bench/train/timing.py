@@ -1,0 +1,134 @@
+"""Speed of networks, taken while nothing else of ours runs: warmed up, in interleaved rounds, raw samples kept."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+
+from bench.plan.cells import Cell
+from bench.plan.trials import Trial
+from bench.train.augment import augment
+from bench.train.data import Data
+from bench.train.fit import EVALUATION_BATCH, build_network, prepare
+from bench.train.optim import make_optimizer
+
+Metric = Literal["train", "inference", "latency"]
+
+TRAIN_STEPS = 8
+INFERENCE_BATCHES = 4
+LATENCY_IMAGES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """`images` took `seconds`. `augmentation` is None where no image was distorted."""
+
+    metric: Metric
+    cell: Cell
+    augmentation: str | None
+    batch_size: int
+    round: int
+    images: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """Something to time: `run` does it once, for `images` images."""
+
+    metric: Metric
+    cell: Cell
+    augmentation: str | None
+    batch_size: int
+    images: int
+    run: Callable[[], None]
+
+
+def time_networks(trials: Sequence[Trial], data: Data, rounds: int) -> Iterator[list[Sample]]:
+    """Times every distinct network among the trials' cells; yields the samples of each round.
+
+    Training is timed per network and augmentation, inference and latency per network. A round times everything once, so a
+    machine that slows down slows all alike.
+    """
+    tasks = [*_training_tasks(trials, data), *_inference_tasks(trials, data)]
+    for task in tasks:
+        task.run()
+    for number in range(rounds):
+        yield [_time(task, number) for task in tasks]
+
+
+def seconds_per_image(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
+    """A quick look at what training costs, one short sample per distinct network and augmentation, for estimates only."""
+    seconds = {}
+    for task in _training_tasks(trials, data, steps=3):
+        task.run()
+        seconds[_training_key(task.cell)] = _time(task, 0).seconds / task.images
+    return {trial.cell: seconds[_training_key(trial.cell)] for trial in trials}
+
+
+def _training_key(cell: Cell) -> Cell:
+    """The same for cells whose steps cost the same."""
+    return replace(cell, levels=replace(cell.levels, scheduler="step"))
+
+
+def _training_tasks(trials: Sequence[Trial], data: Data, steps: int = TRAIN_STEPS) -> list[_Task]:
+    distinct = {_training_key(trial.cell): trial for trial in reversed(trials)}
+    return [_training_task(trial, data, steps) for trial in reversed(distinct.values())]
+
+
+def _inference_tasks(trials: Sequence[Trial], data: Data) -> list[_Task]:
+    distinct = {trial.cell.network: trial for trial in reversed(trials)}
+    return [
+        task
+        for trial in reversed(distinct.values())
+        for task in (
+            _inference_task("inference", trial, data, EVALUATION_BATCH, INFERENCE_BATCHES),
+            _inference_task("latency", trial, data, 1, LATENCY_IMAGES),
+        )
+    ]
+
+
+def _training_task(trial: Trial, data: Data, steps: int) -> _Task:
+    network = build_network(trial, data)
+    optimizer = make_optimizer(trial, network.parameters())
+    mean, std = data.pixel_mean_std
+    generator = torch.Generator().manual_seed(0)
+    batch = data.train.take(torch.arange(trial.protocol.batch_size) % len(data.train))
+    level = trial.cell.levels.augmentation
+
+    def run() -> None:
+        for _ in range(steps):
+            images = augment(batch.images.float().div_(255), level, generator)
+            loss = F.cross_entropy(network(prepare(images, mean, std)), batch.labels)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+
+    return _Task(
+        "train", trial.cell, level, trial.protocol.batch_size, steps * trial.protocol.batch_size, run
+    )
+
+
+def _inference_task(metric: Metric, trial: Trial, data: Data, batch_size: int, batches: int) -> _Task:
+    network = build_network(trial, data).eval()
+    mean, std = data.pixel_mean_std
+    images = data.held_out.take(torch.arange(batch_size) % len(data.held_out)).images
+
+    @torch.inference_mode()
+    def run() -> None:
+        for _ in range(batches):
+            network(prepare(images.float().div_(255), mean, std))
+
+    return _Task(metric, trial.cell, None, batch_size, batches * batch_size, run)
+
+
+def _time(task: _Task, number: int) -> Sample:
+    start = time.perf_counter()
+    task.run()
+    seconds = time.perf_counter() - start
+    return Sample(
+        task.metric, task.cell, task.augmentation, task.batch_size, number, task.images, seconds
+    )
