@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from architectures.registry import ARCHITECTURES, UnknownArchitecture, get
+from architectures.registry import ARCHITECTURES, UnknownArchitectureError, get
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["ARCHITECTURES", "UnknownArchitecture", "build", "get"]
+__all__ = ["ARCHITECTURES", "UnknownArchitectureError", "build", "get"]
 
 
 def build(
@@ -23,13 +23,16 @@ def build(
     """The network called `name`, as its preset says but for the levels given here.
 
     Maps images (N, *input_shape) to logits (N, classes). Weights come from torch's global generator.
-    Raises UnknownArchitecture for the name, ValueError for a dropout rate outside [0, 1) or images too small.
+    Raises UnknownArchitectureError for the name, ValueError for a dropout rate outside [0, 1) or images too small.
     """
     from architectures.blocks import assemble  # torch takes seconds to import and the plan doesn't need it
 
     architecture = get(name)
-    given = {"batch_norm": batch_norm, "gap": gap, "dropout": dropout}
+    preset = architecture.preset
     levels = replace(
-        architecture.preset, **{factor: level for factor, level in given.items() if level is not None}
+        preset,
+        batch_norm=preset.batch_norm if batch_norm is None else batch_norm,
+        gap=preset.gap if gap is None else gap,
+        dropout=preset.dropout if dropout is None else dropout,
     )
     return assemble(architecture, levels, input_shape, classes)

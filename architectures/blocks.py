@@ -91,6 +91,7 @@ class Dropout(nn.Module):
         return maps * scale.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
     def extra_repr(self) -> str:
+        """The rate, for `print(network)`."""
         return f"rate={self.rate}"
 
 

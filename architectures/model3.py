@@ -16,9 +16,7 @@ ARCHITECTURE = Architecture(
         Conv(24, padding=1, pool=2),
     ),
     classifier=Classifier(padding=1),
-    preset=Levels(
-        batch_norm=True, gap=True, dropout=0.0, augmentation="advanced", scheduler="onecycle"
-    ),
+    preset=Levels(batch_norm=True, gap=True, dropout=0.0, augmentation="advanced", scheduler="onecycle"),
     published=Published(
         parameters=7_762,
         epochs=15,

@@ -7,10 +7,12 @@ from architectures.spec import Architecture
 
 _MODULES = (model1, model2, model3)
 
-ARCHITECTURES = {module.ARCHITECTURE.name: module.ARCHITECTURE for module in _MODULES}
+ARCHITECTURES: dict[str, Architecture] = {
+    module.ARCHITECTURE.name: module.ARCHITECTURE for module in _MODULES
+}
 
 
-class UnknownArchitecture(LookupError):
+class UnknownArchitectureError(LookupError):
     """No architecture has this name; the message offers the nearest names."""
 
     def __init__(self, name: str) -> None:
@@ -20,8 +22,8 @@ class UnknownArchitecture(LookupError):
 
 
 def get(name: str) -> Architecture:
-    """The architecture called `name`. Raises UnknownArchitecture."""
+    """The architecture called `name`. Raises UnknownArchitectureError."""
     try:
         return ARCHITECTURES[name]
     except KeyError:
-        raise UnknownArchitecture(name) from None
+        raise UnknownArchitectureError(name) from None

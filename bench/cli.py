@@ -4,8 +4,8 @@ Exit codes: 0 done; 1 something outside the program went wrong or a trial failed
 130 interrupted with Ctrl-C.
 """
 
+import logging
 import sys
-import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -41,7 +41,7 @@ app.add_typer(data, name="data")
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs a command line, the process's own by default, and exits."""
-    warnings.showwarning = _show_warning
+    logging.basicConfig(format="bench: %(levelname)s: %(message)s")
     sys.exit(run_command_line(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -62,7 +62,3 @@ def _fail(message: str, code: int) -> int:
     if message:
         print(f"bench: {' '.join(message.split())}", file=sys.stderr)
     return code
-
-
-def _show_warning(message: Warning | str, *_: object) -> None:
-    print(f"bench: warning: {message}", file=sys.stderr)

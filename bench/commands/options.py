@@ -70,7 +70,9 @@ Val = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", help="Processes that train at once. Default: the core count.", show_default=False),
+    typer.Option(
+        "--workers", help="Processes that train at once. Default: the core count.", show_default=False
+    ),
 ]
 
 

@@ -61,7 +61,10 @@ def print_result(run: Run, cells: Sequence[Cell]) -> None:
     here = timings[
         (timings["code"] == run.provenance.code)
         & (timings["machine"] == run.provenance.machine)
-        & (timings["batch_size"].isin([1, run.trials[0].protocol.batch_size]) | (timings["metric"] != "train"))
+        & (
+            timings["batch_size"].isin([1, run.trials[0].protocol.batch_size])
+            | (timings["metric"] != "train")
+        )
     ]
     print()
     print(render(summary_table(cells, rows, here)))

@@ -39,9 +39,7 @@ def show(model: Annotated[str, typer.Argument(help="The model to show: model1, m
         )
         for layer in summary.layers
     ]
-    rows.append(
-        ("total", "", "", summary.receptive_field, f"{summary.parameters:,}", f"{summary.macs:,}")
-    )
+    rows.append(("total", "", "", summary.receptive_field, f"{summary.parameters:,}", f"{summary.macs:,}"))
     print(
         tabulate(
             rows,

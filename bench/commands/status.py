@@ -37,8 +37,6 @@ def status(
             for trial, key in zip(run.trials, run.keys, strict=True)
             if trial.cell == cell
         ]
-        table.append(
-            (cell.label, *(statuses.count(s) for s in ("done", "diverged", "failed", "missing")))
-        )
+        table.append((cell.label, *(statuses.count(s) for s in ("done", "diverged", "failed", "missing"))))
     print(tabulate(table, headers=("cell", "done", "diverged", "failed", "missing")))
     print(f"Rows: {run.store.trials_path}")

@@ -36,14 +36,14 @@ class Cell:
         )
 
     @property
+    def shapes(self) -> tuple[str, bool, bool]:
+        """What decides the shapes of the network's weights; trials that share it can train as one stack."""
+        return self.architecture, self.levels.batch_norm, self.levels.gap
+
+    @property
     def network(self) -> tuple[str, bool, bool, float]:
-        """What decides the network's shape and cost; cells that share it share timings."""
-        return (
-            self.architecture,
-            self.levels.batch_norm,
-            self.levels.gap,
-            self.levels.dropout,
-        )
+        """What decides what the network computes and costs; cells that share it share timings."""
+        return *self.shapes, self.levels.dropout
 
 
 def preset_cell(architecture: str) -> Cell:
@@ -55,5 +55,5 @@ def find_architecture(name: str) -> Architecture:
     """The registered architecture. Raises UsageError with near matches."""
     try:
         return registry.get(name)
-    except registry.UnknownArchitecture as error:
+    except registry.UnknownArchitectureError as error:
         raise UsageError(str(error)) from None

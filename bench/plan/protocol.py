@@ -26,7 +26,7 @@ CANDIDATE_RATES: dict[tuple[str, bool], tuple[float, ...]] = {
     ("step", False): (0.003, 0.01, 0.03),
     ("step", True): (0.01, 0.03, 0.1),
     ("onecycle", False): (0.01, 0.03, 0.1),
-    ("onecycle", True): (0.03, 0.1, 0.3),
+    ("onecycle", True): (0.1, 0.3, 1.0),
 }
 
 
@@ -64,9 +64,7 @@ class Protocol:
         if self.lr is not None and not (math.isfinite(self.lr) and self.lr > 0):
             raise UsageError(f"--lr is a number above 0, not {self.lr}")
         if self.lr is None and self.optimizer != "sgd":
-            raise UsageError(
-                f"--optimizer {self.optimizer} needs --lr: only SGD's rates have been selected"
-            )
+            raise UsageError(f"--optimizer {self.optimizer} needs --lr: only SGD's rates have been selected")
 
     def rate(self, levels: Levels) -> float:
         """The learning rate of a cell with these levels: the constant of `step`, the peak of `onecycle`."""

@@ -2,8 +2,8 @@
 
 import csv
 import io
+import logging
 import os
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from bench.record.schema import (
     columns,
     to_cells,
 )
+
+_log = logging.getLogger(__name__)
 
 
 class StoreError(BenchError):
@@ -150,4 +152,4 @@ def _set_torn_line_aside(path: Path) -> None:
         with aside.open("ab") as kept:
             kept.write(torn + b"\n")
         file.truncate(len(whole) + len(newline))
-    warnings.warn(f"{path} ended in half a line, now in {aside.name}", stacklevel=4)
+    _log.warning("%s ended in half a line, now in %s", path, aside.name)

@@ -53,7 +53,7 @@ def render(table: pd.DataFrame) -> str:
         text[name] = [form.format(value) if pd.notna(value) else "" for value in table[name]]
     right = ("left",) + ("right",) * (len(table.columns) - 1)
     return tabulate(
-        text, headers="keys", showindex=False, tablefmt="simple", colalign=right, disable_numparse=True
+        text.to_dict("list"), headers="keys", tablefmt="simple", colalign=right, disable_numparse=True
     )
 
 

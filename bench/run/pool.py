@@ -1,7 +1,7 @@
 """Trains stacks in parallel worker processes."""
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -10,13 +10,12 @@ from bench.errors import BenchError
 from bench.plan.trials import Trial
 from bench.run.worker import Trained, start_worker, train_stack
 
-
 TICK_SECONDS = 1.0
 
 
 def train_in_pool(
     stacks: Sequence[Sequence[Trial]], workers: int, data_dir: Path
-) -> Iterator[list[Trained]]:
+) -> Generator[list[Trained], None, None]:
     """Yields each stack's trials when they are done, and an empty list about once a second in between.
 
     Closing the iterator early stops the workers. Raises BenchError when a worker dies.

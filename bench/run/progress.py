@@ -18,9 +18,7 @@ class Progress:
     corrects it as the run goes on.
     """
 
-    def __init__(
-        self, trials: Sequence[Trial], expected: Mapping[Cell, float], workers: int
-    ) -> None:
+    def __init__(self, trials: Sequence[Trial], expected: Mapping[Cell, float], workers: int) -> None:
         self._total = len(trials)
         self._expected = expected
         self._workers = min(workers, max(len(trials), 1))

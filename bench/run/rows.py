@@ -108,9 +108,7 @@ def correct_row(trial: Trial, outcome: Outcome, provenance: Provenance) -> Corre
     if trial.protocol.val > 0 or outcome.status != "done":
         return None
     bits = np.packbits(np.array(outcome.correct, dtype=bool))
-    return CorrectRow(
-        provenance.key(trial), len(outcome.correct), base64.b64encode(bits.tobytes()).decode()
-    )
+    return CorrectRow(provenance.key(trial), len(outcome.correct), base64.b64encode(bits.tobytes()).decode())
 
 
 def timing_row(sample: Sample, trial: Trial, provenance: Provenance) -> TimingRow:

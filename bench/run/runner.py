@@ -140,9 +140,7 @@ def time_missing(run: Run) -> None:
 
 def _untimed(run: Run) -> list[Trial]:
     timings = run.store.timings()
-    ours = timings[
-        (timings["code"] == run.provenance.code) & (timings["machine"] == run.provenance.machine)
-    ]
+    ours = timings[(timings["code"] == run.provenance.code) & (timings["machine"] == run.provenance.machine)]
     known = set(
         ours[ours["metric"] == "train"][
             ["architecture", "batch_norm", "gap", "dropout", "augmentation", "batch_size"]

@@ -46,9 +46,7 @@ def load_data(dataset: str, data_dir: Path, val: int) -> Data:
     return data.hold_out(val) if val else data
 
 
-def train_stack(
-    stack: Sequence[Trial], data_dir: Path, on_epoch: OnEpoch | None = None
-) -> list[Trained]:
+def train_stack(stack: Sequence[Trial], data_dir: Path, on_epoch: OnEpoch | None = None) -> list[Trained]:
     """Trains a stack of trials under one protocol. An exception becomes the reason of every trial in it."""
     started_at = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     protocol = stack[0].protocol

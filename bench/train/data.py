@@ -47,8 +47,8 @@ class Data:
         """16 hexadecimal digits of the SHA-256 of every image and label, in order."""
         digest = hashlib.sha256()
         for split in (self.train, self.held_out):
-            digest.update(split.images.numpy())
-            digest.update(split.labels.numpy())
+            digest.update(split.images.numpy().tobytes())
+            digest.update(split.labels.numpy().tobytes())
         return digest.hexdigest()[:16]
 
     @cached_property
@@ -73,6 +73,4 @@ class Data:
             )
         generator = torch.Generator().manual_seed(stream("holdout", 0))
         order = torch.randperm(len(self.train), generator=generator)
-        return replace(
-            self, train=self.train.take(order[count:]), held_out=self.train.take(order[:count])
-        )
+        return replace(self, train=self.train.take(order[count:]), held_out=self.train.take(order[:count]))

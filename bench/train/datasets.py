@@ -77,9 +77,7 @@ def _load_digits(_data_dir: Path) -> Data:
         np.arange(len(labels)), test_size=1 / 3, stratify=bunch.target, random_state=0
     )
     whole = Split(images, labels)
-    return Data(
-        "digits", whole.take(torch.from_numpy(train)), whole.take(torch.from_numpy(test)), classes=10
-    )
+    return Data("digits", whole.take(torch.from_numpy(train)), whole.take(torch.from_numpy(test)), classes=10)
 
 
 def _load_idx(name: str, folder: str, sha256: Mapping[str, str], data_dir: Path) -> Data:

@@ -59,13 +59,13 @@ def fit(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> 
     stack it was in. Changes torch's global generator. Raises UsageError for a batch larger than the training data,
     ValueError for mixed shapes.
     """
-    if len({trial.cell.network for trial in stack}) > 1:
+    if len({trial.cell.shapes for trial in stack}) > 1:
         raise ValueError("the networks of a stack must have the same shapes")
     return [_fit_one(trial, data, on_epoch) for trial in stack]
 
 
 def prepare(images: Tensor, mean: float, std: float) -> Tensor:
-    """Float images (N, C, H, W) in [0, 1], normalised and laid out channels last. Changes and returns its argument's copy."""
+    """Float images (N, C, H, W) in [0, 1], normalised by the mean and standard deviation, laid out channels last."""
     return images.sub(mean).div_(std).contiguous(memory_format=torch.channels_last)
 
 
@@ -79,7 +79,7 @@ def build_network(trial: Trial, data: Data) -> nn.Sequential:
     for module in network.modules():
         if isinstance(module, Dropout):
             module.generator = dropout_generator
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this overload
+    network.to(memory_format=torch.channels_last)
     return network
 
 

@@ -129,6 +129,4 @@ def _time(task: _Task, number: int) -> Sample:
     start = time.perf_counter()
     task.run()
     seconds = time.perf_counter() - start
-    return Sample(
-        task.metric, task.cell, task.augmentation, task.batch_size, number, task.images, seconds
-    )
+    return Sample(task.metric, task.cell, task.augmentation, task.batch_size, number, task.images, seconds)

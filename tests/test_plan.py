@@ -1,0 +1,172 @@
+"""Designs, protocols, trials and seeds."""
+
+from dataclasses import fields, replace
+from itertools import pairwise
+
+import pytest
+
+from architectures.registry import ARCHITECTURES
+from architectures.spec import Levels
+from bench.errors import UsageError
+from bench.plan.cells import Cell, preset_cell
+from bench.plan.designs import DESIGNS
+from bench.plan.factors import FACTORS, find_factors, level_of
+from bench.plan.protocol import CANDIDATE_RATES, RATES, Protocol
+from bench.plan.seeds import STREAMS, stream
+from bench.plan.selection import selection_trials
+from bench.plan.trials import Trial, trials
+
+MODELS = ["model1", "model2", "model3"]
+PROTOCOL = Protocol("digits")
+
+
+def cells_of(design: str, models: list[str], factors: list[str] | None = None) -> list[Cell]:
+    varied = FACTORS if factors is None else find_factors(factors)
+    return list(DESIGNS[design](models, varied))
+
+
+def test_every_factor_is_a_level_field_and_the_other_way_round() -> None:
+    assert [factor.name for factor in FACTORS] == [field.name for field in fields(Levels)]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=lambda a: a.name)
+def test_presets_use_known_levels(architecture: object) -> None:
+    levels = architecture.preset  # type: ignore[attr-defined]
+    for factor in FACTORS:
+        assert level_of(levels, factor) in factor.levels
+
+
+@pytest.mark.parametrize(
+    ("design", "models", "factors", "count"),
+    [
+        ("presets", MODELS, None, 3),
+        ("toggles", MODELS, None, 18),
+        ("toggles", ["model2"], ["dropout"], 2),
+        ("factorial", MODELS, None, 3 * 2 * 2 * 2 * 3 * 2),
+        ("factorial", ["model1"], ["batch_norm", "gap", "dropout"], 8),
+        ("factorial", ["model3"], ["augmentation", "scheduler"], 6),
+        ("path", ["model1", "model2"], None, 5),
+        ("path", ["model2", "model3"], None, 5),
+    ],
+)
+def test_designs_have_so_many_distinct_cells(
+    design: str, models: list[str], factors: list[str] | None, count: int
+) -> None:
+    cells = cells_of(design, models, factors)
+    assert len(cells) == len(set(cells)) == count
+
+
+def test_toggles_flip_each_factor_once() -> None:
+    for name in MODELS:
+        preset, *flipped = cells_of("toggles", [name])
+        assert preset == preset_cell(name)
+        assert [cell.differences(preset) for cell in flipped] == [[factor] for factor in FACTORS]
+
+
+def test_a_flip_takes_a_technique_away_or_adds_it() -> None:
+    levels = {cell.label for cell in cells_of("toggles", ["model1", "model3"])}
+    assert {"model1 augmentation=none", "model3 augmentation=none"} <= levels
+    assert {"model1 scheduler=onecycle", "model3 scheduler=step"} <= levels
+    assert {"model1 dropout=0.1", "model3 batch_norm=off"} <= levels
+
+
+def test_a_path_changes_one_thing_at_a_time() -> None:
+    cells = cells_of("path", ["model1", "model2"])
+    for before, after in pairwise(cells):
+        architecture_changed = before.architecture != after.architecture
+        assert len(before.differences(after)) + architecture_changed == 1
+    assert (cells[0], cells[-1]) == (preset_cell("model1"), preset_cell("model2"))
+
+
+def test_a_path_needs_two_models() -> None:
+    with pytest.raises(UsageError, match="name two"):
+        cells_of("path", ["model1"])
+
+
+def test_trials_are_every_cell_with_every_seed_and_repeat_none() -> None:
+    cells = cells_of("toggles", MODELS)
+    planned = list(trials([*cells, *cells], 5, PROTOCOL))
+    assert len(planned) == len(set(planned)) == 90
+    assert [trial.seed for trial in planned[:18]] == [0] * 18
+
+
+def test_streams_are_independent_and_paired_across_cells() -> None:
+    numbers = {stream(name, seed) for name in STREAMS for seed in range(100)}
+    assert len(numbers) == len(STREAMS) * 100
+    assert all(0 <= number < 2**63 for number in numbers)
+    with pytest.raises(ValueError, match="no random stream"):
+        stream("luck", 0)
+
+
+def test_rate_follows_scheduler_and_batch_norm_unless_it_is_held() -> None:
+    assert set(RATES) == set(CANDIDATE_RATES)
+    for (scheduler, batch_norm), rate in RATES.items():
+        levels = replace(ARCHITECTURES["model1"].preset, scheduler=scheduler, batch_norm=batch_norm)
+        assert PROTOCOL.rate(levels) == rate
+        assert Protocol("digits", lr=0.5).rate(levels) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epochs": 0}, "--epochs is at least 1"),
+        ({"batch_size": 1}, "--batch-size is at least 2"),
+        ({"val": -1}, "--val is 0 or more"),
+        ({"lr": 0.0}, "--lr is a number above 0"),
+        ({"lr": float("nan")}, "--lr is a number above 0"),
+        ({"lr": float("inf")}, "--lr is a number above 0"),
+        ({"optimizer": "adam"}, "--optimizer is one of sgd, adamw"),
+        ({"optimizer": "adamw"}, "--optimizer adamw needs --lr"),
+    ],
+)
+def test_protocol_refuses_values_out_of_range(values: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Protocol("digits", **values)  # type: ignore[arg-type]
+
+
+def test_key_changes_with_everything_that_can_change_the_outcome() -> None:
+    cell = preset_cell("model1")
+    trial = Trial(cell, 0, PROTOCOL)
+    same = Trial(cell, 0, Protocol("digits", lr=RATES["step", False]))
+    assert trial.key("data", "code") == same.key("data", "code")
+    others = [
+        Trial(cell, 1, PROTOCOL),
+        Trial(preset_cell("model2"), 0, PROTOCOL),
+        *(Trial(flipped, 0, PROTOCOL) for flipped in cells_of("toggles", ["model1"])[1:]),
+        *(
+            Trial(cell, 0, replace(PROTOCOL, **change))
+            for change in (
+                {"dataset": "mnist"},
+                {"epochs": 16},
+                {"batch_size": 32},
+                {"lr": 0.5},
+                {"optimizer": "adamw", "lr": 0.01},
+                {"val": 100},
+                {"precision": "bf16"},
+                {"device": "cuda"},
+            )
+        ),
+    ]
+    keys = [other.key("data", "code") for other in others]
+    keys += [trial.key("data", "code"), trial.key("other", "code"), trial.key("data", "other")]
+    assert len(set(keys)) == len(keys)
+
+
+def test_selection_tries_every_candidate_on_held_out_images_only() -> None:
+    planned = list(selection_trials(["model1", "model3"], 2, Protocol("mnist", val=5000)))
+    assert len(planned) == len(set(planned)) == 2 * 2 * sum(map(len, CANDIDATE_RATES.values()))
+    with pytest.raises(UsageError, match="would choose on test images"):
+        next(selection_trials(MODELS, 1, Protocol("mnist")))
+
+
+@pytest.mark.parametrize("text", ["on", "0.2", ""])
+def test_unknown_level_is_answered_with_the_levels(text: str) -> None:
+    [dropout] = find_factors(["dropout"])
+    assert dropout.parse("0.1") == 0.1
+    with pytest.raises(UsageError, match=r"there are 0\.0, 0\.1"):
+        dropout.parse(text)
+
+
+def test_unknown_factor_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean batch_norm"):
+        find_factors(["batchnorm"])
