@@ -1,6 +1,7 @@
 """A results folder: CSV files that only grow. One process writes; a row is there whole or not at all."""
 
 import csv
+import dataclasses
 import io
 import logging
 import os
@@ -98,31 +99,23 @@ class Store:
         _check_header(path, columns(row_type))
         whole_lines = path.read_bytes().rpartition(b"\n")[0]
         try:
-            return pd.read_csv(
-                io.BytesIO(whole_lines + b"\n"),
-                na_values=[""],
-                keep_default_na=False,
-                float_precision="round_trip",
-                dtype={name: str for name in _TEXT_COLUMNS if name in columns(row_type)},
+            frame = pd.read_csv(
+                io.BytesIO(whole_lines + b"\n"), dtype=str, keep_default_na=False, na_values=[""]
             )
-        except (ValueError, UnicodeDecodeError) as error:
+            return frame.astype(_column_types(row_type))
+        except ValueError as error:
             raise StoreError(f"{path} can't be read: {error}; move it away to start anew") from error
 
 
-_TEXT_COLUMNS = (
-    "trial",
-    "run",
-    "batch_norm",
-    "gap",
-    "augmentation",
-    "error",
-    "data",
-    "code",
-    "machine",
-    "correct",
-    "torch",
-    "python",
-)
+def _column_types(row_type: type[Row]) -> dict[str, str]:
+    """What pandas should make of each column's text. Numbers that may be missing are floats: NaN is their gap."""
+    types: dict[str, str] = {}
+    for field in dataclasses.fields(row_type):
+        if field.type is int:
+            types[field.name] = "int64"
+        elif field.type in {float, float | None, int | None}:
+            types[field.name] = "float64"
+    return types
 
 
 def _csv_text(lines: Iterable[list[str]]) -> str:

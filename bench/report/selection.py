@@ -5,38 +5,28 @@ from tabulate import tabulate
 
 
 def selection_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line per scheduler, batch norm and rate: validation accuracy averaged over architectures and seeds.
+    """One line per scheduler, batch norm and rate: `accuracy` on held-out images, averaged over architectures and seeds,
+    `lowest` and `n`.
 
-    A trial that diverged counts as chance (one in ten): it is the worst that a rate can do. `best` marks the highest mean.
+    A trial that diverged counts as chance (one in ten): it is the worst that a rate can do. `best` marks the highest mean,
+    the lowest rate among equals.
     """
     counted = rows[rows["status"] != "failed"].copy()
-    counted["val_accuracy"] = counted["val_accuracy"].astype(float).fillna(0.1)
-    table = (
-        counted.groupby(["scheduler", "batch_norm", "lr"])["val_accuracy"]
-        .agg(["mean", "min", "count"])
-        .reset_index()
-    )
-    highest = table.groupby(["scheduler", "batch_norm"])["mean"].transform("max")
-    table["best"] = table["mean"] == highest
+    counted["val_accuracy"] = counted["val_accuracy"].fillna(0.1)
+    groups = counted.groupby(["scheduler", "batch_norm", "lr"])["val_accuracy"]
+    table = groups.agg(accuracy="mean", lowest="min", n="count").reset_index()
+    best = table.groupby(["scheduler", "batch_norm"])["accuracy"].idxmax()
+    table["best"] = table.index.isin(best)
     return table
 
 
 def render_selection(table: pd.DataFrame) -> str:
     """The table as text for a terminal."""
-    return tabulate(
-        [
-            (
-                row.scheduler,
-                row.batch_norm,
-                f"{row.lr:g}",
-                f"{row.mean:.2%}",
-                f"{row.min:.2%}",
-                row.count,
-                "best" if row.best else "",
-            )
-            for row in table.rename(columns={"mean": "mean_", "min": "min_", "count": "n"})
-            .rename(columns={"mean_": "mean", "min_": "min", "n": "count"})
-            .itertuples(index=False)
-        ],
-        headers=("scheduler", "batch norm", "lr", "val accuracy", "lowest", "n", ""),
+    lines = table.assign(
+        lr=table["lr"].map("{:g}".format),
+        accuracy=table["accuracy"].map("{:.2%}".format),
+        lowest=table["lowest"].map("{:.2%}".format),
+        best=table["best"].map({True: "best", False: ""}),
     )
+    headers = {"batch_norm": "batch norm", "accuracy": "val accuracy", "best": ""}
+    return tabulate(lines.rename(columns=headers).to_dict("list"), headers="keys", disable_numparse=True)

@@ -1,11 +1,15 @@
 """What happens in a worker process: one torch thread, the data loaded once, stacks trained as they come."""
 
 import datetime
+import multiprocessing
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import torch
@@ -28,9 +32,17 @@ class Trained:
 
 
 def start_worker() -> None:
-    """Called once in a new worker process. Ctrl-C is the parent's to handle."""
+    """Called once in a new worker process. Ctrl-C is the parent's to handle, and without a parent the worker ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     use_one_thread()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def use_one_thread() -> None:

@@ -1,0 +1,50 @@
+"""What several tests share: small data, tiny trials."""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.train.data import Data, Split
+from bench.train.datasets import DATASETS, IDX_FILES
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def digits() -> Data:
+    return DATASETS["digits"].load(Path("unused"))
+
+
+@pytest.fixture(scope="session")
+def few_digits(digits: Data) -> Data:
+    """200 training and 100 test images, for tests that train."""
+    return Data(
+        "digits",
+        Split(digits.train.images[:200], digits.train.labels[:200]),
+        Split(digits.held_out.images[:100], digits.held_out.labels[:100]),
+        classes=10,
+    )
+
+
+def write_idx_files(folder: Path, train: int = 20, test: int = 10) -> None:
+    """Four small files in MNIST's format (magic number, sizes, bytes)."""
+    folder.mkdir(parents=True)
+    generator = torch.Generator().manual_seed(0)
+    for file in IDX_FILES:
+        count = train if file.startswith("train") else test
+        if "images" in file:
+            header = struct.pack(">IIII", 0x803, count, 28, 28)
+            pixels = torch.randint(256, (count * 784,), generator=generator, dtype=torch.uint8)
+        else:
+            header = struct.pack(">II", 0x801, count)
+            pixels = torch.randint(10, (count,), generator=generator, dtype=torch.uint8)
+        (folder / file).write_bytes(header + pixels.numpy().tobytes())

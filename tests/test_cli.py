@@ -1,0 +1,130 @@
+"""The command line: what it says, how it exits, what it doesn't import."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.cli import run_command_line
+from bench.record.store import Store
+from main import with_dashes
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("rnu", "No such command 'rnu'. Did you mean 'run'"),
+        ("run", "say what to run: --all, or --models"),
+        ("run --all --models model1", "--all and --models exclude each other"),
+        ("run --models modle1", "did you mean model1"),
+        ("run --models model1,", "--models takes names with commas between"),
+        ("run --all --design togles", "did you mean toggles"),
+        ("run --models model1 --design path", "name two"),
+        ("run --all --factors gop", "did you mean gap"),
+        ("run --all --seeds 0", "--seeds is at least 1"),
+        ("run --all --seeds five", "--seeds"),
+        ("run --all --sedes 5", "No such option: --sedes"),
+        ("run --all --epochs -1", "--epochs is at least 1"),
+        ("run --all --lr nan", "--lr is a number above 0"),
+        ("run --all --batch-size 1", "--batch-size is at least 2"),
+        ("run --all --optimizer adam", "--optimizer is one of sgd, adamw"),
+        ("run --all --workers 10000", "--workers is 1 to"),
+        ("run --all --dataset minst", "did you mean mnist"),
+        ("run --all --dataset digits --batch-size 5000", "larger than the 1198 training images"),
+        ("run --all --dataset digits --val 5000", "leaves nothing to train on"),
+        ("train --model model9", "did you mean model"),
+        ("train --model model1 --dropout 0.3", "dropout has no level '0.3'"),
+        ("select --val 0", "would choose on test images"),
+        ("show modle2", "did you mean model2"),
+        ("data fetch minst", "did you mean mnist"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line(
+    command: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    extra = ["--data-dir", str(tmp_path)] if command.startswith(("run --all --d", "select")) else []
+    assert run_command_line([*command.split(), *extra]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert error.startswith("bench: ")
+
+
+def test_absent_files_are_answered_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["run", "--all", "--dataset", "mnist", "--data-dir", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "python -m bench data fetch mnist" in error
+    assert "--dataset digits" in error
+
+
+@pytest.mark.parametrize("command", ["--help", "run --help", "train --help", "list", "data --help"])
+def test_help_needs_no_torch(command: str) -> None:
+    code = (
+        "import sys; from bench.cli import run_command_line; "
+        f"code = run_command_line({command.split()!r}); "
+        "sys.exit(code or 9 * ('torch' in sys.modules or 'pandas' in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("model", "total"), [("model1", "7,616"), ("model2", "7,798"), ("model3", "7,762")])
+def test_show_counts_the_published_parameters(
+    model: str, total: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command_line(["show", model]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    [last] = [line for line in lines if line.startswith("total")]
+    assert last.split()[2] == total
+
+
+def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["list"]) == 0
+    out = capsys.readouterr().out
+    for name in ("model3", "onecycle", "augmentation", "factorial"):
+        assert name in out
+
+
+def test_status_counts_what_is_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["--models", "model3", "--design", "presets", "--epochs", "1", "--dataset", "digits"]
+    common += ["--results", str(tmp_path)]
+    assert run_command_line(["run", *common, "--seeds", "1", "--no-timing"]) == 0
+    capsys.readouterr()
+    assert run_command_line(["status", *common, "--seeds", "3"]) == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("model3")]
+    assert line.split() == ["model3", "1", "0", "0", "2"]
+
+
+def test_the_published_command_works_underscores_included(tmp_path: Path) -> None:
+    command = [sys.executable, "main.py", "--model", "model3", "--epochs", "1", "--lr", "0.01"]
+    command += ["--batch_size", "64", "--data_dir", str(tmp_path), "--results", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "Total parameters: 7,762" in lines
+    epoch = lines[lines.index("Epoch 1") + 1]
+    assert [part.split(": ")[0] for part in epoch.split(" | ")] == [
+        "Train Loss",
+        "Train Acc",
+        "Test Loss",
+        "Test Acc",
+    ]
+    row = Store(tmp_path / "digits").trials().iloc[0]
+    assert (row["lr"], row["design"]) == (0.01, "train")
+
+
+def test_underscores_change_in_options_only() -> None:
+    assert with_dashes("--batch_size=6_4") == "--batch-size=6_4"
+    assert with_dashes("my_data") == "my_data"
+
+
+def test_select_prints_the_best_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["select", "--models", "model3", "--dataset", "digits", "--val", "200", "--epochs", "1"]
+    assert run_command_line([*command, "--results", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert sum(line.endswith(" best") for line in out.splitlines()) == 4
+    assert len(Store(tmp_path / "digits", "selection.csv").trials()) == 12
