@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent.parent
         ("run --all --factors gop", "did you mean gap"),
         ("run --all --seeds 0", "--seeds is at least 1"),
         ("run --all --seeds five", "--seeds"),
-        ("run --all --sedes 5", "No such option: --sedes"),
+        ("run --all --sedes 5", "--sedes (Possible options: --design, --models, --seeds)"),
         ("run --all --epochs -1", "--epochs is at least 1"),
         ("run --all --lr nan", "--lr is a number above 0"),
         ("run --all --batch-size 1", "--batch-size is at least 2"),

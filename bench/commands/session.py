@@ -42,6 +42,7 @@ def train_and_time(run: Run, workers: int, timing: bool) -> int:
         if missing:
             train_missing(run, missing, workers)
         if timing:
+            print("Timing the networks ...", file=sys.stderr, flush=True)
             time_missing(run)
     except KeyboardInterrupt:
         left = len(run.missing())
