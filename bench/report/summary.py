@@ -8,6 +8,16 @@ from tabulate import tabulate
 from bench.plan.cells import Cell
 from bench.plan.factors import FACTORS, format_level, level_of
 
+_FORMATS = {
+    "test acc %": "{:.2f}",
+    "val acc %": "{:.2f}",
+    "sd": "{:.2f}",
+    "n": "{:.0f}",
+    "params": "{:,.0f}",
+    "train img/s": "{:,.0f}",
+    "infer img/s": "{:,.0f}",
+}
+
 
 def summary_table(cells: Sequence[Cell], trials: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     """One line per cell, in the order given. Accuracies in percent, their sd in points, speeds in images/s.
@@ -19,42 +29,28 @@ def summary_table(cells: Sequence[Cell], trials: pd.DataFrame, timings: pd.DataF
     lines = []
     for cell in cells:
         rows = trials[_selects(trials, cell, [factor.name for factor in FACTORS])]
-        accuracy = rows[f"{split}_accuracy"].dropna().astype(float) * 100
+        accuracy = rows[f"{split}_accuracy"].dropna() * 100
         lines.append(
             {
                 "cell": cell.label,
-                f"{split} accuracy %": accuracy.mean(),
+                f"{split} acc %": accuracy.mean(),
                 "sd": accuracy.std(),
                 "n": len(accuracy),
-                "lr": rows["lr"].iloc[0] if len(rows) else None,
-                "parameters": rows["parameters"].iloc[0] if len(rows) else None,
-                "train images/s": _median_speed(timings, cell, "train"),
-                "inference images/s": _median_speed(timings, cell, "inference"),
-                "latency ms": _median_latency(timings, cell),
+                "params": rows["parameters"].iloc[0] if len(rows) else None,
+                "train img/s": _median_speed(timings, cell, "train"),
+                "infer img/s": _median_speed(timings, cell, "inference"),
             }
         )
     return pd.DataFrame(lines)
 
 
 def render(table: pd.DataFrame) -> str:
-    """The table as text for a terminal."""
-    formats = {
-        "sd": "{:.2f}",
-        "n": "{:.0f}",
-        "lr": "{:g}",
-        "parameters": "{:,.0f}",
-        "train images/s": "{:,.0f}",
-        "inference images/s": "{:,.0f}",
-        "latency ms": "{:.2f}",
-    }
-    text = table.astype(object)
+    """The table as text for a terminal, 80 columns wide for the registered models."""
+    text: dict[str, list[str]] = {"cell": table["cell"].tolist()}
     for name in table.columns[1:]:
-        form = formats.get(name, "{:.2f}")
-        text[name] = [form.format(value) if pd.notna(value) else "" for value in table[name]]
+        text[name] = [_FORMATS[name].format(value) if pd.notna(value) else "" for value in table[name]]
     right = ("left",) + ("right",) * (len(table.columns) - 1)
-    return tabulate(
-        text.to_dict("list"), headers="keys", tablefmt="simple", colalign=right, disable_numparse=True
-    )
+    return tabulate(text, headers="keys", tablefmt="simple", colalign=right, disable_numparse=True)
 
 
 def outcome_counts(trials: pd.DataFrame) -> dict[str, int]:
@@ -74,18 +70,8 @@ def _selects(rows: pd.DataFrame, cell: Cell, factors: Sequence[str]) -> "pd.Seri
 
 
 def _median_speed(timings: pd.DataFrame, cell: Cell, metric: str) -> float | None:
-    """Images per second."""
-    samples = _samples(timings, cell, metric)
-    return float((samples["images"] / samples["seconds"]).median()) if len(samples) else None
-
-
-def _median_latency(timings: pd.DataFrame, cell: Cell) -> float | None:
-    """Milliseconds from one image to its logits."""
-    samples = _samples(timings, cell, "latency")
-    return float((samples["seconds"] / samples["images"]).median() * 1000) if len(samples) else None
-
-
-def _samples(timings: pd.DataFrame, cell: Cell, metric: str) -> pd.DataFrame:
-    rows = timings[timings["metric"] == metric]
+    """Images per second. Only training depends on the augmentation."""
     factors = [factor.name for factor in FACTORS if factor.changes_network]
-    return rows[_selects(rows, cell, factors + ["augmentation"] * (metric == "train"))]
+    samples = timings[timings["metric"] == metric]
+    samples = samples[_selects(samples, cell, factors + ["augmentation"] * (metric == "train"))]
+    return float((samples["images"] / samples["seconds"]).median()) if len(samples) else None
