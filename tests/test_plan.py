@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -10,11 +11,15 @@ from architectures.spec import Levels
 from bench.errors import UsageError
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.designs import DESIGNS
-from bench.plan.factors import FACTORS, find_factors, level_of
+from bench.plan.factors import FACTORS, find_factors, format_level, level_of
 from bench.plan.protocol import CANDIDATE_RATES, RATES, Protocol
 from bench.plan.seeds import STREAMS, stream
 from bench.plan.selection import selection_trials
 from bench.plan.trials import Trial, trials
+from bench.record.store import Store
+from bench.report.selection import selection_table
+
+ROOT = Path(__file__).parent.parent
 
 MODELS = ["model1", "model2", "model3"]
 PROTOCOL = Protocol("digits")
@@ -165,6 +170,19 @@ def test_unknown_level_is_answered_with_the_levels(text: str) -> None:
     assert dropout.parse("0.1") == 0.1
     with pytest.raises(UsageError, match=r"there are 0\.0, 0\.1"):
         dropout.parse(text)
+
+
+def test_rates_are_those_that_the_kept_selection_rows_give() -> None:
+    rows = Store(ROOT / "results" / "mnist", "selection.csv").trials()
+    assert (rows["val"] == 5000).all()
+    assert rows["test_accuracy"].isna().all()
+    table = selection_table(rows)
+    tried = {key: tuple(sorted(group["lr"])) for key, group in table.groupby(["scheduler", "batch_norm"])}
+    assert tried == {
+        (scheduler, format_level(on)): rates for (scheduler, on), rates in CANDIDATE_RATES.items()
+    }
+    best = table[table["best"]].set_index(["scheduler", "batch_norm"])["lr"].to_dict()
+    assert best == {(scheduler, format_level(on)): rate for (scheduler, on), rate in RATES.items()}
 
 
 def test_unknown_factor_is_answered_with_the_nearest() -> None:

@@ -58,17 +58,8 @@ def train_and_time(run: Run, workers: int, timing: bool) -> int:
 def print_result(run: Run, cells: Sequence[Cell]) -> None:
     """The table, what didn't finish, and where the rows are."""
     rows = run.rows()
-    timings = run.store.timings()
-    here = timings[
-        (timings["code"] == run.provenance.code)
-        & (timings["machine"] == run.provenance.machine)
-        & (
-            timings["batch_size"].isin([1, run.trials[0].protocol.batch_size])
-            | (timings["metric"] != "train")
-        )
-    ]
     print()
-    print(render(summary_table(cells, rows, here)))
+    print(render(summary_table(cells, rows, run.timings())))
     print()
     counts = outcome_counts(rows)
     if counts["diverged"] or counts["failed"]:

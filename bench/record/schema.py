@@ -98,6 +98,7 @@ class TimingRow:
     dropout: float
     augmentation: str | None
     batch_size: int
+    optimizer: str
     round: int
     images: int
     seconds: float

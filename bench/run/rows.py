@@ -123,6 +123,7 @@ def timing_row(sample: Sample, trial: Trial, provenance: Provenance) -> TimingRo
         dropout=levels.dropout,
         augmentation=sample.augmentation,
         batch_size=sample.batch_size,
+        optimizer=trial.protocol.optimizer,
         round=sample.round,
         images=sample.images,
         seconds=sample.seconds,

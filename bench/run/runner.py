@@ -13,6 +13,7 @@ import pandas as pd
 from architectures.summary import Summary, summarise
 from bench.errors import UsageError
 from bench.plan.cells import Cell, find_architecture
+from bench.plan.factors import format_level
 from bench.plan.trials import Trial
 from bench.record.machine import this_machine
 from bench.record.store import Store
@@ -53,6 +54,17 @@ class Run:
         """The recorded rows of this run's trials, whichever run made them."""
         rows = self.store.trials()
         return rows[rows["trial"].isin(self.keys)]
+
+    def timings(self) -> pd.DataFrame:
+        """The recorded samples of this machine, this code and this run's protocol."""
+        rows = self.store.timings()
+        protocol = self.trials[0].protocol
+        return rows[
+            (rows["code"] == self.provenance.code)
+            & (rows["machine"] == self.provenance.machine)
+            & (rows["optimizer"] == protocol.optimizer)
+            & ((rows["metric"] != "train") | (rows["batch_size"] == protocol.batch_size))
+        ]
 
 
 def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: Path) -> Run:
@@ -134,35 +146,33 @@ def time_missing(run: Run) -> None:
         return
     use_one_thread()
     run.store.add_machine(this_machine())
-    for samples in time_networks(untimed, run.data, TIMING_ROUNDS):
-        run.store.add_timings(timing_row(sample, untimed[0], run.provenance) for sample in samples)
+    samples = time_networks(untimed, run.data, TIMING_ROUNDS)
+    run.store.add_timings(timing_row(sample, untimed[0], run.provenance) for sample in samples)
 
 
 def _untimed(run: Run) -> list[Trial]:
-    timings = run.store.timings()
-    ours = timings[(timings["code"] == run.provenance.code) & (timings["machine"] == run.provenance.machine)]
-    known = set(
-        ours[ours["metric"] == "train"][
-            ["architecture", "batch_norm", "gap", "dropout", "augmentation", "batch_size"]
-        ].itertuples(index=False, name=None)
-    )
-    return [
-        trial
-        for trial in run.trials
-        if (
-            trial.cell.architecture,
-            "on" if trial.cell.levels.batch_norm else "off",
-            "on" if trial.cell.levels.gap else "off",
-            trial.cell.levels.dropout,
-            trial.cell.levels.augmentation,
-            trial.protocol.batch_size,
+    timings = run.timings()
+    switches = ["architecture", "batch_norm", "gap", "dropout", "augmentation"]
+    known = set(timings[timings["metric"] == "train"][switches].itertuples(index=False, name=None))
+
+    def written(cell: Cell) -> tuple[str, str, str, float, str]:
+        levels = cell.levels
+        return (
+            cell.architecture,
+            format_level(levels.batch_norm),
+            format_level(levels.gap),
+            levels.dropout,
+            levels.augmentation,
         )
-        not in known
-    ]
+
+    return [trial for trial in run.trials if written(trial.cell) not in known]
+
+
+def network_summary(cell: Cell, data: Data) -> Summary:
+    """Parameters, MACs and receptive field of the cell's network on this data."""
+    return _summary(cell, data.input_shape, data.classes)
 
 
 @cache
-def network_summary(cell: Cell, data: Data) -> Summary:
-    """Parameters, MACs and receptive field of the cell's network on this data."""
-    architecture = find_architecture(cell.architecture)
-    return summarise(architecture, cell.levels, data.input_shape, data.classes)
+def _summary(cell: Cell, input_shape: tuple[int, int, int], classes: int) -> Summary:
+    return summarise(find_architecture(cell.architecture), cell.levels, input_shape, classes)

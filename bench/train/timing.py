@@ -1,7 +1,7 @@
 """Speed of networks, taken while nothing else of ours runs: warmed up, in interleaved rounds, raw samples kept."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -47,8 +47,8 @@ class _Task:
     run: Callable[[], None]
 
 
-def time_networks(trials: Sequence[Trial], data: Data, rounds: int) -> Iterator[list[Sample]]:
-    """Times every distinct network among the trials' cells; yields the samples of each round.
+def time_networks(trials: Sequence[Trial], data: Data, rounds: int) -> list[Sample]:
+    """Times every distinct network among the trials' cells; the samples, round by round.
 
     Training is timed per network and augmentation, inference and latency per network. A round times everything once, so a
     machine that slows down slows all alike.
@@ -56,8 +56,7 @@ def time_networks(trials: Sequence[Trial], data: Data, rounds: int) -> Iterator[
     tasks = [*_training_tasks(trials, data), *_inference_tasks(trials, data)]
     for task in tasks:
         task.run()
-    for number in range(rounds):
-        yield [_time(task, number) for task in tasks]
+    return [_time(task, number) for number in range(rounds) for task in tasks]
 
 
 def seconds_per_image(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
