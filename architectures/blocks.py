@@ -100,9 +100,7 @@ def _map_size(size: tuple[int, int], kernel: int, padding: int, pool: int) -> tu
     return height, width
 
 
-def _require_map(
-    size: tuple[int, int], architecture: Architecture, input_shape: tuple[int, int, int]
-) -> None:
+def _require_map(size: tuple[int, int], architecture: Architecture, input_shape: tuple[int, int, int]) -> None:
     if min(size) < 1:
         _, height, width = input_shape
         raise ValueError(f"{architecture.name} needs larger images than {height}x{width}")

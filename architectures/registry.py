@@ -7,9 +7,7 @@ from architectures.spec import Architecture
 
 _MODULES = (model1, model2, model3)
 
-ARCHITECTURES: dict[str, Architecture] = {
-    module.ARCHITECTURE.name: module.ARCHITECTURE for module in _MODULES
-}
+ARCHITECTURES: dict[str, Architecture] = {module.ARCHITECTURE.name: module.ARCHITECTURE for module in _MODULES}
 
 
 class UnknownArchitectureError(LookupError):

@@ -35,9 +35,7 @@ class Summary:
     receptive_field: int
 
 
-def summarise(
-    architecture: Architecture, levels: Levels, input_shape: tuple[int, int, int], classes: int
-) -> Summary:
+def summarise(architecture: Architecture, levels: Levels, input_shape: tuple[int, int, int], classes: int) -> Summary:
     """Measures the network on one blank image of `input_shape` (channels, height, width).
 
     MACs are half of what torch's FLOP counter counts: convolutions and linear layers only.

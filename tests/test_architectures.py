@@ -44,8 +44,7 @@ def test_each_switch_changes_the_network(architecture: Architecture, factor: Fac
     off = tuple(switch.off for switch in SWITCHES)
     on = tuple(switch.on if switch is factor else switch.off for switch in SWITCHES)
     without, with_it = (
-        str(assemble(architecture, with_levels(architecture, values), SHAPE, classes=10))
-        for values in (off, on)
+        str(assemble(architecture, with_levels(architecture, values), SHAPE, classes=10)) for values in (off, on)
     )
     assert without != with_it
 

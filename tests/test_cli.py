@@ -73,9 +73,7 @@ def test_help_needs_no_torch(command: str) -> None:
 
 
 @pytest.mark.parametrize(("model", "total"), [("model1", "7,616"), ("model2", "7,798"), ("model3", "7,762")])
-def test_show_counts_the_published_parameters(
-    model: str, total: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_show_counts_the_published_parameters(model: str, total: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command_line(["show", model]) == 0
     lines = capsys.readouterr().out.splitlines()
     [last] = [line for line in lines if line.startswith("total")]

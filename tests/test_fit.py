@@ -44,9 +44,7 @@ def test_every_flip_trains(name: str, factor: object, few_digits: Data) -> None:
     flipped = cell.with_level(factor, factor.flip(level))  # type: ignore[arg-type, attr-defined]
     outcome = outcome_of(flipped, few_digits, protocol=Protocol("digits", epochs=1))
     assert math.isfinite(outcome.curve[0].train_loss)
-    assert without_times(outcome) != without_times(
-        outcome_of(cell, few_digits, protocol=Protocol("digits", epochs=1))
-    )
+    assert without_times(outcome) != without_times(outcome_of(cell, few_digits, protocol=Protocol("digits", epochs=1)))
 
 
 def test_a_trial_gives_the_same_bits_whatever_was_trained_before(few_digits: Data) -> None:
@@ -64,8 +62,7 @@ def test_switching_a_factor_reseeds_no_other_stream(few_digits: Data) -> None:
     cell = preset_cell("model1")
     flipped = replace(cell, levels=replace(cell.levels, batch_norm=True, dropout=0.1, gap=True))
     weights = [
-        build_network(Trial(c, 0, SHORT), few_digits).get_parameter("block1.conv.weight")
-        for c in (cell, flipped)
+        build_network(Trial(c, 0, SHORT), few_digits).get_parameter("block1.conv.weight") for c in (cell, flipped)
     ]
     assert torch.equal(*weights)
 

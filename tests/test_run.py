@@ -126,9 +126,7 @@ def test_a_trial_that_fails_is_a_row(tmp_path: Path) -> None:
     assert pd.isna(row["test_accuracy"])
 
 
-def test_a_trial_that_diverges_is_a_row_without_accuracies(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_trial_that_diverges_is_a_row_without_accuracies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["run", "--models", "model1", "--design", "presets", "--seeds", "1", "--epochs", "9"]
     command += ["--lr", "1e6", "--dataset", "digits", "--results", str(tmp_path), "--no-timing"]
     assert run_command_line(command) == 0
@@ -159,8 +157,6 @@ def test_a_finished_trial_in_words() -> None:
     assert describe(failed) == "model1 seed 0: failed, MemoryError: none left"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.2, "0 s"), (59.4, "59 s"), (250, "4 min 10 s"), (7500, "2 h 05 min")]
-)
+@pytest.mark.parametrize(("seconds", "text"), [(0.2, "0 s"), (59.4, "59 s"), (250, "4 min 10 s"), (7500, "2 h 05 min")])
 def test_durations(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text

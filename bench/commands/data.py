@@ -33,6 +33,4 @@ def fetch(
     from bench.train.datasets import fetch_dataset
 
     dataset = fetch_dataset(name, data_dir)
-    print(
-        f"{dataset.name}: {len(dataset.train):,} training and {len(dataset.held_out):,} test images in {data_dir}"
-    )
+    print(f"{dataset.name}: {len(dataset.train):,} training and {len(dataset.held_out):,} test images in {data_dir}")

@@ -16,13 +16,12 @@ DatasetName = Annotated[
     str | None,
     typer.Option(
         "--dataset",
-        help="digits, mnist, fashion_mnist or kmnist. Default: mnist if its files are in the data directory, else digits.",
+        help="digits, mnist, fashion_mnist or kmnist. Default: mnist if its files are in the data directory, "
+        "else digits.",
         show_default=False,
     ),
 ]
-DataDir = Annotated[
-    Path, typer.Option("--data-dir", help="Where the files of data sets lie, in torchvision's layout.")
-]
+DataDir = Annotated[Path, typer.Option("--data-dir", help="Where the files of data sets lie, in torchvision's layout.")]
 Results = Annotated[Path, typer.Option("--results", help="Rows go to ROOT/<dataset>/.", metavar="ROOT")]
 AllModels = Annotated[bool, typer.Option("--all", help="Every registered model.")]
 Models = Annotated[
@@ -57,9 +56,7 @@ LearningRate = Annotated[
         show_default=False,
     ),
 ]
-OptimizerName = Annotated[
-    str, typer.Option("--optimizer", help="sgd (momentum 0.9) or adamw; adamw needs --lr.")
-]
+OptimizerName = Annotated[str, typer.Option("--optimizer", help="sgd (momentum 0.9) or adamw; adamw needs --lr.")]
 Val = Annotated[
     int,
     typer.Option(
@@ -70,9 +67,7 @@ Val = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(
-        "--workers", help="Processes that train at once. Default: the core count.", show_default=False
-    ),
+    typer.Option("--workers", help="Processes that train at once. Default: the core count.", show_default=False),
 ]
 
 

@@ -33,9 +33,7 @@ def status(
     table = []
     for cell in cells:
         statuses = [
-            recorded.get(key, "missing")
-            for trial, key in zip(run.trials, run.keys, strict=True)
-            if trial.cell == cell
+            recorded.get(key, "missing") for trial, key in zip(run.trials, run.keys, strict=True) if trial.cell == cell
         ]
         table.append((cell.label, *(statuses.count(s) for s in ("done", "diverged", "failed", "missing"))))
     print(tabulate(table, headers=("cell", "done", "diverged", "failed", "missing")))

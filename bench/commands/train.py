@@ -54,9 +54,7 @@ def train(
     return _train(cell, seed, protocol, dataset, data_dir, results)
 
 
-def _train(
-    cell: Cell, seed: int, protocol: Protocol, dataset: str | None, data_dir: Path, results: Path
-) -> int:
+def _train(cell: Cell, seed: int, protocol: Protocol, dataset: str | None, data_dir: Path, results: Path) -> int:
     from bench.commands.session import announce_data
     from bench.errors import BenchError
     from bench.run.runner import network_summary, prepare_run, record

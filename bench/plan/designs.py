@@ -36,9 +36,7 @@ def factorial(architectures: Sequence[str], factors: Sequence[Factor]) -> Iterat
 def path(architectures: Sequence[str], factors: Sequence[Factor]) -> Iterator[Cell]:
     """From the first architecture's preset towards the second's: one factor more at each step, then the second."""
     if len(architectures) != 2:
-        raise UsageError(
-            "--design path leads from one model to another: name two, as in --models model1,model2"
-        )
+        raise UsageError("--design path leads from one model to another: name two, as in --models model1,model2")
     start, end = (preset_cell(name) for name in architectures)
     cell = start
     yield cell

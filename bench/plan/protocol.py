@@ -52,15 +52,11 @@ class Protocol:
         if self.epochs < 1:
             raise UsageError(f"--epochs is at least 1, not {self.epochs}")
         if self.batch_size < 2:
-            raise UsageError(
-                f"--batch-size is at least 2 (batch norm needs two images), not {self.batch_size}"
-            )
+            raise UsageError(f"--batch-size is at least 2 (batch norm needs two images), not {self.batch_size}")
         if self.val < 0:
             raise UsageError(f"--val is 0 or more images, not {self.val}")
         if self.optimizer not in get_args(Optimizer):
-            raise UsageError(
-                f"--optimizer is one of {', '.join(get_args(Optimizer))}, not {self.optimizer!r}"
-            )
+            raise UsageError(f"--optimizer is one of {', '.join(get_args(Optimizer))}, not {self.optimizer!r}")
         if self.lr is not None and not (math.isfinite(self.lr) and self.lr > 0):
             raise UsageError(f"--lr is a number above 0, not {self.lr}")
         if self.lr is None and self.optimizer != "sgd":

@@ -10,10 +10,10 @@ SCHEMA = 1
 class TrialRow:
     """One trial. Accuracies are fractions in [0, 1], losses nats, sizes bytes, times seconds.
 
-    The headline is `test_accuracy`, the last epoch's; `best_test_accuracy` is picked on test data and so biased upward, and
-    is kept for comparison with published single runs. Where `val` training images were held out, the `val_` columns are
-    filled and the `test_` columns are empty. `train_images_per_second` was taken with other trials running beside;
-    timings.csv has the exclusive figures. `peak_memory_bytes` is the worker's high-water mark up to the end of the trial.
+    The headline is `test_accuracy`, the last epoch's; `best_test_accuracy` is picked on test data and so biased upward,
+    and is kept for comparison with published single runs. Where `val` training images were held out, the `val_` columns
+    are filled and the `test_` columns are empty. `train_images_per_second` was taken with other trials running beside;
+    timings.csv has the exclusive figures. `peak_memory_bytes` is the worker's high-water mark at the trial's end.
     """
 
     schema: int
@@ -75,7 +75,7 @@ class EpochRow:
 
 @dataclass(frozen=True, slots=True)
 class CorrectRow:
-    """Which test images the last epoch's network got right: `images` bits, first image first, high bit first, base64."""
+    """Which test images the last epoch's network got right: `images` bits, first image and high bit first, base64."""
 
     trial: str
     images: int

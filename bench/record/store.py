@@ -38,9 +38,7 @@ class Store:
         self.trials_path = folder / trials
         self._machines: set[str] | None = None
 
-    def add_trial(
-        self, row: TrialRow, epochs: Iterable[EpochRow] = (), correct: CorrectRow | None = None
-    ) -> None:
+    def add_trial(self, row: TrialRow, epochs: Iterable[EpochRow] = (), correct: CorrectRow | None = None) -> None:
         """Records a trial. Its own row is written last: a trial whose row is missing never happened."""
         self._append(self.folder / "epochs.csv", epochs)
         if correct is not None:
@@ -99,9 +97,7 @@ class Store:
         _check_header(path, columns(row_type))
         whole_lines = path.read_bytes().rpartition(b"\n")[0]
         try:
-            frame = pd.read_csv(
-                io.BytesIO(whole_lines + b"\n"), dtype=str, keep_default_na=False, na_values=[""]
-            )
+            frame = pd.read_csv(io.BytesIO(whole_lines + b"\n"), dtype=str, keep_default_na=False, na_values=[""])
             return frame.astype(_column_types(row_type))
         except ValueError as error:
             raise StoreError(f"{path} can't be read: {error}; move it away to start anew") from error

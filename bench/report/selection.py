@@ -5,11 +5,10 @@ from tabulate import tabulate
 
 
 def selection_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line per scheduler, batch norm and rate: `accuracy` on held-out images, averaged over architectures and seeds,
-    `lowest` and `n`.
+    """One line per scheduler, batch norm and rate: mean `accuracy` on held-out images, `lowest` and `n`.
 
-    A trial that diverged counts as chance (one in ten): it is the worst that a rate can do. `best` marks the highest mean,
-    the lowest rate among equals.
+    The mean is over architectures and seeds. A trial that diverged counts as chance (one in ten), the worst that a rate
+    can do. `best` marks the highest mean, the lowest rate among equals.
     """
     counted = rows[rows["status"] != "failed"].copy()
     counted["val_accuracy"] = counted["val_accuracy"].fillna(0.1)

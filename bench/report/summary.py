@@ -22,8 +22,8 @@ _FORMATS = {
 def summary_table(cells: Sequence[Cell], trials: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     """One line per cell, in the order given. Accuracies in percent, their sd in points, speeds in images/s.
 
-    The accuracy is the last epoch's, on the test set or, for rows that held training images out, on those. Speeds are medians
-    over the samples of timings.csv, with one thread; empty where nothing was timed.
+    The accuracy is the last epoch's, on the test set or, for rows that held training images out, on those. Speeds are
+    medians over the samples of timings.csv, with one thread; empty where nothing was timed.
     """
     split = "val" if (trials["val"] > 0).any() else "test"
     lines = []

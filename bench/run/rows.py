@@ -67,9 +67,7 @@ def trial_row(trained: Trained, summary: Summary, provenance: Provenance, train_
         train_accuracy=last.train_accuracy if last else None,
         train_loss=last.train_loss if last else None,
         best_test_accuracy=max(epoch.held_out_accuracy for epoch in curve) if on_test else None,
-        epochs_to_99=next((e.number for e in curve if e.held_out_accuracy >= 0.99), None)
-        if on_test
-        else None,
+        epochs_to_99=next((e.number for e in curve if e.held_out_accuracy >= 0.99), None) if on_test else None,
         parameters=summary.parameters,
         macs=summary.macs,
         receptive_field=summary.receptive_field,

@@ -102,9 +102,7 @@ def expected_seconds(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
     use_one_thread()
     cost = seconds_per_image(trials, data)
     return {
-        trial.cell: cost[trial.cell]
-        * trial.protocol.epochs
-        * (len(data.train) + FORWARD_SHARE * len(data.held_out))
+        trial.cell: cost[trial.cell] * trial.protocol.epochs * (len(data.train) + FORWARD_SHARE * len(data.held_out))
         for trial in trials
     }
 

@@ -69,10 +69,7 @@ def train_stack(stack: Sequence[Trial], data_dir: Path, on_epoch: OnEpoch | None
     except Exception as exception:
         outcomes, error = [None] * len(stack), f"{type(exception).__name__}: {exception}"
     memory = _peak_memory_bytes()
-    return [
-        Trained(trial, outcome, error, started_at, memory)
-        for trial, outcome in zip(stack, outcomes, strict=True)
-    ]
+    return [Trained(trial, outcome, error, started_at, memory) for trial, outcome in zip(stack, outcomes, strict=True)]
 
 
 def _peak_memory_bytes() -> int | None:

@@ -1,7 +1,7 @@
 """Training images distorted a batch at a time, with one draw per image.
 
 Published is little: that the training images of model1 and model2 were distorted somehow (their training accuracy stays
-below test accuracy), and that model3's were rotated by up to 7 degrees either way, with a fill of 1 of 255. Chosen here:
+below test accuracy), and that model3's were rotated by up to 7 degrees either way, filled with 1 of 255. Chosen here:
 
 - basic: a shift of up to 1.5 pixels either way along each axis;
 - advanced: the published rotation, with a shift of up to 2 pixels and a change of size by up to a tenth.

@@ -29,7 +29,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Data:
-    """`train` is what networks learn from and `held_out` what they are measured on: the test set, or training images."""
+    """`train` is what networks learn from, `held_out` what they are measured on: the test set, or training images."""
 
     name: str
     train: Split

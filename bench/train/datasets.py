@@ -73,9 +73,7 @@ def _load_digits(_data_dir: Path) -> Data:
     large = torch.nn.functional.interpolate(small, size=(28, 28), mode="bilinear", antialias=False)
     images = large.round().clamp(0, 255).to(torch.uint8)
     labels = torch.from_numpy(bunch.target).long()
-    train, test = train_test_split(
-        np.arange(len(labels)), test_size=1 / 3, stratify=bunch.target, random_state=0
-    )
+    train, test = train_test_split(np.arange(len(labels)), test_size=1 / 3, stratify=bunch.target, random_state=0)
     whole = Split(images, labels)
     return Data("digits", whole.take(torch.from_numpy(train)), whole.take(torch.from_numpy(test)), classes=10)
 

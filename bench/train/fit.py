@@ -55,8 +55,8 @@ OnEpoch = Callable[[Trial, Epoch], None]
 def fit(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> list[Outcome]:
     """Trains the trials of a stack, whose networks must have the same shapes, and measures each after every epoch.
 
-    `data` must already hold out what the trials' protocol asks for. An outcome depends on its own trial alone, not on the
-    stack it was in. Changes torch's global generator. Raises UsageError for a batch larger than the training data,
+    `data` must already hold out what the trials' protocol asks for. An outcome depends on its own trial alone, not on
+    the stack it was in. Changes torch's global generator. Raises UsageError for a batch larger than the training data,
     ValueError for mixed shapes.
     """
     if len({trial.cell.shapes for trial in stack}) > 1:
@@ -72,9 +72,7 @@ def prepare(images: Tensor, mean: float, std: float) -> Tensor:
 def build_network(trial: Trial, data: Data) -> nn.Sequential:
     """The trial's network, initialised from its seed's stream, in training mode and laid out channels last."""
     torch.manual_seed(stream("init", trial.seed))
-    network = assemble(
-        find_architecture(trial.cell.architecture), trial.cell.levels, data.input_shape, data.classes
-    )
+    network = assemble(find_architecture(trial.cell.architecture), trial.cell.levels, data.input_shape, data.classes)
     dropout_generator = torch.Generator().manual_seed(stream("dropout", trial.seed))
     for module in network.modules():
         if isinstance(module, Dropout):
@@ -86,9 +84,7 @@ def build_network(trial: Trial, data: Data) -> nn.Sequential:
 def _fit_one(trial: Trial, data: Data, on_epoch: OnEpoch | None) -> Outcome:
     batch_size = trial.protocol.batch_size
     if batch_size > len(data.train):
-        raise UsageError(
-            f"--batch-size {batch_size} is larger than {data.name}'s {len(data.train)} training images"
-        )
+        raise UsageError(f"--batch-size {batch_size} is larger than {data.name}'s {len(data.train)} training images")
     network = build_network(trial, data)
     optimizer = make_optimizer(trial, network.parameters())
     schedule = Schedule(trial, optimizer, math.ceil(len(data.train) / batch_size))
@@ -157,9 +153,7 @@ def evaluate(network: nn.Module, split: Split, mean: float, std: float) -> tuple
     """Whether the network gets each image right, bool (N,), and its mean loss in nats."""
     network.eval()
     correct, loss_sum = [], 0.0
-    for images, labels in zip(
-        split.images.split(EVALUATION_BATCH), split.labels.split(EVALUATION_BATCH), strict=True
-    ):
+    for images, labels in zip(split.images.split(EVALUATION_BATCH), split.labels.split(EVALUATION_BATCH), strict=True):
         logits = network(prepare(images.float().div_(255), mean, std))
         correct.append(logits.argmax(1) == labels)
         loss_sum += F.cross_entropy(logits, labels, reduction="sum").item()

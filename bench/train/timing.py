@@ -50,8 +50,8 @@ class _Task:
 def time_networks(trials: Sequence[Trial], data: Data, rounds: int) -> list[Sample]:
     """Times every distinct network among the trials' cells; the samples, round by round.
 
-    Training is timed per network and augmentation, inference and latency per network. A round times everything once, so a
-    machine that slows down slows all alike.
+    Training is timed per network and augmentation, inference and latency per network. A round times everything once, so
+    a machine that slows down slows all alike.
     """
     tasks = [*_training_tasks(trials, data), *_inference_tasks(trials, data)]
     for task in tasks:
@@ -60,7 +60,7 @@ def time_networks(trials: Sequence[Trial], data: Data, rounds: int) -> list[Samp
 
 
 def seconds_per_image(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
-    """A quick look at what training costs, one short sample per distinct network and augmentation, for estimates only."""
+    """What training costs, from one short sample per distinct network and augmentation: good for estimates only."""
     seconds = {}
     for task in _training_tasks(trials, data, steps=3):
         task.run()
@@ -106,9 +106,7 @@ def _training_task(trial: Trial, data: Data, steps: int) -> _Task:
             loss.backward()
             optimizer.step()
 
-    return _Task(
-        "train", trial.cell, level, trial.protocol.batch_size, steps * trial.protocol.batch_size, run
-    )
+    return _Task("train", trial.cell, level, trial.protocol.batch_size, steps * trial.protocol.batch_size, run)
 
 
 def _inference_task(metric: Metric, trial: Trial, data: Data, batch_size: int, batches: int) -> _Task:
