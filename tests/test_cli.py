@@ -120,9 +120,9 @@ def test_underscores_change_in_options_only() -> None:
     assert with_dashes("my_data") == "my_data"
 
 
-def test_select_prints_the_best_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_select_prints_the_chosen_rates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["select", "--models", "model3", "--dataset", "digits", "--val", "200", "--epochs", "1"]
     assert run_command_line([*command, "--results", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert sum(line.endswith(" best") for line in out.splitlines()) == 4
+    assert sum(line.endswith(" chosen") for line in out.splitlines()) == 4
     assert len(Store(tmp_path / "digits", "selection.csv").trials()) == 12

@@ -179,8 +179,8 @@ def test_rates_are_those_that_the_kept_selection_rows_give() -> None:
     table = selection_table(rows)
     tried = {key: tuple(sorted(group["lr"])) for key, group in table.groupby(["scheduler", "batch_norm"])}
     assert tried == {(scheduler, format_level(on)): rates for (scheduler, on), rates in CANDIDATE_RATES.items()}
-    best = table[table["best"]].set_index(["scheduler", "batch_norm"])["lr"].to_dict()
-    assert best == {(scheduler, format_level(on)): rate for (scheduler, on), rate in RATES.items()}
+    chosen = table[table["chosen"]].set_index(["scheduler", "batch_norm"])["lr"].to_dict()
+    assert chosen == {(scheduler, format_level(on)): rate for (scheduler, on), rate in RATES.items()}
 
 
 def test_unknown_factor_is_answered_with_the_nearest() -> None:

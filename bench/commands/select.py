@@ -18,7 +18,7 @@ def select(
     results: opt.Results = Path("results"),
     workers: opt.Workers = None,
 ) -> int:
-    """Train the candidate rates, measure them on held-out training images, print which is best.
+    """Train the candidate rates, measure them on held-out training images, print the choice.
 
     The rates that `bench run` uses come from this command on mnist; the test set is not read.
     """

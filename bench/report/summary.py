@@ -48,9 +48,10 @@ def render(table: pd.DataFrame) -> str:
     """The table as text for a terminal, 80 columns wide for the registered models."""
     text: dict[str, list[str]] = {"cell": table["cell"].tolist()}
     for name in table.columns[1:]:
-        text[name] = [_FORMATS[name].format(value) if pd.notna(value) else "" for value in table[name]]
-    right = ("left",) + ("right",) * (len(table.columns) - 1)
-    return tabulate(text, headers="keys", tablefmt="simple", colalign=right, disable_numparse=True)
+        two_lines = name.replace(" ", "\n", 1)
+        text[two_lines] = [_FORMATS[name].format(value) if pd.notna(value) else "" for value in table[name]]
+    align = ("left",) + ("right",) * (len(table.columns) - 1)
+    return tabulate(text, headers="keys", tablefmt="simple", colalign=align, disable_numparse=True)
 
 
 def outcome_counts(trials: pd.DataFrame) -> dict[str, int]:

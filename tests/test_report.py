@@ -1,0 +1,76 @@
+"""Tables made from rows."""
+
+import dataclasses
+
+import pandas as pd
+import pytest
+
+from bench.plan.cells import preset_cell
+from bench.plan.factors import find_factors
+from bench.record.schema import TimingRow, columns
+from bench.record.store import Store
+from bench.report.selection import TIE, render_selection, selection_table
+from bench.report.summary import outcome_counts, render, summary_table
+from tests.test_record import ROW
+
+
+def test_summary_counts_each_cells_own_rows(tmp_path: object) -> None:
+    store = Store(tmp_path / "digits")  # type: ignore[operator]
+    base = dataclasses.replace(ROW, gap=False, dropout=0.0, augmentation="basic")
+    for seed, accuracy in enumerate([0.98, 0.99, 0.97]):
+        store.add_trial(dataclasses.replace(base, trial=f"a{seed}", seed=seed, test_accuracy=accuracy))
+    store.add_trial(dataclasses.replace(base, trial="b", batch_norm=True, test_accuracy=0.5))
+    store.add_trial(dataclasses.replace(base, trial="c", status="diverged", test_accuracy=None))
+    timing = TimingRow(
+        "r", "train", "model1", False, False, 0.0, "basic", 64, "sgd", 0, 640, 0.5, 1, "fp32", "cpu", "c", "m"
+    )
+    store.add_timings(
+        [
+            timing,
+            dataclasses.replace(timing, seconds=0.25),
+            dataclasses.replace(timing, seconds=1.0),
+            dataclasses.replace(timing, seconds=9.0, augmentation="none"),
+            dataclasses.replace(timing, metric="inference", augmentation=None, images=100, seconds=0.1),
+        ]
+    )
+    preset = preset_cell("model1")
+    [batch_norm] = find_factors(["batch_norm"])
+    cells = [preset, preset.with_level(batch_norm, True), preset_cell("model2")]
+    table = summary_table(cells, store.trials(), store.timings())
+    assert table["cell"].tolist() == ["model1", "model1 batch_norm=on", "model2"]
+    assert table["test acc %"].tolist()[:2] == pytest.approx([98.0, 50.0])
+    assert table["sd"].iloc[0] == pytest.approx(1.0)
+    assert table["n"].tolist() == [3, 1, 0]
+    assert table["train img/s"].iloc[0] == 1280
+    assert table["infer img/s"].iloc[0] == pytest.approx(1000)
+    assert table["train img/s"].iloc[1:].isna().all()
+    assert outcome_counts(store.trials()) == {"done": 4, "diverged": 1, "failed": 0}
+
+    lines = render(table).splitlines()
+    assert lines[3].split() == ["model1", "98.00", "1.00", "3", "7,616", "1,280", "1,000"]
+    assert max(map(len, lines)) <= 80
+
+
+def test_selection_takes_the_lowest_of_tied_rates_and_counts_divergence_as_chance() -> None:
+    def rows(lr: float, *accuracies: float | None) -> list[dict[str, object]]:
+        return [
+            {"scheduler": "step", "batch_norm": "on", "lr": lr, "val_accuracy": accuracy}
+            | {"status": "done" if accuracy else "diverged"}
+            for accuracy in accuracies
+        ]
+
+    table = selection_table(
+        pd.DataFrame(
+            rows(0.003, 0.98, 0.98)
+            + rows(0.01, 0.99 - TIE / 2, 0.99 - TIE / 2)
+            + rows(0.03, 0.99, 0.99)
+            + rows(0.1, 1.0, None)
+        )
+    )
+    assert table["chosen"].tolist() == [False, True, False, False]
+    assert table["accuracy"].iloc[-1] == pytest.approx(0.55)
+    assert render_selection(table).count("chosen") == 1
+
+
+def test_timing_rows_have_the_columns_that_tables_read() -> None:
+    assert {"metric", "architecture", "augmentation", "images", "seconds"} <= set(columns(TimingRow))
