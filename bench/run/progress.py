@@ -45,8 +45,8 @@ class Progress:
             self._finished_seconds += sum(epoch.seconds for epoch in trained.outcome.curve)
         self._last = describe(trained)
         if self._bar is not None:
-            self._bar.update()
             self.tick()
+            self._bar.update()
         else:
             eta = format_duration(self.remaining_seconds())
             print(
