@@ -12,7 +12,7 @@ from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial, trials
 from bench.record.store import Store
 from bench.run.progress import Progress, describe, format_duration
-from bench.run.runner import prepare_run, record, time_missing, train_missing
+from bench.run.runner import prepare_run, record, time_trials, train_missing
 from bench.run.worker import Trained, train_stack
 from bench.train.fit import Epoch, Outcome
 
@@ -89,7 +89,7 @@ def test_the_command_trains_once_and_resumes(tmp_path: Path, capsys: pytest.Capt
 def test_timing_keeps_raw_samples_of_every_network(tmp_path: Path) -> None:
     cells = [preset_cell("model1"), preset_cell("model3")]
     run = prepare_run(list(trials(cells, 3, SHORT)), "presets", Path("unused"), tmp_path)
-    time_missing(run)
+    time_trials(run, run.untimed())
     samples = run.store.timings()
     per_network = samples.groupby(["architecture", "metric"])["round"].agg(list)
     assert set(per_network.index) == {
@@ -99,8 +99,7 @@ def test_timing_keeps_raw_samples_of_every_network(tmp_path: Path) -> None:
     assert (samples["seconds"] > 0).all()
     assert samples[samples["metric"] == "train"]["augmentation"].tolist() == ["basic", "advanced"] * 5
     assert samples[samples["metric"] != "train"]["augmentation"].isna().all()
-    time_missing(run)
-    assert len(run.store.timings()) == len(samples)
+    assert run.untimed() == []
 
 
 def test_rows_measured_on_training_images_go_to_a_file_of_their_own(tmp_path: Path) -> None:

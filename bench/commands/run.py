@@ -39,9 +39,8 @@ def run(
     cells = opt.chosen_cells(all_models, models, design, factors)
     processes = opt.chosen_workers(workers)
     count = opt.chosen_seeds(seeds)
-    checked = Protocol(
-        dataset or "", epochs, batch_size, cast(Optimizer, optimizer), lr, val=val
-    )  # before torch takes its seconds
+    # Checked here already: the imports below take seconds.
+    checked = Protocol(dataset or "", epochs, batch_size, cast(Optimizer, optimizer), lr, val=val)
 
     from bench.commands.session import announce_data, print_plan, print_result, train_and_time
     from bench.run.runner import prepare_run

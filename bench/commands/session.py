@@ -9,7 +9,7 @@ from bench.plan.cells import Cell
 from bench.plan.protocol import Protocol
 from bench.report.summary import outcome_counts, render, summary_table
 from bench.run.progress import format_duration
-from bench.run.runner import Run, expected_seconds, time_missing, train_missing
+from bench.run.runner import Run, expected_seconds, time_trials, train_missing
 from bench.train.datasets import choose_dataset
 
 
@@ -41,9 +41,9 @@ def train_and_time(run: Run, workers: int, timing: bool) -> int:
     try:
         if missing:
             train_missing(run, missing, workers)
-        if timing:
+        if timing and (untimed := run.untimed()):
             print("Timing the networks ...", file=sys.stderr, flush=True)
-            time_missing(run)
+            time_trials(run, untimed)
     except KeyboardInterrupt:
         left = len(run.missing())
         print(

@@ -66,6 +66,24 @@ class Run:
             & ((rows["metric"] != "train") | (rows["batch_size"] == protocol.batch_size))
         ]
 
+    def untimed(self) -> list[Trial]:
+        """The trials whose networks have no samples yet."""
+        timings = self.timings()
+        switches = ["architecture", "batch_norm", "gap", "dropout", "augmentation"]
+        known = set(timings[timings["metric"] == "train"][switches].itertuples(index=False, name=None))
+
+        def written(cell: Cell) -> tuple[str, str, str, float, str]:
+            levels = cell.levels
+            return (
+                cell.architecture,
+                format_level(levels.batch_norm),
+                format_level(levels.gap),
+                levels.dropout,
+                levels.augmentation,
+            )
+
+        return [trial for trial in self.trials if written(trial.cell) not in known]
+
 
 def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: Path) -> Run:
     """Loads the data and names the trials. All must share data set and `val`. Raises BenchError."""
@@ -137,33 +155,12 @@ def record(run: Run, trained: Trained) -> None:
         )
 
 
-def time_missing(run: Run) -> None:
-    """Times the networks that have no samples from this machine and code, in this process, with one thread."""
-    untimed = _untimed(run)
-    if not untimed:
-        return
+def time_trials(run: Run, untimed: Sequence[Trial]) -> None:
+    """Times the trials' networks in this process, with one thread."""
     use_one_thread()
     run.store.add_machine(this_machine())
     samples = time_networks(untimed, run.data, TIMING_ROUNDS)
     run.store.add_timings(timing_row(sample, untimed[0], run.provenance) for sample in samples)
-
-
-def _untimed(run: Run) -> list[Trial]:
-    timings = run.timings()
-    switches = ["architecture", "batch_norm", "gap", "dropout", "augmentation"]
-    known = set(timings[timings["metric"] == "train"][switches].itertuples(index=False, name=None))
-
-    def written(cell: Cell) -> tuple[str, str, str, float, str]:
-        levels = cell.levels
-        return (
-            cell.architecture,
-            format_level(levels.batch_norm),
-            format_level(levels.gap),
-            levels.dropout,
-            levels.augmentation,
-        )
-
-    return [trial for trial in run.trials if written(trial.cell) not in known]
 
 
 def network_summary(cell: Cell, data: Data) -> Summary:
