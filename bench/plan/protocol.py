@@ -24,7 +24,7 @@ RATES: dict[tuple[str, bool], float] = {
 # What `bench select` tries for each entry of RATES, and on which architectures.
 CANDIDATE_RATES: dict[tuple[str, bool], tuple[float, ...]] = {
     ("step", False): (0.003, 0.01, 0.03),
-    ("step", True): (0.01, 0.03, 0.1),
+    ("step", True): (0.003, 0.01, 0.03, 0.1),
     ("onecycle", False): (0.01, 0.03, 0.1),
     ("onecycle", True): (0.1, 0.3, 1.0),
 }
