@@ -33,7 +33,7 @@ ROOT = Path(__file__).parent.parent
         ("run --all --optimizer adam", "--optimizer is one of sgd, adamw"),
         ("run --all --workers 10000", "--workers is 1 to"),
         ("run --all --dataset minst", "did you mean mnist"),
-        ("run --all --dataset digits --batch-size 5000", "larger than the 1198 training images"),
+        ("run --all --dataset digits --batch-size 5000", "larger than the 898 training images"),
         ("run --all --dataset digits --val 5000", "leaves nothing to train on"),
         ("train --model model9", "did you mean model"),
         ("train --model model1 --dropout 0.3", "dropout has no level '0.3'"),

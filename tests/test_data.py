@@ -27,7 +27,7 @@ def test_digits_are_split_by_class_and_complete(digits: Data) -> None:
     expected = torch.from_numpy(np.bincount(load_digits().target))
     assert torch.equal(labels.bincount(), expected)
     share = digits.held_out.labels.bincount() / expected
-    assert (share - 1 / 3).abs().max() < 0.01
+    assert (share - 1 / 2).abs().max() < 0.01
 
 
 def test_digits_resampled_still_look_like_digits(digits: Data) -> None:
@@ -49,7 +49,7 @@ def test_pixel_statistics_are_those_of_the_training_images(digits: Data) -> None
 
 def test_holding_out_is_fixed_and_takes_training_images_only(digits: Data) -> None:
     data = digits.hold_out(198)
-    assert (len(data.train), len(data.held_out)) == (1000, 198)
+    assert (len(data.train), len(data.held_out)) == (700, 198)
     assert torch.equal(data.held_out.images, digits.hold_out(198).held_out.images)
 
     def images(*splits: torch.Tensor) -> list[bytes]:
@@ -57,7 +57,7 @@ def test_holding_out_is_fixed_and_takes_training_images_only(digits: Data) -> No
 
     assert images(data.train.images, data.held_out.images) == images(digits.train.images)
     with pytest.raises(UsageError, match="leaves nothing to train on"):
-        digits.hold_out(1198)
+        digits.hold_out(898)
 
 
 def test_digest_changes_with_one_pixel(digits: Data) -> None:

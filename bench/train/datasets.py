@@ -63,7 +63,7 @@ def idx_paths(folder: str, data_dir: Path) -> list[Path]:
 def _load_digits(_data_dir: Path) -> Data:
     """The 1,797 handwritten digits of the UCI repository (Alpaydin and Kaynak 1998) that scikit-learn carries.
 
-    8x8 images of 17 grey levels become 28x28 by bilinear resampling; a third is the test set, stratified by class.
+    8x8 images of 17 grey levels become 28x28 by bilinear resampling; half is the test set, stratified by class.
     """
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -73,7 +73,7 @@ def _load_digits(_data_dir: Path) -> Data:
     large = torch.nn.functional.interpolate(small, size=(28, 28), mode="bilinear", antialias=False)
     images = large.round().clamp(0, 255).to(torch.uint8)
     labels = torch.from_numpy(bunch.target).long()
-    train, test = train_test_split(np.arange(len(labels)), test_size=1 / 3, stratify=bunch.target, random_state=0)
+    train, test = train_test_split(np.arange(len(labels)), test_size=1 / 2, stratify=bunch.target, random_state=0)
     whole = Split(images, labels)
     return Data("digits", whole.take(torch.from_numpy(train)), whole.take(torch.from_numpy(test)), classes=10)
 
