@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import run_command_line
+from bench.plan.protocol import CANDIDATE_RATES
 from bench.record.store import Store
 from main import with_dashes
 
@@ -125,4 +126,4 @@ def test_select_prints_the_chosen_rates(tmp_path: Path, capsys: pytest.CaptureFi
     assert run_command_line([*command, "--results", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert sum(line.endswith(" chosen") for line in out.splitlines()) == 4
-    assert len(Store(tmp_path / "digits", "selection.csv").trials()) == 12
+    assert len(Store(tmp_path / "digits", "selection.csv").trials()) == sum(map(len, CANDIDATE_RATES.values()))
