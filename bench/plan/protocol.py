@@ -16,7 +16,7 @@ Optimizer = Literal["sgd", "adamw"]
 # against those rows.
 RATES: dict[tuple[str, bool], float] = {
     ("step", False): 0.01,
-    ("step", True): 0.01,
+    ("step", True): 0.03,
     ("onecycle", False): 0.03,
     ("onecycle", True): 0.1,
 }
