@@ -29,7 +29,8 @@ def status(
 
     protocol = announce_data(checked, dataset, data_dir)
     run = prepare_run(list(trials(cells, count, protocol)), design, data_dir, results)
-    recorded = dict(zip(run.rows()["trial"], run.rows()["status"], strict=True))
+    rows = run.rows()
+    recorded = dict(zip(rows["trial"], rows["status"], strict=True))
     table = []
     for cell in cells:
         statuses = [
