@@ -38,7 +38,7 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The figures that an architecture was published with, from a single run.
+    """The figures that an architecture was published with, from a single run on `dataset`.
 
     `curve` maps an epoch to (training accuracy, test accuracy), fractions in [0, 1].
     """
@@ -47,6 +47,7 @@ class Published:
     epochs: int
     test_accuracy: float
     curve: Mapping[int, tuple[float, float]]
+    dataset: str = "mnist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +64,7 @@ class Architecture:
     preset: Levels
     published: Published | None
     source: str
+
+    def published_on(self, dataset: str) -> Published | None:
+        """The published figures if they are about this data set."""
+        return self.published if self.published is not None and self.published.dataset == dataset else None

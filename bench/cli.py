@@ -1,25 +1,31 @@
 """The command line: `python -m bench COMMAND`. Torch is imported only inside the commands that need it.
 
 Exit codes: 0 done; 1 something outside the program went wrong or a trial failed; 2 the command line makes no sense;
-130 interrupted with Ctrl-C.
+130 interrupted with Ctrl-C; 143 ended with SIGTERM.
 """
 
 import logging
+import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
 from bench.commands.data import data
 from bench.commands.list import list_names
+from bench.commands.readme import readme
+from bench.commands.report import report
 from bench.commands.run import run
 from bench.commands.select import select
 from bench.commands.show import show
 from bench.commands.status import status
 from bench.commands.train import train
-from bench.errors import BenchError
+from bench.errors import BenchError, Terminated
+from bench.run.interrupt import raise_for
+
+_log = logging.getLogger(__name__)
 
 app = typer.Typer(
     name="bench",
@@ -28,9 +34,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Which technique really helps small image classifiers, by how much, how surely and at what cost.",
     epilog="Exit codes: 0 done; 1 a trial failed or something outside the program went wrong; "
-    "2 the command line makes no sense; 130 interrupted.",
+    "2 the command line makes no sense; 130 interrupted; 143 terminated.",
 )
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")] = False,
+) -> None:
+    """What stands before the command's name."""
+    logging.getLogger("bench").setLevel(logging.DEBUG if debug else logging.WARNING)
+
+
 app.command()(run)
+app.command()(report)
+app.command()(readme)
 app.command()(train)
 app.command()(show)
 app.command("list")(list_names)
@@ -42,6 +60,7 @@ app.add_typer(data, name="data")
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs a command line, the process's own by default, and exits."""
     logging.basicConfig(format="bench: %(levelname)s: %(message)s")
+    signal.signal(signal.SIGTERM, raise_for)
     sys.exit(run_command_line(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -50,9 +69,12 @@ def run_command_line(arguments: Sequence[str]) -> int:
     try:
         code = app(args=list(arguments), prog_name="bench", standalone_mode=False)
     except BenchError as error:
+        _log.debug("it arose here", exc_info=error)
         return _fail(str(error), error.exit_code)
     except TyperException as error:
         return _fail(error.format_message(), error.exit_code)
+    except Terminated:
+        return 143
     except KeyboardInterrupt:
         return 130
     return code if isinstance(code, int) else 0

@@ -16,6 +16,13 @@ class UsageError(BenchError):
     exit_code = 2
 
 
+class Terminated(SystemExit):
+    """The process was asked to end with SIGTERM."""
+
+    def __init__(self) -> None:
+        super().__init__(143)
+
+
 def near_matches(name: str, known: Iterable[str]) -> str:
     """Half a sentence on what `name` may have meant: the nearest known names, or all of them."""
     names = list(known)

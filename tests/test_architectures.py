@@ -9,9 +9,10 @@ from torch import nn
 
 import architectures
 from architectures.blocks import Dropout, assemble
+from architectures.geometry import receptive_fields
 from architectures.registry import ARCHITECTURES, UnknownArchitectureError
 from architectures.spec import Architecture, Levels
-from architectures.summary import receptive_fields, summarise
+from architectures.summary import summarise
 from bench.plan.factors import FACTORS, Factor
 
 SHAPE = (1, 28, 28)

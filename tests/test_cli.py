@@ -1,15 +1,23 @@
 """The command line: what it says, how it exits, what it doesn't import."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.cli import run_command_line
-from bench.plan.protocol import CANDIDATE_RATES
+from bench.plan.cells import preset_cell
+from bench.plan.factors import written_levels
+from bench.plan.protocol import CANDIDATE_RATES, Protocol
+from bench.plan.trials import Trial
 from bench.record.store import Store
+from bench.run.code import code_digest
+from bench.run.runner import prepare_run
 from main import with_dashes
+from tests.test_record import ROW
 
 ROOT = Path(__file__).parent.parent
 
@@ -62,6 +70,14 @@ def test_absent_files_are_answered_in_one_line(tmp_path: Path, capsys: pytest.Ca
     assert "--dataset digits" in error
 
 
+def test_debug_shows_where_an_error_arose(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert run_command_line(["report", "--results", str(tmp_path)]) == 1
+    assert "Traceback" not in caplog.text
+    assert run_command_line(["--debug", "report", "--results", str(tmp_path)]) == 1
+    assert "Traceback" in caplog.text
+    assert run_command_line(["list"]) == 0
+
+
 @pytest.mark.parametrize("command", ["--help", "run --help", "train --help", "list", "data --help"])
 def test_help_needs_no_torch(command: str) -> None:
     code = (
@@ -91,11 +107,38 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
 def test_status_counts_what_is_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     common = ["--models", "model3", "--design", "presets", "--epochs", "1", "--dataset", "digits"]
     common += ["--results", str(tmp_path)]
-    assert run_command_line(["run", *common, "--seeds", "1", "--no-timing"]) == 0
+    assert run_command_line(["run", *common, "--seeds", "1", "--no-timing", "--no-report"]) == 0
     capsys.readouterr()
     assert run_command_line(["status", *common, "--seeds", "3"]) == 0
     [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("model3")]
-    assert line.split() == ["model3", "1", "0", "0", "2"]
+    assert line.split() == ["model3", "1", "0", "0", "0", "2"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("code", "0" * 16, "training code"),
+        ("data", "0" * 16, "data"),
+        ("lr", "0.5", "learning rate"),
+        ("trial", "0" * 16, "layers or augmentation"),
+    ],
+)
+def test_status_says_what_a_stale_trial_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], column: str, value: str, reason: str
+) -> None:
+    protocol = Protocol("digits", epochs=1)
+    run = prepare_run([Trial(preset_cell("model3"), 0, protocol)], "presets", tmp_path, tmp_path)
+    cell = preset_cell("model3")
+    recorded: dict[str, Any] = {"architecture": "model3", "epochs": 1, "lr": 0.1, "trial": "1" * 16}
+    recorded |= written_levels(cell.levels) | {"code": code_digest(), "data": run.data.digest}
+    recorded[column] = float(value) if column == "lr" else value
+    run.store.add_trial(dataclasses.replace(ROW, **recorded))
+    command = ["status", "--models", "model3", "--design", "presets", "--seeds", "2", "--epochs", "1"]
+    assert run_command_line([*command, "--dataset", "digits", "--results", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    [line] = [line for line in out.splitlines() if line.startswith("model3")]
+    assert line.split() == ["model3", "0", "0", "0", "1", "1"]
+    assert f"Stale: 1 trials, changed since: {reason}" in out
 
 
 def test_the_published_command_works_underscores_included(tmp_path: Path) -> None:

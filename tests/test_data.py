@@ -1,5 +1,7 @@
 """Data sets: digits as embedded, files as torchvision lays them out."""
 
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -86,10 +88,44 @@ def test_absent_files_are_answered_with_both_ways_out(tmp_path: Path) -> None:
         DATASETS["kmnist"].load(tmp_path)
 
 
-def test_unreadable_files_are_named(tmp_path: Path) -> None:
+def cut(data: bytes) -> bytes:
+    return data[:-1]
+
+
+def with_another_magic(data: bytes) -> bytes:
+    return b"\x1f\x8b\x08\x00" + data[4:]
+
+
+def with_another_count(data: bytes) -> bytes:
+    return data[:4] + struct.pack(">I", 2**31) + data[8:]
+
+
+@pytest.mark.parametrize("file", range(4))
+@pytest.mark.parametrize("lie", [cut, with_another_magic, with_another_count, lambda _: b"", lambda _: b"not images"])
+def test_a_file_that_lies_is_named(tmp_path: Path, file: int, lie: Callable[[bytes], bytes]) -> None:
     write_idx_files(tmp_path / "KMNIST" / "raw")
-    idx_paths("KMNIST", tmp_path)[0].write_bytes(b"not images")
-    with pytest.raises(DataError, match=r"the files of kmnist .* can't be read"):
+    path = idx_paths("KMNIST", tmp_path)[file]
+    path.write_bytes(lie(path.read_bytes()))
+    with pytest.raises(DataError) as caught:
+        DATASETS["kmnist"].load(tmp_path)
+    assert str(path) in str(caught.value)
+    assert "delete it and run `python -m bench data fetch kmnist" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_as_many_labels_as_images(tmp_path: Path) -> None:
+    write_idx_files(tmp_path / "KMNIST" / "raw")
+    path = idx_paths("KMNIST", tmp_path)[1]
+    path.write_bytes(struct.pack(">II", 0x801, 19) + bytes(19))
+    with pytest.raises(DataError, match="has 19 labels for the 20 images of train-images-idx3-ubyte"):
+        DATASETS["kmnist"].load(tmp_path)
+
+
+def test_a_label_that_is_no_class_is_named(tmp_path: Path) -> None:
+    write_idx_files(tmp_path / "KMNIST" / "raw")
+    path = idx_paths("KMNIST", tmp_path)[3]
+    path.write_bytes(struct.pack(">II", 0x801, 10) + bytes([200] * 10))
+    with pytest.raises(DataError, match="has label 200, and there are 10 classes"):
         DATASETS["kmnist"].load(tmp_path)
 
 

@@ -9,15 +9,16 @@ import pytest
 from architectures.registry import ARCHITECTURES
 from architectures.spec import Levels
 from bench.errors import UsageError
+from bench.plan.augmentation import AUGMENTATIONS, BASIC_CANDIDATES, Augmentation
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.designs import DESIGNS
 from bench.plan.factors import FACTORS, find_factors, format_level, level_of
 from bench.plan.protocol import CANDIDATE_RATES, RATES, Protocol
 from bench.plan.seeds import STREAMS, stream
-from bench.plan.selection import selection_trials
+from bench.plan.selection import augmentation_trials, rate_trials
 from bench.plan.trials import Trial, trials
 from bench.record.store import Store
-from bench.report.selection import selection_table
+from bench.report.selection import augmentation_table, rate_table
 
 ROOT = Path(__file__).parent.parent
 
@@ -158,10 +159,16 @@ def test_key_changes_with_everything_that_can_change_the_outcome() -> None:
 
 
 def test_selection_tries_every_candidate_on_held_out_images_only() -> None:
-    planned = list(selection_trials(["model1", "model3"], 2, Protocol("mnist", val=5000)))
+    planned = list(rate_trials(["model1", "model3"], 2, Protocol("mnist", val=5000)))
     assert len(planned) == len(set(planned)) == 2 * 2 * sum(map(len, CANDIDATE_RATES.values()))
     with pytest.raises(UsageError, match="would choose on test images"):
-        next(selection_trials(MODELS, 1, Protocol("mnist")))
+        next(rate_trials(MODELS, 1, Protocol("mnist")))
+
+    planned = list(augmentation_trials(MODELS, 2, Protocol("mnist", val=5000)))
+    tried = {(trial.cell.architecture, trial.cell.levels.augmentation) for trial in planned}
+    assert tried == {(model, candidate) for model in ("model1", "model2") for candidate in BASIC_CANDIDATES}
+    with pytest.raises(UsageError, match="would choose on test images"):
+        next(augmentation_trials(MODELS, 1, Protocol("mnist")))
 
 
 @pytest.mark.parametrize("text", ["on", "0.2", ""])
@@ -176,11 +183,28 @@ def test_rates_are_those_that_the_kept_selection_rows_give() -> None:
     rows = Store(ROOT / "results" / "mnist", "selection.csv").trials()
     assert (rows["val"] == 5000).all()
     assert rows["test_accuracy"].isna().all()
-    table = selection_table(rows)
+    table = rate_table(rows)
     tried = {key: tuple(sorted(group["lr"])) for key, group in table.groupby(["scheduler", "batch_norm"])}
     assert tried == {(scheduler, format_level(on)): rates for (scheduler, on), rates in CANDIDATE_RATES.items()}
     chosen = table[table["chosen"]].set_index(["scheduler", "batch_norm"])["lr"].to_dict()
     assert chosen == {(scheduler, format_level(on)): rate for (scheduler, on), rate in RATES.items()}
+
+
+def test_the_basic_augmentation_is_what_the_kept_selection_rows_give() -> None:
+    table = augmentation_table(Store(ROOT / "results" / "mnist", "selection.csv").trials())
+    assert set(table["augmentation"]) == set(BASIC_CANDIDATES)
+    assert table["n"].nunique() == 1
+    [chosen] = table.loc[table["chosen"], "augmentation"]
+    assert AUGMENTATIONS["basic"] == BASIC_CANDIDATES[chosen]
+
+
+def test_a_trial_is_named_by_what_its_augmentation_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = Trial(preset_cell("model1"), 0, Protocol("mnist"))
+    before = trial.key("d", "c")
+    monkeypatch.setitem(AUGMENTATIONS, "advanced", Augmentation(rotation=30))
+    assert trial.key("d", "c") == before
+    monkeypatch.setitem(AUGMENTATIONS, "basic", Augmentation(rotation=30))
+    assert trial.key("d", "c") != before
 
 
 def test_unknown_factor_is_answered_with_the_nearest() -> None:

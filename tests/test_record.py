@@ -2,14 +2,19 @@
 
 import dataclasses
 import logging
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from bench.record.machine import this_machine
 from bench.record.schema import SCHEMA, CorrectRow, EpochRow, TrialRow, columns, to_cells
-from bench.record.store import Store, StoreError
+from bench.record.store import Store, StoreError, WriteError
 from bench.run.code import code_digest, normalised
+
+ROOT = Path(__file__).parent.parent
 
 ROW = TrialRow(
     schema=SCHEMA,
@@ -63,7 +68,7 @@ def test_rows_come_back_as_they_went_in(tmp_path: Path) -> None:
     failed = dataclasses.replace(
         ROW, trial="b", status="failed", error='a "bad", =cmd() day\nwith two lines', test_accuracy=None
     )
-    store.add_trial(ROW, [epoch(ROW.trial, 1), epoch(ROW.trial, 2)], CorrectRow(ROW.trial, 8, "/w=="))
+    store.add_trial(ROW, [epoch(ROW.trial, 1), epoch(ROW.trial, 2), CorrectRow(ROW.trial, 8, "/w==")])
     store.add_trial(failed)
     trials = store.trials()
     assert list(trials.columns) == columns(TrialRow)
@@ -150,3 +155,53 @@ def test_the_code_digest_sees_code_and_nothing_else() -> None:
     assert normalised(plain) != normalised(plain.replace("+ 1", "+ 2"))
     assert normalised('class A:\n    """Only words."""\n') == normalised("class A:\n    pass\n")
     assert len(code_digest()) == 16
+
+
+@pytest.mark.parametrize("torn", [b"", b"sch", b"schema,trial"])
+def test_a_file_that_was_cut_short_in_its_first_line_starts_anew(tmp_path: Path, torn: bytes) -> None:
+    store = Store(tmp_path)
+    store.trials_path.write_bytes(torn)
+    assert store.trials().empty
+    store.add_trial(ROW)
+    assert store.trials()["trial"].tolist() == [ROW.trial]
+
+
+def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    """A real limit on the size of files, in a process of its own; what was left in between is taken back."""
+    store = Store(tmp_path)
+    store.add_trial(ROW)
+    before = store.trials_path.read_bytes()
+    code = (
+        "import resource, sys; from pathlib import Path; from bench.record.store import Store, WriteError; "
+        "from tests.test_record import ROW; import dataclasses; "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before) + 50}, resource.RLIM_INFINITY)); "
+        f"store = Store(Path({str(tmp_path)!r}))\n"
+        "try: store.add_trial(dataclasses.replace(ROW, trial='b'))\n"
+        "except WriteError as error: sys.exit(str(error))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"{store.trials_path} can't be written: File too large"
+    assert store.trials_path.read_bytes() == before
+
+
+def test_a_folder_that_vanishes_is_not_made_anew(tmp_path: Path) -> None:
+    store = Store(tmp_path / "mnist")
+    store.add_trial(ROW)
+    shutil.rmtree(tmp_path / "mnist")
+    with pytest.raises(WriteError, match="its folder has vanished"):
+        store.add_trial(ROW)
+    assert not (tmp_path / "mnist").exists()
+
+
+def test_one_run_writes_at_a_time(tmp_path: Path) -> None:
+    here, there = Store(tmp_path / "a"), Store(tmp_path / "b")
+    with (
+        here.lock(),
+        there.lock(),
+        pytest.raises(StoreError, match="another run is writing to"),
+        Store(here.folder).lock(),
+    ):
+        pass
+    with Store(here.folder).lock():
+        pass

@@ -9,7 +9,7 @@ from bench.plan.cells import preset_cell
 from bench.plan.factors import find_factors
 from bench.record.schema import TimingRow, columns
 from bench.record.store import Store
-from bench.report.selection import TIE, render_selection, selection_table
+from bench.report.selection import TIE, rate_table, render_selection
 from bench.report.summary import outcome_counts, render, summary_table
 from tests.test_record import ROW
 
@@ -54,12 +54,12 @@ def test_summary_counts_each_cells_own_rows(tmp_path: object) -> None:
 def test_selection_takes_the_lowest_of_tied_rates_and_counts_divergence_as_chance() -> None:
     def rows(lr: float, *accuracies: float | None) -> list[dict[str, object]]:
         return [
-            {"scheduler": "step", "batch_norm": "on", "lr": lr, "val_accuracy": accuracy}
+            {"scheduler": "step", "batch_norm": "on", "augmentation": "basic", "lr": lr, "val_accuracy": accuracy}
             | {"status": "done" if accuracy else "diverged"}
             for accuracy in accuracies
         ]
 
-    table = selection_table(
+    table = rate_table(
         pd.DataFrame(
             rows(0.003, 0.98, 0.98)
             + rows(0.01, 0.99 - TIE / 2, 0.99 - TIE / 2)

@@ -61,6 +61,7 @@ def test_correctness_bits_agree_with_the_accuracy(tmp_path: Path) -> None:
 def test_the_command_trains_once_and_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["run", "--models", "model1,model3", "--design", "presets", "--seeds", "2", "--epochs", "1"]
     command += ["--dataset", "digits", "--results", str(tmp_path), "--workers", "2"]
+    command += ["--reports", str(tmp_path / "reports")]
     assert run_command_line([*command, "--plan"]) == 0
     assert "2 cells x 2 seeds = 4 trials: 0 recorded, 4 to train" in capsys.readouterr().out
     assert not (tmp_path / "digits").exists()
@@ -71,16 +72,32 @@ def test_the_command_trains_once_and_resumes(tmp_path: Path, capsys: pytest.Capt
     assert "ETA 0 s" in first.err
     assert "7,616" in first.out
     assert str(tmp_path / "digits" / "trials.csv") in first.out
-    files = {path.name: path.read_bytes() for path in (tmp_path / "digits").iterdir()}
-    assert set(files) == {"trials.csv", "epochs.csv", "correct.csv", "timings.csv", "machines.csv"}
+    files = {path.name: path.read_bytes() for path in (tmp_path / "digits").glob("*.csv")}
+    assert {name.removesuffix(".csv") for name in files} == {
+        "trials",
+        "epochs",
+        "correct",
+        "confusion",
+        "images",
+        "timings",
+        "machines",
+    }
+    page = tmp_path / "reports" / "digits" / "index.html"
+    assert f"Report: {page}" in first.out
+    assert "model1 as published reaches" in page.read_text()
+    page.unlink()
 
     assert run_command_line(command) == 0
     second = capsys.readouterr()
     assert "4 recorded, 0 to train" in second.out
     assert first.out.split("\n\n")[1] == second.out.split("\n\n")[1]
-    assert files == {path.name: path.read_bytes() for path in (tmp_path / "digits").iterdir()}
+    assert files == {path.name: path.read_bytes() for path in (tmp_path / "digits").glob("*.csv")}
 
-    assert run_command_line([*command, "--seeds", "3", "--no-timing"]) == 0
+    assert page.exists()
+    page.unlink()
+
+    assert run_command_line([*command, "--seeds", "3", "--no-timing", "--no-report"]) == 0
+    assert not page.exists()
     assert "4 recorded, 2 to train" in capsys.readouterr().out
     rows = Store(tmp_path / "digits").trials()
     assert len(rows) == rows["trial"].nunique() == 6

@@ -6,6 +6,7 @@ from typing import Annotated, cast
 import typer
 
 from bench.commands import options as opt
+from bench.commands.report import Reports
 from bench.plan.protocol import Optimizer, Protocol
 from bench.plan.trials import trials
 
@@ -31,6 +32,11 @@ def run(
     timing: Annotated[
         bool, typer.Option("--timing/--no-timing", help="Measure throughput when the training is done.")
     ] = True,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Train those again whose row says that they failed.")
+    ] = False,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Write the report when the run is done.")] = True,
+    reports: Reports = Path("reports"),
 ) -> int:
     """Train every cell of a design with every seed, record the rows, print the table.
 
@@ -42,7 +48,8 @@ def run(
     # Checked here already: the imports below take seconds.
     checked = Protocol(dataset or "", epochs, batch_size, cast(Optimizer, optimizer), lr, val=val)
 
-    from bench.commands.session import announce_data, print_plan, print_result, train_and_time
+    from bench.commands.session import announce_data, print_plan, print_result, report_on, train_and_time
+    from bench.report.summary import outcome_counts
     from bench.run.runner import prepare_run
 
     protocol = announce_data(checked, dataset, data_dir)
@@ -51,6 +58,8 @@ def run(
     if plan:
         print_plan(prepared, cells, processes)
         return 0
-    code = train_and_time(prepared, processes, timing)
+    code = train_and_time(prepared, processes, timing, retry_failed)
     print_result(prepared, cells)
+    if report and val == 0 and outcome_counts(prepared.rows())["done"]:
+        report_on(prepared, reports)
     return code

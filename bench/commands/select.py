@@ -1,13 +1,18 @@
-"""`bench select`: chooses the learning rates on held-out training images."""
+"""`bench select`: chooses the learning rates and the basic augmentation on held-out training images."""
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from bench.commands import options as opt
+from bench.errors import UsageError
 from bench.plan.protocol import Protocol
-from bench.plan.selection import selection_trials
+from bench.plan.selection import augmentation_trials, rate_trials
 
 
 def select(
+    what: Annotated[str, typer.Argument(help="rates or augmentation.")] = "rates",
     all_models: opt.AllModels = False,
     models: opt.Models = None,
     seeds: opt.Seeds = 1,
@@ -18,23 +23,26 @@ def select(
     results: opt.Results = Path("results"),
     workers: opt.Workers = None,
 ) -> int:
-    """Train the candidate rates, measure them on held-out training images, print the choice.
+    """Train the candidates, measure them on held-out training images, print the choice.
 
-    The rates that `bench run` uses come from this command on mnist; the test set is not read.
+    The rates and the augmentation that `bench run` uses come from this command on mnist; the test set is not read.
     """
+    if what not in ("rates", "augmentation"):
+        raise UsageError(f"`bench select` chooses rates or augmentation, not {what!r}")
     names = opt.chosen_models(all_models or models is None, models)
     count = opt.chosen_seeds(seeds)
     processes = opt.chosen_workers(workers)
     checked = Protocol(dataset or "", epochs, val=val)
 
     from bench.commands.session import announce_data, train_and_time
-    from bench.report.selection import render_selection, selection_table
+    from bench.report.selection import augmentation_table, rate_table, render_selection
     from bench.run.runner import prepare_run
 
     protocol = announce_data(checked, dataset, data_dir)
-    wanted = list(selection_trials(names, count, protocol))
+    plan, table = (rate_trials, rate_table) if what == "rates" else (augmentation_trials, augmentation_table)
+    wanted = list(plan(names, count, protocol))
     run = prepare_run(wanted, "selection", data_dir, results)
     code = train_and_time(run, processes, timing=False)
-    print(render_selection(selection_table(run.rows())))
+    print(render_selection(table(run.rows())))
     print(f"Rows: {run.store.trials_path}")
     return code

@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bench.commands.report import write_reports
+from bench.errors import Terminated
 from bench.plan.cells import Cell
 from bench.plan.protocol import Protocol
+from bench.report.analysis import HARDEST_IMAGES
+from bench.report.evidence import gather
 from bench.report.summary import outcome_counts, render, summary_table
 from bench.run.progress import format_duration
-from bench.run.runner import Run, expected_seconds, time_trials, train_missing
+from bench.run.runner import Run, expected_seconds, record_images, time_trials, train_missing
 from bench.train.datasets import choose_dataset
 
 
@@ -33,26 +37,29 @@ def print_plan(run: Run, cells: Sequence[Cell], workers: int) -> None:
         print(f"About {format_duration(total)} of training with {workers} workers, from a few timed steps.")
 
 
-def train_and_time(run: Run, workers: int, timing: bool) -> int:
-    """Trains what is missing and times networks; the exit code. Ctrl-C keeps what is recorded."""
-    missing = run.missing()
+def train_and_time(run: Run, workers: int, timing: bool, retry_failed: bool = False) -> int:
+    """Trains what is missing and times networks; the exit code. Ctrl-C and SIGTERM keep what is finished."""
+    missing = run.missing(retry_failed)
     cells = list(dict.fromkeys(trial.cell for trial in run.trials))
     print(_counts(run, cells, len(missing)), flush=True)
+    if not missing and not (timing and run.untimed()):
+        return _exit_code(run)
     try:
-        if missing:
-            train_missing(run, missing, workers)
-        if timing and (untimed := run.untimed()):
-            print("Timing the networks ...", file=sys.stderr, flush=True)
-            time_trials(run, untimed)
-    except KeyboardInterrupt:
+        with run.store.lock():
+            if missing := run.missing(retry_failed):
+                train_missing(run, missing, workers)
+            if timing and (untimed := run.untimed()):
+                print("Timing the networks ...", file=sys.stderr, flush=True)
+                time_trials(run, untimed)
+    except (KeyboardInterrupt, Terminated):
         left = len(run.missing())
         print(
             f"\nbench: interrupted with {left} of {len(run.trials)} trials missing; "
             "run the same command again to go on",
             file=sys.stderr,
         )
-        return 130
-    return 1 if outcome_counts(run.rows())["failed"] else 0
+        raise
+    return _exit_code(run)
 
 
 def print_result(run: Run, cells: Sequence[Cell]) -> None:
@@ -67,6 +74,18 @@ def print_result(run: Run, cells: Sequence[Cell]) -> None:
         for _, row in rows[rows["status"] == "failed"].drop_duplicates("error").iterrows():
             print(f"  failed: {row['error']}")
     print(f"Rows: {run.store.trials_path}")
+
+
+def report_on(run: Run, reports: Path) -> None:
+    """Writes the report on the run's data set; the hardest test images are recorded before, to be shown."""
+    dataset, results = run.data.name, run.store.folder.parent
+    evidence = gather(run.store, dataset)
+    record_images(run, [index for index, _ in evidence.hardest_images(HARDEST_IMAGES)])
+    write_reports([dataset], results, reports)
+
+
+def _exit_code(run: Run) -> int:
+    return 1 if outcome_counts(run.rows())["failed"] else 0
 
 
 def _counts(run: Run, cells: Sequence[Cell], missing: int) -> str:

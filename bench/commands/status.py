@@ -1,10 +1,13 @@
 """`bench status`: what of a plan is recorded."""
 
+from collections import Counter
 from pathlib import Path
 
 from bench.commands import options as opt
 from bench.plan.protocol import Protocol
 from bench.plan.trials import trials
+
+STATUSES = ("done", "diverged", "failed", "stale", "missing")
 
 
 def status(
@@ -17,7 +20,11 @@ def status(
     data_dir: opt.DataDir = Path("data"),
     results: opt.Results = Path("results"),
 ) -> None:
-    """Count, per cell, the trials that are done, diverged, failed and missing. Default: what `run --all` asks for."""
+    """Count, per cell, the trials that are done, diverged, failed, stale and missing. Default: those of `run --all`.
+
+    A stale trial has a row, but of another state: its data, training code, learning rate, layers or augmentation are no
+    longer the same. `bench run` trains it anew and leaves the old row.
+    """
     cells = opt.chosen_cells(models is None, models, design, factors)
     count = opt.chosen_seeds(seeds)
     checked = Protocol(dataset or "", epochs)
@@ -26,16 +33,22 @@ def status(
 
     from bench.commands.session import announce_data
     from bench.run.runner import prepare_run
+    from bench.run.staleness import stale_trials
 
     protocol = announce_data(checked, dataset, data_dir)
     run = prepare_run(list(trials(cells, count, protocol)), design, data_dir, results)
     rows = run.rows()
     recorded = dict(zip(rows["trial"], rows["status"], strict=True))
+    stale = stale_trials(run)
+    statuses = {
+        trial: recorded.get(key, "stale" if trial in stale else "missing")
+        for trial, key in zip(run.trials, run.keys, strict=True)
+    }
     table = []
     for cell in cells:
-        statuses = [
-            recorded.get(key, "missing") for trial, key in zip(run.trials, run.keys, strict=True) if trial.cell == cell
-        ]
-        table.append((cell.label, *(statuses.count(s) for s in ("done", "diverged", "failed", "missing"))))
-    print(tabulate(table, headers=("cell", "done", "diverged", "failed", "missing")))
+        of_cell = [status for trial, status in statuses.items() if trial.cell == cell]
+        table.append((cell.label, *(of_cell.count(status) for status in STATUSES)))
+    print(tabulate(table, headers=("cell", *STATUSES)))
+    for reason, count in Counter(stale.values()).items():
+        print(f"Stale: {count} trials, changed since: {reason}")
     print(f"Rows: {run.store.trials_path}")

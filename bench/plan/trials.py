@@ -4,7 +4,10 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 
+from architectures.spec import Classifier, Conv
+from bench.plan.augmentation import AUGMENTATIONS
 from bench.plan.cells import Cell, find_architecture
 from bench.plan.protocol import Protocol
 
@@ -25,14 +28,14 @@ class Trial:
     def key(self, data_digest: str, code_digest: str) -> str:
         """16 hexadecimal digits that change with everything that can change the outcome, and with nothing else.
 
-        The layers count, not the file they stand in; the rate counts, not whether it was given or looked up.
+        The layers count, not the file they stand in; what an augmentation does, not its name; the rate, not whether it
+        was given or looked up.
         """
         architecture = find_architecture(self.cell.architecture)
         inputs = {
-            "blocks": [asdict(block) for block in architecture.blocks],
-            "classifier": asdict(architecture.classifier),
+            **_layers(architecture.blocks, architecture.classifier),
             "architecture": architecture.name,
-            "levels": asdict(self.cell.levels),
+            "levels": asdict(self.cell.levels) | {"augmentation": asdict(AUGMENTATIONS[self.cell.levels.augmentation])},
             "seed": self.seed,
             "protocol": asdict(self.protocol) | {"lr": self.lr},
             "data": data_digest,
@@ -48,3 +51,8 @@ def trials(cells: Iterable[Cell], seeds: int, protocol: Protocol) -> Iterator[Tr
     for seed in range(seeds):
         for cell in distinct:
             yield Trial(cell, seed, protocol)
+
+
+@cache
+def _layers(blocks: tuple[Conv, ...], classifier: Classifier) -> dict[str, object]:
+    return {"blocks": [asdict(block) for block in blocks], "classifier": asdict(classifier)}

@@ -1,9 +1,31 @@
 """The rows of the CSV files. A field is a column; None is an empty cell and means that nothing was measured."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 SCHEMA = 1
+
+# What numbers can be, by column; bounds included.
+RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("test_accuracy", "val_accuracy", "train_accuracy", "best_test_accuracy"), (0.0, 1.0)),
+    **dict.fromkeys(("epochs", "epoch", "epochs_to_99", "batch_size", "parameters", "images", "classes"), (1.0, 1e12)),
+    **dict.fromkeys(("seed", "val", "macs", "receptive_field", "round", "image", "label", "threads"), (0.0, 1e15)),
+    **dict.fromkeys(("test_loss", "val_loss", "train_loss", "lr", "seconds", "train_seconds"), (0.0, math.inf)),
+    "dropout": (0.0, 1.0),
+}
+
+# What words can be, by column.
+LEVELS: dict[str, tuple[str, ...]] = {
+    "status": ("done", "diverged", "failed"),
+    "metric": ("train", "inference", "latency"),
+}
+
+# How a spreadsheet's formula begins.
+FORMULA = ("=", "+", "-", "@")
+
+# Columns that hold words from outside the program, which a spreadsheet could take for a formula.
+FREE_TEXT = frozenset({"error", "cpu", "gpu", "os", "architecture", "augmentation", "scheduler", "dataset"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +105,29 @@ class CorrectRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfusionRow:
+    """How often the last epoch's network took each class for each other, on the test images.
+
+    `counts` holds classes x classes numbers with spaces between, row by row: a row is a true class, a column a
+    predicted one.
+    """
+
+    trial: str
+    classes: int
+    counts: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """A test image that many trials missed: its index in the test set, its label, and the image as base64 of a PNG."""
+
+    data: str
+    image: int
+    label: int
+    png: str
+
+
+@dataclass(frozen=True, slots=True)
 class TimingRow:
     """A raw sample of an exclusive timing round: `images` took `seconds`.
 
@@ -124,7 +169,7 @@ class MachineRow:
     cuda: str | None
 
 
-Row = TrialRow | EpochRow | CorrectRow | TimingRow | MachineRow
+Row = TrialRow | EpochRow | CorrectRow | ConfusionRow | ImageRow | TimingRow | MachineRow
 
 
 def columns(row_type: type[Row]) -> list[str]:
@@ -134,14 +179,15 @@ def columns(row_type: type[Row]) -> list[str]:
 
 def to_cells(row: Row) -> list[str]:
     """The row as text, at full precision: on and off for a switch, nothing for None."""
-    return [_to_cell(getattr(row, name)) for name in columns(type(row))]
+    return [_to_cell(name, getattr(row, name)) for name in columns(type(row))]
 
 
-def _to_cell(value: object) -> str:
+def _to_cell(name: str, value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, float):
         return repr(value)
-    return " ".join(str(value).split())
+    text = " ".join(str(value).split())
+    return f"'{text}" if name in FREE_TEXT and text.startswith(FORMULA) else text

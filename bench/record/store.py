@@ -1,19 +1,24 @@
 """A results folder: CSV files that only grow. One process writes; a row is there whole or not at all."""
 
 import csv
-import dataclasses
+import errno
 import io
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 
 import pandas as pd
+from filelock import FileLock, Timeout
 
-from bench.errors import BenchError
+from bench.record.reading import StoreError, WriteError, check_header, read_rows
 from bench.record.schema import (
+    ConfusionRow,
     CorrectRow,
     EpochRow,
+    ImageRow,
     MachineRow,
     Row,
     TimingRow,
@@ -22,11 +27,18 @@ from bench.record.schema import (
     to_cells,
 )
 
+__all__ = ["Store", "StoreError", "WriteError"]
+
 _log = logging.getLogger(__name__)
 
-
-class StoreError(BenchError):
-    """A results file can't be written, or isn't what this version writes."""
+_FILES: dict[type[Row], str] = {
+    EpochRow: "epochs.csv",
+    CorrectRow: "correct.csv",
+    ConfusionRow: "confusion.csv",
+    ImageRow: "images.csv",
+    TimingRow: "timings.csv",
+    MachineRow: "machines.csv",
+}
 
 
 class Store:
@@ -36,27 +48,34 @@ class Store:
     def __init__(self, folder: Path, trials: str = "trials.csv") -> None:
         self.folder = folder
         self.trials_path = folder / trials
-        self._machines: set[str] | None = None
+        self._has_folder = False
+        self._known_machines: set[str] | None = None
+        self._frames: dict[Path, tuple[tuple[int, int] | None, pd.DataFrame]] = {}
 
-    def add_trial(self, row: TrialRow, epochs: Iterable[EpochRow] = (), correct: CorrectRow | None = None) -> None:
-        """Records a trial. Its own row is written last: a trial whose row is missing never happened."""
-        self._append(self.folder / "epochs.csv", epochs)
-        if correct is not None:
-            self._append(self.folder / "correct.csv", [correct])
+    def add_trial(self, row: TrialRow, details: Iterable[Row] = ()) -> None:
+        """Records a trial with its epochs and bits. Its own row is written last: a trial without it never happened."""
+        by_type: dict[type[Row], list[Row]] = {}
+        for detail in details:
+            by_type.setdefault(type(detail), []).append(detail)
+        for row_type, rows in by_type.items():
+            self._append(self.folder / _FILES[row_type], rows)
         self._append(self.trials_path, [row])
 
     def add_timings(self, rows: Iterable[TimingRow]) -> None:
         """Records timing samples."""
-        self._append(self.folder / "timings.csv", rows)
+        self._append(self.folder / _FILES[TimingRow], rows)
+
+    def add_images(self, rows: Iterable[ImageRow]) -> None:
+        """Records test images."""
+        self._append(self.folder / _FILES[ImageRow], rows)
 
     def add_machine(self, row: MachineRow) -> None:
         """Records the machine unless it is known."""
-        path = self.folder / "machines.csv"
-        if self._machines is None:
-            self._machines = set(self._read(path, MachineRow)["machine"])
-        if row.machine not in self._machines:
-            self._append(path, [row])
-            self._machines.add(row.machine)
+        if self._known_machines is None:
+            self._known_machines = set(self.machines()["machine"])
+        if row.machine not in self._known_machines:
+            self._append(self.folder / _FILES[MachineRow], [row])
+            self._known_machines.add(row.machine)
 
     def trials(self) -> pd.DataFrame:
         """One row per trial, columns as in TrialRow."""
@@ -64,54 +83,93 @@ class Store:
 
     def epochs(self) -> pd.DataFrame:
         """One row per recorded trial and epoch, columns as in EpochRow."""
-        frame = self._read(self.folder / "epochs.csv", EpochRow)
-        recorded = frame[frame["trial"].isin(self.trials()["trial"])]
-        return recorded.drop_duplicates(["trial", "epoch"], keep="last").reset_index(drop=True)
+        return self._details(EpochRow, ["trial", "epoch"])
+
+    def correct(self) -> pd.DataFrame:
+        """One row per recorded trial, columns as in CorrectRow."""
+        return self._details(CorrectRow, ["trial"])
+
+    def confusion(self) -> pd.DataFrame:
+        """One row per recorded trial, columns as in ConfusionRow."""
+        return self._details(ConfusionRow, ["trial"])
+
+    def images(self) -> pd.DataFrame:
+        """One row per recorded test image, columns as in ImageRow."""
+        return self._read(self.folder / _FILES[ImageRow], ImageRow).drop_duplicates(["data", "image"])
 
     def timings(self) -> pd.DataFrame:
         """One row per timing sample, columns as in TimingRow."""
-        return self._read(self.folder / "timings.csv", TimingRow)
+        return self._read(self.folder / _FILES[TimingRow], TimingRow)
+
+    def machines(self) -> pd.DataFrame:
+        """One row per machine, columns as in MachineRow."""
+        return self._read(self.folder / _FILES[MachineRow], MachineRow)
+
+    def _details(self, row_type: type[Row], key: list[str]) -> pd.DataFrame:
+        """The rows of recorded trials, without what a trial left that was cut short and trained again."""
+        rows = self._read(self.folder / _FILES[row_type], row_type)
+        recorded = rows[rows["trial"].isin(self.trials()["trial"])]
+        return recorded.drop_duplicates(key, keep="last").reset_index(drop=True)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps other runs from writing here until the block ends. Raises StoreError when one is writing."""
+        try:
+            self._make_folder()
+            lock = FileLock(self.folder / ".lock")
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise StoreError(
+                f"another run is writing to {self.folder}: wait until it is done, or give another --results folder"
+            ) from None
+        except OSError as error:
+            raise WriteError(f"{self.folder} can't be written: {error.strerror or error}") from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _append(self, path: Path, rows: Iterable[Row]) -> None:
+        """Appends rows and sees them on the disk; a write that fails leaves the file as it was. Raises WriteError."""
         rows = list(rows)
         if not rows:
             return
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a+b") as file:
-                if file.tell() == 0:
-                    text = _csv_text([columns(type(rows[0]))])
-                else:
-                    _check_header(path, columns(type(rows[0])))
-                    _set_torn_line_aside(path)
-                    text = ""
-                file.write((text + _csv_text(to_cells(row) for row in rows)).encode())
-                file.flush()
-                os.fsync(file.fileno())
+            self._make_folder()
+            with path.open("ab", buffering=0) as file:
+                before = _set_torn_line_aside(path, file.seek(0, os.SEEK_END))
+                text = "" if before else _csv_text([columns(type(rows[0]))])
+                if before:
+                    _check_first_line(path, columns(type(rows[0])))
+                try:
+                    _write_whole(file, (text + _csv_text(to_cells(row) for row in rows)).encode())
+                    os.fsync(file.fileno())
+                except OSError:
+                    file.truncate(before)
+                    raise
         except OSError as error:
-            raise StoreError(f"{path} can't be written: {error.strerror or error}") from error
+            raise WriteError(f"{path} can't be written: {error.strerror or error}") from error
+
+    def _make_folder(self) -> None:
+        if self._has_folder and not self.folder.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "its folder has vanished", str(self.folder))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._has_folder = True
 
     def _read(self, path: Path, row_type: type[Row]) -> pd.DataFrame:
-        if not path.exists():
-            return pd.DataFrame(columns=columns(row_type))
-        _check_header(path, columns(row_type))
-        whole_lines = path.read_bytes().rpartition(b"\n")[0]
-        try:
-            frame = pd.read_csv(io.BytesIO(whole_lines + b"\n"), dtype=str, keep_default_na=False, na_values=[""])
-            return frame.astype(_column_types(row_type))
-        except ValueError as error:
-            raise StoreError(f"{path} can't be read: {error}; move it away to start anew") from error
+        """The file's rows, read again only when the file has changed."""
+        stamp = _stamp(path)
+        if path not in self._frames or self._frames[path][0] != stamp:
+            self._frames[path] = stamp, read_rows(path, row_type)
+        return self._frames[path][1]
 
 
-def _column_types(row_type: type[Row]) -> dict[str, str]:
-    """What pandas should make of each column's text. Numbers that may be missing are floats: NaN is their gap."""
-    types: dict[str, str] = {}
-    for field in dataclasses.fields(row_type):
-        if field.type is int:
-            types[field.name] = "int64"
-        elif field.type in {float, float | None, int | None}:
-            types[field.name] = "float64"
-    return types
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 def _csv_text(lines: Iterable[list[str]]) -> str:
@@ -120,21 +178,25 @@ def _csv_text(lines: Iterable[list[str]]) -> str:
     return text.getvalue()
 
 
-def _check_header(path: Path, expected: list[str]) -> None:
+def _check_first_line(path: Path, expected: list[str]) -> None:
     with path.open("rb") as file:
-        header = file.readline().decode(errors="replace").rstrip("\r\n")
-    if header != ",".join(expected):
-        raise StoreError(
-            f"{path} has other columns than this version writes: move it away, or give another --results folder"
-        )
+        check_header(path, file.readline().decode(errors="replace").rstrip("\r\n"), expected)
 
 
-def _set_torn_line_aside(path: Path) -> None:
-    """A write that was cut short leaves a last line without its end; it moves to a file beside."""
+def _write_whole(file: FileIO, data: bytes) -> None:
+    """A raw write may take a part only, as on a disk that is nearly full."""
+    while data:
+        data = data[file.write(data) :]
+
+
+def _set_torn_line_aside(path: Path, size: int) -> int:
+    """Moves a last line without its end, left by a write that was cut short, to a file beside. Returns the new size."""
+    if not size:
+        return 0
     with path.open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         if file.read(1) == b"\n":
-            return
+            return size
         file.seek(0)
         whole, newline, torn = file.read().rpartition(b"\n")
         aside = path.with_name(path.name + ".torn")
@@ -142,3 +204,4 @@ def _set_torn_line_aside(path: Path) -> None:
             kept.write(torn + b"\n")
         file.truncate(len(whole) + len(newline))
     _log.warning("%s ended in half a line, now in %s", path, aside.name)
+    return len(whole) + len(newline)

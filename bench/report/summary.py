@@ -6,7 +6,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from bench.plan.cells import Cell
-from bench.plan.factors import FACTORS, format_level, level_of
+from bench.plan.factors import FACTORS, written_levels
 
 _FORMATS = {
     "test acc %": "{:.2f}",
@@ -61,12 +61,10 @@ def outcome_counts(trials: pd.DataFrame) -> dict[str, int]:
 
 
 def _selects(rows: pd.DataFrame, cell: Cell, factors: Sequence[str]) -> "pd.Series[bool]":
+    written = written_levels(cell.levels)
     chosen = rows["architecture"] == cell.architecture
-    for factor in FACTORS:
-        if factor.name in factors:
-            level = level_of(cell.levels, factor)
-            written = level if isinstance(level, float) else format_level(level)
-            chosen &= rows[factor.name] == written
+    for factor in factors:
+        chosen &= rows[factor] == written[factor]
     return chosen
 
 

@@ -1,45 +1,85 @@
-"""Trains stacks in parallel worker processes."""
+"""Trains stacks in parallel worker processes. A worker that dies takes nothing with it but the stack it was at."""
 
 import multiprocessing
-from collections.abc import Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
+from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
 
-from bench.errors import BenchError
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
 from bench.plan.trials import Trial
 from bench.run.worker import Trained, start_worker, train_stack
 
-TICK_SECONDS = 1.0
+Train = Callable[[Sequence[Trial], Path], list[Trained]]
 
 
-def train_in_pool(
-    stacks: Sequence[Sequence[Trial]], workers: int, data_dir: Path
-) -> Generator[list[Trained], None, None]:
-    """Yields each stack's trials when they are done, and an empty list about once a second in between.
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A stack that came back: trained, or without outcomes since its worker died; then `death` says how."""
 
-    Closing the iterator early stops the workers. Raises BenchError when a worker dies.
-    """
-    executor = ProcessPoolExecutor(
-        min(workers, len(stacks)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=start_worker,
-    )
-    pending = {executor.submit(train_stack, stack, data_dir) for stack in stacks}
+    stack: Sequence[Trial]
+    trained: Sequence[Trained]
+    death: str | None
+
+
+class Executor(Protocol):
+    """Where stacks are trained. Leaving its context stops what still runs."""
+
+    def submit(self, stack: Sequence[Trial]) -> None:
+        """Takes a stack to train, in order of submission."""
+
+    def wait(self, seconds: float) -> list[Finished]:
+        """The stacks that came back since, after at most so many seconds."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+class LocalPool:
+    """An Executor of worker processes on this machine, each with one torch thread; a dead worker is replaced."""
+
+    def __init__(self, workers: int, data_dir: Path, train: Train = train_stack) -> None:
+        self._data_dir = data_dir
+        self._train = train
+        self._pool = ProcessPool(workers, initializer=start_worker, context=multiprocessing.get_context("spawn"))
+        self._stacks: dict[ProcessFuture[list[Trained]], Sequence[Trial]] = {}
+
+    def submit(self, stack: Sequence[Trial]) -> None:
+        """Takes a stack to train, in order of submission."""
+        self._stacks[self._pool.schedule(self._train, args=(stack, self._data_dir))] = stack
+
+    def wait(self, seconds: float) -> list[Finished]:
+        """The stacks that came back since, after at most so many seconds."""
+        done, _ = wait(self._stacks, timeout=seconds, return_when=FIRST_COMPLETED)
+        return [_finished(self._stacks.pop(future), future) for future in list(self._stacks) if future in done]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._pool.stop()
+        self._pool.join()
+
+
+def _finished(stack: Sequence[Trial], future: ProcessFuture[list[Trained]]) -> Finished:
     try:
-        while pending:
-            done, pending = wait(pending, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-            if not done:
-                yield []
-    except BrokenProcessPool:
-        raise BenchError(
-            "a worker process died, perhaps out of memory: what is finished is recorded; "
-            "run the same command again to go on, with fewer --workers if memory is short"
-        ) from None
-    finally:
-        executor.shutdown(wait=not pending, cancel_futures=True)
-        if pending:
-            for process in multiprocessing.active_children():
-                process.terminate()
+        return Finished(stack, future.result(), None)
+    except ProcessExpired as death:
+        return Finished(stack, (), _how(death.exitcode))
+
+
+def _how(exit_code: int) -> str:
+    if exit_code == -signal.SIGKILL:
+        return "killed, as the system does when memory is short"
+    if exit_code < 0:
+        return f"ended by {signal.Signals(-exit_code).name}"
+    return f"ended with exit code {exit_code}"

@@ -1,14 +1,17 @@
 """From what a worker hands back to the rows that are kept."""
 
 import base64
+import io
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from architectures.summary import Summary
 from bench.plan.trials import Trial
-from bench.record.schema import SCHEMA, CorrectRow, EpochRow, TimingRow, TrialRow
+from bench.record.schema import SCHEMA, ConfusionRow, CorrectRow, EpochRow, ImageRow, TimingRow, TrialRow
 from bench.run.worker import Trained
+from bench.train.data import Split
 from bench.train.fit import Outcome
 from bench.train.timing import Sample
 
@@ -101,12 +104,25 @@ def epoch_rows(trial: Trial, outcome: Outcome, provenance: Provenance) -> list[E
     ]
 
 
-def correct_row(trial: Trial, outcome: Outcome, provenance: Provenance) -> CorrectRow | None:
-    """Which test images a finished trial got right; None where it was measured on training images or diverged."""
-    if trial.protocol.val > 0 or outcome.status != "done":
-        return None
-    bits = np.packbits(np.array(outcome.correct, dtype=bool))
-    return CorrectRow(provenance.key(trial), len(outcome.correct), base64.b64encode(bits.tobytes()).decode())
+def correct_row(trial: Trial, outcome: Outcome, test: Split, provenance: Provenance) -> CorrectRow:
+    """Which test images a finished trial got right."""
+    right = np.array(outcome.predicted) == test.labels.numpy()
+    return CorrectRow(provenance.key(trial), len(right), base64.b64encode(np.packbits(right).tobytes()).decode())
+
+
+def confusion_row(trial: Trial, outcome: Outcome, test: Split, classes: int, provenance: Provenance) -> ConfusionRow:
+    """How often a finished trial took each class for each other."""
+    pairs = test.labels.numpy() * classes + np.array(outcome.predicted)
+    counts = np.bincount(pairs, minlength=classes**2)
+    return ConfusionRow(provenance.key(trial), classes, " ".join(map(str, counts)))
+
+
+def image_row(index: int, test: Split, provenance: Provenance) -> ImageRow:
+    """A test image as it is."""
+    pixels = test.images[index].permute(1, 2, 0).squeeze(2).numpy()
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="png", optimize=True)
+    return ImageRow(provenance.data, index, int(test.labels[index]), base64.b64encode(file.getvalue()).decode())
 
 
 def timing_row(sample: Sample, trial: Trial, provenance: Provenance) -> TimingRow:

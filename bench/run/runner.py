@@ -3,7 +3,6 @@
 import datetime
 import secrets
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,14 +12,17 @@ import pandas as pd
 from architectures.summary import Summary, summarise
 from bench.errors import UsageError
 from bench.plan.cells import Cell, find_architecture
-from bench.plan.factors import format_level
+from bench.plan.factors import written_levels
 from bench.plan.trials import Trial
 from bench.record.machine import this_machine
+from bench.record.schema import Row
 from bench.record.store import Store
 from bench.run.code import code_digest
-from bench.run.pool import train_in_pool
+from bench.run.interrupt import held_back
+from bench.run.pool import LocalPool
 from bench.run.progress import Progress
-from bench.run.rows import Provenance, correct_row, epoch_rows, timing_row, trial_row
+from bench.run.rows import Provenance, confusion_row, correct_row, epoch_rows, image_row, timing_row, trial_row
+from bench.run.training import train_all
 from bench.run.worker import Trained, load_data, use_one_thread
 from bench.train.data import Data
 from bench.train.timing import seconds_per_image, time_networks
@@ -45,15 +47,18 @@ class Run:
     store: Store
     provenance: Provenance
 
-    def missing(self) -> list[Trial]:
-        """The trials without a row, in the plan's order."""
-        recorded = set(self.store.trials()["trial"])
+    def missing(self, retry_failed: bool = False) -> list[Trial]:
+        """The trials without a row, in the plan's order; with `retry_failed` also those whose row says that they
+        failed."""
+        rows = self.rows()
+        kept = rows[rows["status"] != "failed"] if retry_failed else rows
+        recorded = set(kept["trial"])
         return [t for t, key in zip(self.trials, self.keys, strict=True) if key not in recorded]
 
     def rows(self) -> pd.DataFrame:
-        """The recorded rows of this run's trials, whichever run made them."""
+        """The recorded rows of this run's trials, whichever run made them; of several tries the last."""
         rows = self.store.trials()
-        return rows[rows["trial"].isin(self.keys)]
+        return rows[rows["trial"].isin(self.keys)].drop_duplicates("trial", keep="last")
 
     def timings(self) -> pd.DataFrame:
         """The recorded samples of this machine, this code and this run's protocol."""
@@ -69,18 +74,13 @@ class Run:
     def untimed(self) -> list[Trial]:
         """The trials whose networks have no samples yet."""
         timings = self.timings()
-        switches = ["architecture", "batch_norm", "gap", "dropout", "augmentation"]
-        known = set(timings[timings["metric"] == "train"][switches].itertuples(index=False, name=None))
+        switches = ["batch_norm", "gap", "dropout", "augmentation"]
+        rows = timings.loc[timings["metric"] == "train", ["architecture", *switches]]
+        known = set(rows.itertuples(index=False, name=None))
 
-        def written(cell: Cell) -> tuple[str, str, str, float, str]:
-            levels = cell.levels
-            return (
-                cell.architecture,
-                format_level(levels.batch_norm),
-                format_level(levels.gap),
-                levels.dropout,
-                levels.augmentation,
-            )
+        def written(cell: Cell) -> tuple[str | float, ...]:
+            levels = written_levels(cell.levels)
+            return (cell.architecture, *(levels[switch] for switch in switches))
 
         return [trial for trial in self.trials if written(trial.cell) not in known]
 
@@ -128,14 +128,14 @@ def expected_seconds(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
 def train_missing(run: Run, missing: Sequence[Trial], workers: int) -> None:
     """Trains the missing trials in worker processes and records each as it finishes."""
     progress = Progress(missing, expected_seconds(missing, run.data), workers)
-    stacks = [[trial] for trial in missing]
+
+    def record_one(trained: Trained) -> None:
+        record(run, trained)
+        progress.finished(trained)
+
     try:
-        with closing(train_in_pool(stacks, workers, run.data_dir)) as finished:
-            for stack in finished:
-                for trained in stack:
-                    record(run, trained)
-                    progress.finished(trained)
-                progress.tick()
+        with held_back() as interrupts, LocalPool(min(workers, len(missing)), run.data_dir) as pool:
+            train_all(missing, pool, record_one, progress.tick, interrupts)
     finally:
         progress.close()
 
@@ -145,14 +145,23 @@ def record(run: Run, trained: Trained) -> None:
     run.store.add_machine(this_machine())
     trial, outcome = trained.trial, trained.outcome
     row = trial_row(trained, network_summary(trial.cell, run.data), run.provenance, len(run.data.train))
-    if outcome is None:
-        run.store.add_trial(row)
-    else:
-        run.store.add_trial(
-            row,
-            epoch_rows(trial, outcome, run.provenance),
-            correct_row(trial, outcome, run.provenance),
-        )
+    details: list[Row] = []
+    if outcome is not None:
+        details += epoch_rows(trial, outcome, run.provenance)
+        if outcome.status == "done" and trial.protocol.val == 0:
+            details.append(correct_row(trial, outcome, run.data.held_out, run.provenance))
+            details.append(confusion_row(trial, outcome, run.data.held_out, run.data.classes, run.provenance))
+    run.store.add_trial(row, details)
+
+
+def record_images(run: Run, indices: Sequence[int]) -> None:
+    """Writes the test images at `indices` that no row holds yet."""
+    known = run.store.images()
+    recorded = set(known.loc[known["data"] == run.provenance.data, "image"])
+    new = [index for index in indices if index not in recorded]
+    if new:
+        with run.store.lock():
+            run.store.add_images(image_row(index, run.data.held_out, run.provenance) for index in new)
 
 
 def time_trials(run: Run, untimed: Sequence[Trial]) -> None:

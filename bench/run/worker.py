@@ -60,7 +60,7 @@ def load_data(dataset: str, data_dir: Path, val: int) -> Data:
 
 def train_stack(stack: Sequence[Trial], data_dir: Path, on_epoch: OnEpoch | None = None) -> list[Trained]:
     """Trains a stack of trials under one protocol. An exception becomes the reason of every trial in it."""
-    started_at = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    started_at = utc_now()
     protocol = stack[0].protocol
     outcomes: Sequence[Outcome | None]
     try:
@@ -70,6 +70,11 @@ def train_stack(stack: Sequence[Trial], data_dir: Path, on_epoch: OnEpoch | None
         outcomes, error = [None] * len(stack), f"{type(exception).__name__}: {exception}"
     memory = _peak_memory_bytes()
     return [Trained(trial, outcome, error, started_at, memory) for trial, outcome in zip(stack, outcomes, strict=True)]
+
+
+def utc_now() -> str:
+    """The time as rows hold it."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _peak_memory_bytes() -> int | None:

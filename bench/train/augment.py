@@ -1,37 +1,12 @@
-"""Training images distorted a batch at a time, with one draw per image.
-
-Published is little: that the training images of model1 and model2 were distorted somehow (their training accuracy stays
-below test accuracy), and that model3's were rotated by up to 7 degrees either way, filled with 1 of 255. Chosen here:
-
-- basic: a shift of up to 1.5 pixels either way along each axis;
-- advanced: the published rotation, with a shift of up to 2 pixels and a change of size by up to a tenth.
-
-Both sample bilinearly and fill with background, 0 of 255. Their ranges are the mildest tried that bring the published
-pattern out, training accuracy below test accuracy.
-"""
+"""Training images distorted a batch at a time, with one draw per image; sampled bilinearly, filled with background."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-@dataclass(frozen=True, slots=True)
-class Augmentation:
-    """Uniform ranges, each symmetric about nothing happening: degrees, pixels, and a share of the size."""
-
-    rotation: float = 0.0
-    shift: float = 0.0
-    scale: float = 0.0
-
-
-AUGMENTATIONS = {
-    "none": Augmentation(),
-    "basic": Augmentation(shift=1.5),
-    "advanced": Augmentation(rotation=7.0, shift=2.0, scale=0.1),
-}
+from bench.plan.augmentation import AUGMENTATIONS, Augmentation
 
 
 def augment(images: Tensor, level: str, generator: torch.Generator) -> Tensor:
@@ -40,7 +15,7 @@ def augment(images: Tensor, level: str, generator: torch.Generator) -> Tensor:
     Every level but none takes the same draws from `generator`: under one seed, basic and advanced shift an image alike.
     """
     augmentation = AUGMENTATIONS[level]
-    if augmentation == AUGMENTATIONS["none"]:
+    if augmentation == Augmentation():
         return images
     transforms = _transforms(images, augmentation, generator)
     grid = F.affine_grid(transforms, list(images.shape), align_corners=False)

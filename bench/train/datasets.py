@@ -1,6 +1,8 @@
 """The data sets by name: `digits` comes with scikit-learn, the others are files that torchvision reads."""
 
 import hashlib
+import math
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ MNIST_SHA256 = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 IDX_FILES = tuple(MNIST_SHA256)
+CLASSES = 10
 
 
 class DataError(BenchError):
@@ -94,19 +97,43 @@ def _load_idx(name: str, folder: str, sha256: Mapping[str, str], data_dir: Path)
                 f"{path} is not the published file (its SHA-256 differs): "
                 f"delete it and run `python -m bench data fetch {name} --data-dir {data_dir}`"
             )
-    train_images, train_labels, test_images, test_labels = paths
-    try:
-        return Data(
-            name,
-            Split(read_image_file(str(train_images)).unsqueeze(1), read_label_file(str(train_labels))),
-            Split(read_image_file(str(test_images)).unsqueeze(1), read_label_file(str(test_labels))),
-            classes=10,
-        )
-    except (ValueError, AssertionError, KeyError, RuntimeError, TypeError) as error:
+    again = f"delete it and run `python -m bench data fetch {name} --data-dir {data_dir}`"
+    counts = [_count(path, again) for path in paths]
+    for images, labels in ((0, 1), (2, 3)):
+        if counts[images] != counts[labels]:
+            raise DataError(
+                f"{paths[labels]} has {counts[labels]:,} labels for the {counts[images]:,} images of "
+                f"{paths[images].name}: {again}"
+            )
+    train, test = (
+        Split(read_image_file(str(images)).unsqueeze(1), read_label_file(str(labels)))
+        for images, labels in (paths[:2], paths[2:])
+    )
+    for path, split in ((paths[1], train), (paths[3], test)):
+        if int(split.labels.max()) >= CLASSES:
+            raise DataError(f"{path} has label {int(split.labels.max())}, and there are {CLASSES} classes: {again}")
+    return Data(name, train, test, CLASSES)
+
+
+def _count(path: Path, way_out: str) -> int:
+    """How many images or labels an IDX file holds, when its magic number, its sizes and its length agree.
+
+    The format stands at http://yann.lecun.com/exdb/mnist/: 0x803 and three sizes before images, 0x801 and one before
+    labels, big-endian. A file whose length lies isn't read, however long it is. Raises DataError.
+    """
+    magic, sizes = (0x803, 3) if "images" in path.name else (0x801, 1)
+    with path.open("rb") as file:
+        header = file.read(4 + 4 * sizes)
+    if len(header) < 4 + 4 * sizes or int.from_bytes(header[:4], "big") != magic:
+        raise DataError(f"{path} is no IDX file of {'images' if sizes == 3 else 'labels'}: {way_out}")
+    shape: tuple[int, ...] = struct.unpack(f">{sizes}I", header[4:])
+    length = path.stat().st_size
+    if len(header) + math.prod(shape) != length or 0 in shape:
         raise DataError(
-            f"the files of {name} in {data_dir} can't be read as images and labels ({error}): "
-            f"delete {paths[0].parent} and run `python -m bench data fetch {name} --data-dir {data_dir}`"
-        ) from error
+            f"{path} is {length:,} bytes long, which is not what its header says "
+            f"({' x '.join(map(str, shape))}): {way_out}"
+        )
+    return shape[0]
 
 
 def _sha256(path: Path) -> str:

@@ -40,12 +40,12 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a trial. `correct` says of each held-out image, in order, whether the last epoch's network got it
-    right; `train_seconds` leaves measuring out. A diverged trial ends with the epoch whose loss was not finite."""
+    """What came of a trial. `predicted` is the class that the last epoch's network gave each held-out image, in order;
+    `train_seconds` leaves measuring out. A diverged trial ends with the epoch whose loss was not finite."""
 
     status: Literal["done", "diverged"]
     curve: tuple[Epoch, ...]
-    correct: tuple[bool, ...]
+    predicted: tuple[int, ...]
     train_seconds: float
 
 
@@ -92,7 +92,7 @@ def _fit_one(trial: Trial, data: Data, on_epoch: OnEpoch | None) -> Outcome:
     distortion = torch.Generator().manual_seed(stream("augmentation", trial.seed))
 
     curve: list[Epoch] = []
-    correct = torch.zeros(len(data.held_out), dtype=torch.bool)
+    predicted = torch.empty(0, dtype=torch.int64)
     train_seconds = 0.0
     for number in range(1, trial.protocol.epochs + 1):
         lr = current_rate(optimizer)
@@ -100,12 +100,12 @@ def _fit_one(trial: Trial, data: Data, on_epoch: OnEpoch | None) -> Outcome:
         hits, loss_sum = _train_epoch(trial, network, optimizer, schedule, data, order, distortion)
         trained = time.perf_counter()
         train_seconds += trained - start
-        correct, held_out_loss = evaluate(network, data.held_out, *data.pixel_mean_std)
+        predicted, held_out_loss = evaluate(network, data.held_out, *data.pixel_mean_std)
         epoch = Epoch(
             number=number,
             train_accuracy=hits / len(data.train),
             train_loss=loss_sum / len(data.train),
-            held_out_accuracy=correct.double().mean().item(),
+            held_out_accuracy=(predicted == data.held_out.labels).double().mean().item(),
             held_out_loss=held_out_loss,
             lr=lr,
             seconds=time.perf_counter() - start,
@@ -114,8 +114,8 @@ def _fit_one(trial: Trial, data: Data, on_epoch: OnEpoch | None) -> Outcome:
         if on_epoch is not None:
             on_epoch(trial, epoch)
         if not (math.isfinite(epoch.train_loss) and math.isfinite(epoch.held_out_loss)):
-            return Outcome("diverged", tuple(curve), tuple(correct.tolist()), train_seconds)
-    return Outcome("done", tuple(curve), tuple(correct.tolist()), train_seconds)
+            return Outcome("diverged", tuple(curve), tuple(predicted.tolist()), train_seconds)
+    return Outcome("done", tuple(curve), tuple(predicted.tolist()), train_seconds)
 
 
 def _train_epoch(
@@ -150,11 +150,11 @@ def _train_epoch(
 
 @torch.inference_mode()
 def evaluate(network: nn.Module, split: Split, mean: float, std: float) -> tuple[Tensor, float]:
-    """Whether the network gets each image right, bool (N,), and its mean loss in nats."""
+    """The class that the network gives each image, int64 (N,), and its mean loss in nats."""
     network.eval()
-    correct, loss_sum = [], 0.0
+    predicted, loss_sum = [], 0.0
     for images, labels in zip(split.images.split(EVALUATION_BATCH), split.labels.split(EVALUATION_BATCH), strict=True):
         logits = network(prepare(images.float().div_(255), mean, std))
-        correct.append(logits.argmax(1) == labels)
+        predicted.append(logits.argmax(1))
         loss_sum += F.cross_entropy(logits, labels, reduction="sum").item()
-    return torch.cat(correct), loss_sum / len(split)
+    return torch.cat(predicted), loss_sum / len(split)

@@ -1,0 +1,38 @@
+"""`bench readme`: rewrites the README's tables and charts from rows, or checks that they hold."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.commands import options as opt
+from bench.commands.report import Reports
+
+
+def readme(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit with 1 if a block has drifted.")] = False,
+    file: Annotated[Path, typer.Option("--file", help="The Markdown file.")] = Path("README.md"),
+    results: opt.Results = Path("results"),
+    reports: Reports = Path("reports"),
+) -> int:
+    """Rewrite what stands between `<!-- bench: mnist targets -->` and `<!-- bench: end -->` from the recorded rows."""
+    from bench.commands.report import DEFAULT_MARGIN
+    from bench.record.store import Store
+    from bench.report.analysis import Analysis, analyse
+    from bench.report.evidence import gather
+    from bench.report.readme import ReadmeError, drifted, read, rewrite, write
+
+    def analysis_of(dataset: str) -> Analysis:
+        return analyse(gather(Store(results / dataset), dataset), DEFAULT_MARGIN / 100)
+
+    old = read(file)
+    new = rewrite(old, analysis_of, reports.as_posix())
+    changed = drifted(old, new)
+    if check and changed:
+        raise ReadmeError(
+            f"{file} has drifted from the rows ({', '.join(changed)}): `python -m bench readme` rewrites it"
+        )
+    if changed:
+        write(file, new)
+    print(f"{file}: {'rewrote ' + ', '.join(changed) if changed else 'nothing to change'}")
+    return 0

@@ -1,0 +1,93 @@
+"""`bench report`: turns rows into the page, the charts and the tables."""
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.commands import options as opt
+from bench.errors import BenchError, UsageError
+
+Margin = Annotated[
+    float,
+    typer.Option("--margin", help="The practical margin in percentage points: a smaller difference doesn't matter."),
+]
+Reports = Annotated[Path, typer.Option("--reports", help="Reports go to ROOT/<dataset>/.", metavar="ROOT")]
+DEFAULT_MARGIN = 0.05
+
+
+def report(
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", help="Report on this data set. Default: every one with rows.", show_default=False),
+    ] = None,
+    results: opt.Results = Path("results"),
+    reports: Reports = Path("reports"),
+    margin: Margin = DEFAULT_MARGIN,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            help="Only rows with this value in this column, as in precision=fp32. May be given several times.",
+            metavar="COLUMN=VALUE",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write the page, the charts and the tables that the recorded rows support.
+
+    Rows of different protocols are never pooled: without --where, the protocol with most finished trials is reported.
+    """
+    fraction = chosen_margin(margin)
+    conditions = dict(_condition(text) for text in where or [])
+    names = [dataset] if dataset is not None else _datasets(results)
+
+    options = [] if margin == DEFAULT_MARGIN else ["--margin", f"{margin:g}"]
+    for text in where or []:
+        options += ["--where", text]
+    write_reports(names, results, reports, fraction, conditions, shlex.join(options))
+
+
+def write_reports(
+    datasets: Sequence[str],
+    results: Path,
+    reports: Path,
+    margin: float = DEFAULT_MARGIN / 100,
+    where: Mapping[str, str] | None = None,
+    options: str = "",
+) -> None:
+    """Writes a report a data set and says where its page is. `margin` is a fraction; `options` are the command's."""
+    from bench.record.store import Store
+    from bench.report.analysis import analyse
+    from bench.report.evidence import gather
+    from bench.report.write import write_report
+
+    for dataset in datasets:
+        analysis = analyse(gather(Store(results / dataset), dataset, where), margin)
+        command = f"python -m bench report --dataset {dataset} {options}".rstrip()
+        write_report(analysis, reports / dataset, command)
+        print(f"Report: {reports / dataset / 'index.html'}")
+
+
+def chosen_margin(points: float) -> float:
+    """The margin as a fraction. Raises UsageError."""
+    if not (math.isfinite(points) and points >= 0):
+        raise UsageError(f"--margin is 0 or more points, not {points}")
+    return points / 100
+
+
+def _condition(text: str) -> tuple[str, str]:
+    column, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--where takes a column and its value, as in precision=fp32, not {text!r}")
+    return column, value
+
+
+def _datasets(results: Path) -> list[str]:
+    found = sorted(path.parent.name for path in results.glob("*/trials.csv"))
+    if not found:
+        raise BenchError(f"{results} has no rows: make some with `python -m bench run --all`")
+    return found

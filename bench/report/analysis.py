@@ -1,0 +1,317 @@
+"""Everything a report says, computed once: tables, charts and sentences only show it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, combinations, pairwise, product
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from architectures.registry import ARCHITECTURES
+from bench.plan.cells import Cell, preset_cell
+from bench.plan.factors import FACTORS, Factor, Level, level_of
+from bench.report.cost import Cost, CostDifference, Costs
+from bench.report.curves import Curve, learning_curves
+from bench.report.evidence import Evidence
+from bench.report.mistakes import Confusion, HardImage, confusions, hard_images
+from bench.report.stats.estimate import Estimate, estimate
+from bench.report.stats.factorial import Interaction, MainEffect, interactions, main_effects, shapley
+from bench.report.stats.noise import McNemar, VarianceSplit, compare_networks, split_variance
+from bench.report.stats.paired import Comparison, compare, holm, seeds_needed, smallest_effect_found
+from bench.report.stats.verdict import Verdict, judge
+
+HARDEST_IMAGES = 24
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """A cell over its seeds. Accuracies are fractions, the last epoch's on the test set."""
+
+    cell: Cell
+    accuracies: "pd.Series[float]"
+    accuracy: Estimate
+    train_accuracy: float
+    best_accuracy: float
+    cost: Cost
+    unfinished: int
+    variance: VarianceSplit | None
+
+    @property
+    def is_preset(self) -> bool:
+        """Whether this is the cell that its architecture was published as."""
+        return self.cell == preset_cell(self.cell.architecture)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A technique on one model: the cell with it minus the cell without, paired by seed.
+
+    `level` is the technique's level and `without` what it replaces; one of the two cells is the model's preset.
+    `p_holm` is the sign-flip p adjusted for the model's toggles. `smallest_found` is the difference that this many
+    seeds find four times in five, `seeds_needed` the seeds that would find one of the margin's size; both None
+    without a spread.
+    """
+
+    architecture: str
+    factor: Factor
+    level: Level
+    without: Level
+    treated: Cell
+    baseline: Cell
+    comparison: Comparison
+    p_holm: float
+    verdict: Verdict
+    smallest_found: float | None
+    seeds_needed: int | None
+    cost: CostDifference
+    mcnemar: tuple[tuple[int, McNemar], ...]
+
+
+@dataclass(frozen=True)
+class PresetStep:
+    """From one model's preset to the next one's: several techniques at once, so the difference credits none of them."""
+
+    start: str
+    end: str
+    factors: tuple[Factor, ...]
+    comparison: Comparison
+    published: float | None
+
+
+@dataclass(frozen=True)
+class Factorial:
+    """Every combination of some factors' levels on one architecture, the other factors as in its preset."""
+
+    architecture: str
+    factors: tuple[Factor, ...]
+    levels: tuple[tuple[Level, ...], ...]
+    seeds: int
+    effects: tuple[MainEffect, ...]
+    interactions: tuple[Interaction, ...]
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """The gain from one preset to another, shared out over the factors that differ (Shapley), on the first one's
+    layers.
+
+    `layers` is what remains: the second model's layers (widths, padding, pools) in place of the first's, which no
+    technique may be credited with. None where the second preset wasn't trained.
+    """
+
+    start: str
+    end: str
+    start_accuracy: float
+    shares: dict[str, Estimate]
+    layers: Estimate | None
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A report's content."""
+
+    evidence: Evidence
+    margin: float
+    costs: Costs
+    cells: tuple[CellResult, ...]
+    effects: tuple[Effect, ...]
+    steps: tuple[PresetStep, ...]
+    factorials: tuple[Factorial, ...]
+    attributions: tuple[Attribution, ...]
+    curves: tuple[Curve, ...]
+    confusions: tuple[Confusion, ...]
+    hardest: tuple[HardImage, ...]
+
+    @property
+    def presets(self) -> list[CellResult]:
+        """The results of the presets that were trained."""
+        return [result for result in self.cells if result.is_preset]
+
+    @property
+    def preset_curves(self) -> list[Curve]:
+        """The learning curves of the presets."""
+        presets = {result.cell for result in self.presets}
+        return [curve for curve in self.curves if curve.cell in presets]
+
+
+def analyse(evidence: Evidence, margin: float) -> Analysis:
+    """Computes a report. `margin` is the practical margin as a fraction: 0.0005 is 0.05 points."""
+    costs = Costs(evidence)
+    return Analysis(
+        evidence=evidence,
+        margin=margin,
+        costs=costs,
+        cells=tuple(_cell_result(evidence, costs, cell) for cell in evidence.cells),
+        effects=tuple(chain.from_iterable(_effects(evidence, costs, margin, name) for name in ARCHITECTURES)),
+        steps=tuple(_steps(evidence)),
+        factorials=tuple(chain.from_iterable(_factorials(evidence, name) for name in ARCHITECTURES)),
+        attributions=tuple(_attributions(evidence)),
+        curves=tuple(learning_curves(evidence)),
+        confusions=tuple(confusions(evidence)),
+        hardest=tuple(hard_images(evidence, HARDEST_IMAGES)),
+    )
+
+
+def _cell_result(evidence: Evidence, costs: Costs, cell: Cell) -> CellResult:
+    rows = evidence.rows(cell)
+    bits = list(evidence.bits(cell).values())
+    return CellResult(
+        cell=cell,
+        accuracies=rows["test_accuracy"],
+        accuracy=estimate(rows["test_accuracy"].to_numpy(dtype=float)),
+        train_accuracy=float(rows["train_accuracy"].mean()),
+        best_accuracy=float(rows["best_test_accuracy"].max()),
+        cost=costs.of(cell),
+        unfinished=int((evidence.unfinished["cell"] == cell.label).sum()),
+        variance=split_variance(np.stack(bits)) if len(bits) > 1 else None,
+    )
+
+
+def _effects(evidence: Evidence, costs: Costs, margin: float, architecture: str) -> list[Effect]:
+    """One architecture's toggles: every cell that differs from its preset in one factor."""
+    preset = preset_cell(architecture)
+    pairs = []
+    for cell in evidence.cells:
+        if cell.architecture == architecture and len(changed := cell.differences(preset)) == 1:
+            [factor] = changed
+            baseline, treated = sorted((preset, cell), key=lambda c: factor.levels.index(level_of(c.levels, factor)))
+            if _shared_seeds(evidence, [baseline, treated]):
+                pairs.append((factor, treated, baseline))
+    comparisons = [_compare(evidence, treated, baseline) for _, treated, baseline in pairs]
+    adjusted = holm([comparison.p for comparison in comparisons])
+    return [
+        _effect(evidence, costs, margin, pair, comparison, p)
+        for pair, comparison, p in zip(pairs, comparisons, adjusted, strict=True)
+    ]
+
+
+def _effect(
+    evidence: Evidence,
+    costs: Costs,
+    margin: float,
+    pair: tuple[Factor, Cell, Cell],
+    comparison: Comparison,
+    p_holm: float,
+) -> Effect:
+    factor, treated, baseline = pair
+    difference = comparison.difference
+    spread = difference.has_interval
+    own, other = evidence.bits(treated), evidence.bits(baseline)
+    return Effect(
+        architecture=treated.architecture,
+        factor=factor,
+        level=level_of(treated.levels, factor),
+        without=level_of(baseline.levels, factor),
+        treated=treated,
+        baseline=baseline,
+        comparison=comparison,
+        p_holm=p_holm,
+        verdict=judge(difference, margin),
+        smallest_found=smallest_effect_found(difference.sd, difference.n) if spread else None,
+        seeds_needed=seeds_needed(margin, difference.sd) if spread and margin > 0 else None,
+        cost=costs.difference(treated, baseline),
+        mcnemar=tuple((seed, compare_networks(own[seed], other[seed])) for seed in own if seed in other),
+    )
+
+
+def _steps(evidence: Evidence) -> Iterator[PresetStep]:
+    names = [name for name in ARCHITECTURES if preset_cell(name) in evidence.cells]
+    for start, end in pairwise(names):
+        cells = preset_cell(end), preset_cell(start)
+        if _shared_seeds(evidence, cells):
+            yield PresetStep(
+                start=start,
+                end=end,
+                factors=tuple(cells[1].differences(cells[0])),
+                comparison=_compare(evidence, *cells),
+                published=_published_difference(evidence.dataset, start, end),
+            )
+
+
+def _published_difference(dataset: str, start: str, end: str) -> float | None:
+    before, after = (ARCHITECTURES[name].published_on(dataset) for name in (start, end))
+    return after.test_accuracy - before.test_accuracy if before and after else None
+
+
+def _factorials(evidence: Evidence, architecture: str) -> Iterator[Factorial]:
+    """The largest sets of two or more factors of which every combination was trained on two or more shared seeds."""
+    preset = preset_cell(architecture)
+    found: list[set[str]] = []
+    for size in range(len(FACTORS), 1, -1):
+        for factors in combinations(FACTORS, size):
+            names = {factor.name for factor in factors}
+            if any(names <= larger for larger in found):
+                continue
+            cells = _combinations(preset, factors)
+            seeds = _shared_seeds(evidence, list(cells.values()))
+            if len(seeds) < 2:
+                continue
+            found.append(names)
+            levels = [factor.levels for factor in factors]
+            responses = {combination: _accuracies(evidence, cell, seeds) for combination, cell in cells.items()}
+            yield Factorial(
+                architecture=architecture,
+                factors=factors,
+                levels=tuple(levels),
+                seeds=len(seeds),
+                effects=tuple(main_effects(responses, levels)),
+                interactions=tuple(interactions(responses, levels)),
+            )
+
+
+def _attributions(evidence: Evidence) -> Iterator[Attribution]:
+    """One per pair of successive models whose factors were all tried on the first one's layers."""
+    names = list(ARCHITECTURES)
+    for start, end in pairwise(names):
+        before, after = preset_cell(start), preset_cell(end)
+        factors = before.differences(after)
+        subsets = {
+            frozenset(factor.name for factor in chosen): _with_levels_of(before, after, chosen)
+            for size in range(len(factors) + 1)
+            for chosen in combinations(factors, size)
+        }
+        cells = [*subsets.values(), *([after] if after in evidence.cells else [])]
+        seeds = _shared_seeds(evidence, cells)
+        if len(factors) < 2 or len(seeds) < 2:
+            continue
+        values = {subset: _accuracies(evidence, cell, seeds) for subset, cell in subsets.items()}
+        whole = values[frozenset(factor.name for factor in factors)]
+        yield Attribution(
+            start=start,
+            end=end,
+            start_accuracy=float(values[frozenset()].mean()),
+            shares=shapley(values, [factor.name for factor in factors]),
+            layers=estimate(_accuracies(evidence, after, seeds) - whole) if after in evidence.cells else None,
+        )
+
+
+def _combinations(preset: Cell, factors: Sequence[Factor]) -> dict[tuple[Level, ...], Cell]:
+    cells = {}
+    for levels in product(*(factor.levels for factor in factors)):
+        cell = preset
+        for factor, level in zip(factors, levels, strict=True):
+            cell = cell.with_level(factor, level)
+        cells[levels] = cell
+    return cells
+
+
+def _with_levels_of(cell: Cell, other: Cell, factors: Sequence[Factor]) -> Cell:
+    for factor in factors:
+        cell = cell.with_level(factor, level_of(other.levels, factor))
+    return cell
+
+
+def _compare(evidence: Evidence, treated: Cell, baseline: Cell) -> Comparison:
+    seeds = _shared_seeds(evidence, [treated, baseline])
+    return compare(_accuracies(evidence, treated, seeds), _accuracies(evidence, baseline, seeds))
+
+
+def _shared_seeds(evidence: Evidence, cells: Sequence[Cell]) -> list[int]:
+    """The seeds that every one of the cells was trained with."""
+    return sorted(set.intersection(*(set(evidence.rows(cell).index) for cell in cells)))
+
+
+def _accuracies(evidence: Evidence, cell: Cell, seeds: Sequence[int]) -> NDArray[np.float64]:
+    accuracies: NDArray[np.float64] = evidence.rows(cell)["test_accuracy"].loc[list(seeds)].to_numpy(dtype=float)
+    return accuracies

@@ -1,0 +1,74 @@
+"""Accuracy of every cell, with every seed."""
+
+from itertools import groupby
+
+from matplotlib.axes import Axes
+
+from bench.report.analysis import Analysis, CellResult
+from bench.report.charts.chart import Chart
+from bench.report.charts.style import (
+    INK,
+    SMALL,
+    cell_label,
+    draw_interval,
+    figure,
+    lanes,
+    model_look,
+    name_accuracies,
+    percent,
+    remark,
+    seeds_words,
+    stretch_if_wide,
+)
+from bench.report.words import percent as in_percent
+from bench.report.words import plural
+
+
+def draw(analysis: Analysis) -> Chart:
+    """One row per cell, grouped by model."""
+    groups = [(name, list(results)) for name, results in groupby(analysis.cells, key=lambda r: r.cell.architecture)]
+    rows = [len(results) for _, results in groups]
+    page = figure(0.27 * sum(rows) + 0.3 * len(groups) + 0.55)
+    panels = page.subplots(len(groups), sharex=True, squeeze=False, height_ratios=rows)[:, 0]
+    stretched = stretch_if_wide(panels[0], "x", analysis.cells)
+    cut = [_draw_model(axes, *group) for axes, group in zip(panels, groups, strict=True)]
+    if stretched:
+        name_accuracies(panels[0], "x", 0.075)
+    panels[-1].set_xlabel("test accuracy (%)")
+    counts = [result.accuracy.n for result in analysis.cells]
+    worst, *_, best = sorted(analysis.cells * 2, key=lambda result: result.accuracy.mean)
+    return Chart(
+        name="cells",
+        title="Accuracy of every cell",
+        caption="Test accuracy after the last epoch. A bar across marks the mean, a line its 95 % t interval, a dot "
+        f"each seed ({seeds_words(counts)}). The bold row is the published model; the others say what differs from it."
+        + remark(1 in counts, "One seed gives no interval.")
+        + remark(stretched, "The axis widens towards 100 %.")
+        + remark(any(cut), "An arrow ends an interval that goes on past 0 or 100 %."),
+        alt=f"Mean test accuracies of {plural(len(counts), 'cell')}, from {in_percent(worst.accuracy.mean)} "
+        f"({worst.cell.label}) to {in_percent(best.accuracy.mean)} ({best.cell.label}).",
+        figure=page,
+    )
+
+
+def _draw_model(axes: Axes, architecture: str, results: list[CellResult]) -> bool:
+    """One model's panel. Returns whether an interval was cut."""
+    axes.set_title(architecture)
+    axes.grid()
+    axes.tick_params(axis="y", length=0)
+    axes.set_yticks(range(len(results)), [cell_label(result.cell) for result in results])
+    axes.set_ylim(len(results) - 0.5, -0.5)
+    for label, result in zip(axes.get_yticklabels(), results, strict=True):
+        label.set_fontweight("bold" if result.is_preset else "normal")
+        if "\n" in label.get_text():
+            label.set_fontsize(SMALL)
+    cut = [_draw_cell(axes, row, result) for row, result in enumerate(results)]
+    return any(cut)
+
+
+def _draw_cell(axes: Axes, row: int, result: CellResult) -> bool:
+    colour, _ = model_look(result.cell.architecture)
+    seeds = percent(result.accuracies)
+    axes.scatter(seeds, row + lanes(len(seeds)), s=9, color=colour, alpha=0.6, linewidth=0, zorder=2)
+    axes.plot([result.accuracy.mean * 100], [row], "|", color=INK, markersize=9, markeredgewidth=1.8, zorder=4)
+    return draw_interval(axes, result.accuracy, row)

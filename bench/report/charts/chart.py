@@ -1,0 +1,29 @@
+"""A chart and its files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from bench.report.charts.style import applied
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure and the words that go with it. `name` is its files' stem; `alt` says in a sentence what it shows."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    figure: Figure
+
+
+def save(chart: Chart, folder: Path) -> None:
+    """Writes <name>.svg and <name>.png into `folder`: the same bytes for the same rows, whenever they are written.
+
+    No figure is left open: pyplot, which would keep it, never learns of it.
+    """
+    with applied():
+        chart.figure.savefig(folder / f"{chart.name}.svg", metadata={"Date": None, "Creator": None})
+        chart.figure.savefig(folder / f"{chart.name}.png", metadata={"Software": None})

@@ -1,0 +1,111 @@
+"""Forest plot of what each technique is worth."""
+
+from itertools import groupby
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from bench.report.analysis import Analysis, Effect
+from bench.report.charts.chart import Chart
+from bench.report.charts.style import (
+    EQUAL,
+    GAIN,
+    GREY,
+    INK,
+    LOSS,
+    PALE,
+    SMALL,
+    draw_interval,
+    figure,
+    lanes,
+    percent,
+    remark,
+    seeds_words,
+    short,
+)
+from bench.report.stats.verdict import Verdict
+from bench.report.words import listed, points, points_interval, technique
+
+_LOOKS = {
+    Verdict.HELPS: (GAIN, "^"),
+    Verdict.HURTS: (LOSS, "v"),
+    Verdict.EQUIVALENT: (EQUAL, "s"),
+    Verdict.INCONCLUSIVE: (INK, "o"),
+}
+
+
+def draw(analysis: Analysis) -> Chart | None:
+    """One row per technique and model; None where no technique was switched."""
+    if not analysis.effects:
+        return None
+    groups = [(name, list(effects)) for name, effects in groupby(analysis.effects, key=lambda e: e.architecture)]
+    rows = [len(effects) for _, effects in groups]
+    page = figure(0.31 * sum(rows) + 0.3 * len(groups) + 0.8)
+    panels = page.subplots(len(groups), sharex=True, squeeze=False, height_ratios=rows)[:, 0]
+    cut = [_draw_model(analysis, axes, *group) for axes, group in zip(panels, groups, strict=True)]
+    panels[-1].set_xlabel("difference in test accuracy (percentage points)")
+    counts = [effect.comparison.difference.n for effect in analysis.effects]
+    page.legend(handles=_key(), loc="outside lower center", ncols=3)
+    verdicts = [effect.verdict for effect in analysis.effects]
+    tally = [f"{verdict} ({verdicts.count(verdict)})" for verdict in Verdict if verdict in verdicts]
+    return Chart(
+        name="effects",
+        title="What each technique is worth",
+        caption="A model with a technique minus the same model without it, paired by seed: mean, 95 % t interval and, "
+        f"pale, every seed ({seeds_words(counts)}). One of the two is the published model. Differences within the "
+        f"shaded margin of {analysis.margin * 100:g} points are too small to matter."
+        + remark(1 in counts, "One seed gives no interval.")
+        + remark(any(cut), "An arrow ends an interval that goes on past 100 points."),
+        alt=f"The differences in test accuracy that techniques make in {len(verdicts)} comparisons, by verdict: "
+        f"{listed(tally)}.",
+        figure=page,
+    )
+
+
+def _draw_model(analysis: Analysis, axes: Axes, architecture: str, effects: list[Effect]) -> bool:
+    """One model's panel. Returns whether an interval was cut."""
+    margin = analysis.margin * 100
+    axes.set_title(architecture)
+    axes.axvspan(-margin, margin, color=PALE, linewidth=0, zorder=0)
+    axes.axvline(0, color=GREY, linewidth=0.8, zorder=1)
+    axes.grid()
+    axes.tick_params(axis="y", length=0)
+    axes.set_yticks(range(len(effects)), [_name(effect) for effect in effects])
+    axes.set_ylim(len(effects) - 0.5, -0.5)
+    cut = [_draw_effect(analysis, axes, row, effect) for row, effect in enumerate(effects)]
+    return any(cut)
+
+
+def _name(effect: Effect) -> str:
+    return short(technique(effect)).replace(" instead of ", "\ninstead of ")
+
+
+def _draw_effect(analysis: Analysis, axes: Axes, row: int, effect: Effect) -> bool:
+    colour, marker = _LOOKS[effect.verdict]
+    difference = effect.comparison.difference
+    accuracies = [analysis.evidence.rows(cell)["test_accuracy"] for cell in (effect.treated, effect.baseline)]
+    seeds = percent((accuracies[0] - accuracies[1]).dropna())
+    axes.scatter(seeds, row + lanes(len(seeds)), s=9, color=colour, alpha=0.45, linewidth=0, zorder=2)
+    cut = draw_interval(axes, difference, row, limits=(-100, 100), colour=colour)
+    axes.plot([difference.mean * 100], [row], marker, color=colour, markersize=6, zorder=4)
+    interval = points_interval(difference.low, difference.high)
+    numbers = points(difference.mean) + (f"  ({interval})" if interval else "")
+    _write(axes, row, 5, effect.verdict, color=colour, fontweight="bold")
+    _write(axes, row, 68, numbers)
+    return cut
+
+
+def _write(axes: Axes, row: int, offset: float, text: str, **look: Any) -> None:
+    """Text at the right of a row, `offset` points from the axes."""
+    place = (1, row), (offset, 0), axes.get_yaxis_transform(), "offset points"
+    axes.annotate(text, *place, va="center_baseline", fontsize=SMALL, annotation_clip=False, **look)
+
+
+def _key() -> list[Line2D | Patch]:
+    return [
+        Line2D([], [], color=INK, marker="o", markersize=6, label="mean, 95 % interval"),
+        Line2D([], [], color=GREY, marker="o", markersize=3, linewidth=0, label="one seed"),
+        Patch(color=PALE, linewidth=0, label="too small to matter"),
+    ]

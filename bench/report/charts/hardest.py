@@ -1,0 +1,53 @@
+"""The test images that most trials miss."""
+
+import base64
+import io
+
+import numpy as np
+from matplotlib.axes import Axes
+from PIL import Image
+
+from bench.report.analysis import Analysis
+from bench.report.charts.chart import Chart
+from bench.report.charts.style import figure
+from bench.report.mistakes import HardImage
+from bench.report.words import plural
+
+_COLUMNS = 8
+
+
+def draw(analysis: Analysis) -> Chart | None:
+    """A grid of them, hardest first; None where no image was recorded."""
+    images = [image for image in analysis.hardest if image.png is not None]
+    if not images:
+        return None
+    rows = -(-len(images) // _COLUMNS)
+    page = figure(1.2 * rows)
+    panels = page.subplots(rows, _COLUMNS, squeeze=False).flatten()
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, image in zip(panels, images, strict=False):
+        _draw_image(axes, image)
+    trials = plural(len(analysis.evidence.correct), "trial")
+    return Chart(
+        name="hardest",
+        title="The hardest images",
+        caption=f"The test images that most of {trials} (every cell and seed) got wrong, hardest first, with their "
+        "label and the share of trials that missed them.",
+        alt=f"{plural(len(images), 'test image')}; the hardest was missed by {images[0].missed * 100:.0f} % of trials.",
+        figure=page,
+    )
+
+
+def _draw_image(axes: Axes, image: HardImage) -> None:
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(image.png or ""))))
+    axes.imshow(pixels, cmap="gray", interpolation="none")
+    axes.text(
+        0.5,
+        -0.06,
+        f"label {image.label}\nmissed: {image.missed * 100:.0f} %",
+        transform=axes.transAxes,
+        ha="center",
+        va="top",
+        fontsize=7,
+    )

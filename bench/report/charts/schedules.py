@@ -1,0 +1,61 @@
+"""The learning rate over training."""
+
+from collections.abc import Mapping
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from bench.plan.factors import find_factors
+from bench.report.analysis import Analysis
+from bench.report.charts.chart import Chart
+from bench.report.charts.style import INK, figure, level_label, remark, spread
+from bench.report.curves import Curve
+from bench.report.words import listed, sentence
+
+
+def draw(analysis: Analysis) -> Chart | None:
+    """One panel per scheduler and one line per rate; None where no epochs were recorded."""
+    if not analysis.curves:
+        return None
+    [scheduler] = find_factors(["scheduler"])
+    courses: dict[str, dict[float, Curve]] = {str(level): {} for level in scheduler.levels}
+    for curve in analysis.curves:
+        rate = float(analysis.evidence.rows(curve.cell)["lr"].iloc[0])
+        courses[curve.cell.levels.scheduler].setdefault(rate, curve)
+    used = {level_label(scheduler, level): own for level, own in courses.items() if own}
+    page = figure(2.7)
+    panels = page.subplots(1, len(used), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, (name, own) in zip(panels, used.items(), strict=True):
+        axes.set_title(sentence(name))
+        _draw_rates(axes, own, highest=max(rate for rates in used.values() for rate in rates))
+    panels[0].set_ylabel("learning rate")
+    rates = [f"{name} {listed([f'{rate:g}' for rate in sorted(own)])}" for name, own in used.items()]
+    selected = analysis.evidence.protocol["rate"] == "selected"
+    return Chart(
+        name="schedules",
+        title="Learning rates",
+        caption="The learning rate at the start of each epoch, labelled with the rate that the schedule is set to; the "
+        "same for every seed. The one-cycle rate moves after every batch and reaches its peak within an epoch."
+        + remark(selected, "Rates were selected on held-out training images, with and without batch norm."),
+        alt=f"Learning rate by epoch: {'; '.join(rates)}.",
+        figure=page,
+    )
+
+
+def _draw_rates(axes: Axes, curves: Mapping[float, Curve], highest: float) -> None:
+    axes.grid(axis="both")
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.set_xlabel("epoch")
+    axes.set_ylim(0, highest * 1.15)
+    places = spread([float(curve.points["lr"].max()) for curve in curves.values()], highest * 0.09)
+    for (rate, curve), place in zip(curves.items(), places, strict=True):
+        rates = curve.points["lr"]
+        axes.plot(rates.index, rates, color=INK, linewidth=1.6, marker="o", markersize=2.5)
+        axes.annotate(
+            f"{rate:g}",
+            (rates.index[int(rates.argmax())], place),
+            (0, 4),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8.5,
+        )

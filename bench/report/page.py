@@ -1,0 +1,115 @@
+"""The report as one web page: no request leaves it, every value from a row is escaped."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from bench.report.analysis import Analysis
+from bench.report.charts import Chart
+from bench.report.findings import caveats, findings, preset_sentences
+from bench.report.tables import Table
+
+# Long tables stay folded until they are asked for.
+_FOLDED = {"cells", "factorial", "variance", "mcnemar", "hardest"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    text: str
+    sort_key: str
+
+
+def render_page(
+    analysis: Analysis, tables: Sequence[Table], charts: Sequence[Chart], chart_folder: Path, command: str
+) -> str:
+    """The page as HTML. The charts' SVG files must lie in `chart_folder`; `command` is what made the report."""
+    environment = Environment(
+        loader=PackageLoader("bench.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    evidence = analysis.evidence
+    text = environment.get_template("page.html.jinja").render(
+        dataset=evidence.dataset,
+        findings=list(findings(analysis)),
+        presets=list(preset_sentences(analysis)),
+        caveats=list(caveats(analysis)),
+        tables=[_table(table) for table in tables],
+        charts=[
+            {
+                "name": chart.name,
+                "title": chart.title,
+                "caption": chart.caption,
+                "alt": chart.alt,
+                "source": _data_uri(chart_folder / f"{chart.name}.svg"),
+            }
+            for chart in charts
+        ],
+        trials=len(evidence.trials),
+        cells=len(analysis.cells),
+        margin=f"{analysis.margin * 100:g}",
+        protocol=protocol_facts(analysis),
+        machines=machine_facts(evidence.trials, evidence.machines),
+        timed_on=machine_facts(pd.DataFrame({"machine": [analysis.costs.machine]}), evidence.machines),
+        command=command,
+    )
+    return text.rstrip() + "\n"
+
+
+def protocol_facts(analysis: Analysis) -> list[tuple[str, str]]:
+    """What all trials of the report share, name by name."""
+    protocol, trials = analysis.evidence.protocol, analysis.evidence.trials
+    rate = protocol["rate"]
+    return [
+        ("Data set", analysis.evidence.dataset),
+        ("Epochs", str(protocol["epochs"])),
+        ("Batch size", str(protocol["batch_size"])),
+        ("Optimiser", {"sgd": "SGD, momentum 0.9"}.get(str(protocol["optimizer"]), str(protocol["optimizer"]))),
+        (
+            "Learning rate",
+            "one for each scheduler and batch norm, selected on held-out training images"
+            if rate == "selected"
+            else f"{rate} for every cell",
+        ),
+        ("Precision", str(protocol["precision"])),
+        ("Device", str(protocol["device"])),
+        ("Trained", f"{trials['started_at'].min()} to {trials['started_at'].max()}"),
+        ("Digest of the data", str(protocol["data"])),
+        ("Digest of the training code", str(protocol["code"])),
+    ]
+
+
+def machine_facts(rows: pd.DataFrame, machines: pd.DataFrame) -> list[str]:
+    """The machines that rows were made on, one line each."""
+    used = machines[machines["machine"].isin(rows["machine"])].drop_duplicates("machine")
+    lines = []
+    for cpu, cores, gpu, system, python, torch in zip(
+        used["cpu"], used["cores"], used["gpu"], used["os"], used["python"], used["torch"], strict=True
+    ):
+        accelerator = "" if pd.isna(gpu) else f", {gpu}"
+        lines.append(f"{cpu}, {cores} cores{accelerator}, {system}, Python {python}, PyTorch {torch}")
+    return lines
+
+
+def _table(table: Table) -> dict[str, object]:
+    return {
+        "name": table.name,
+        "title": table.title,
+        "caption": f"{table.caption} {table.note}".rstrip(),
+        "folded": table.name in _FOLDED,
+        "columns": table.columns,
+        "rows": [
+            [_Cell(text, key) for text, key in zip(texts, keys, strict=True)]
+            for texts, keys in zip(table.texts(), table.sort_keys(), strict=True)
+        ],
+    }
+
+
+def _data_uri(path: Path) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -1,0 +1,104 @@
+"""The parts of a Markdown file that come from rows: tables, charts and sentences between markers.
+
+    <!-- bench: mnist targets -->
+    ... rewritten by `bench readme` ...
+    <!-- bench: end -->
+
+A block is named by a data set and by a table (its file's name in the report), `findings`, `presets`, or `chart:` and a
+chart's name.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.errors import BenchError, near_matches
+from bench.report.analysis import Analysis
+from bench.report.charts import draw_charts
+from bench.report.findings import findings, preset_sentences
+from bench.report.tables import make_tables
+
+# The columns that a reader of the README needs; the report has them all.
+_BRIEF = {
+    "effects": ("model", "technique", "effect", "95 % interval", "n", "verdict", "parameters", "training speed"),
+    "architectures": ("model", "parameters", "layers", "pools", "receptive field", "MACs", "measured", "n", "training"),
+    "cells": ("cell", "accuracy", "95 % interval", "sd", "n", "parameters", "training", "inference"),
+    "targets": ("model", "published", "measured", "difference", "95 % interval", "n"),
+}
+
+_BLOCK = re.compile(
+    r"^<!-- bench: (?P<dataset>\S+) (?P<name>\S+) -->\n(?P<body>.*?)^<!-- bench: end -->$", re.MULTILINE | re.DOTALL
+)
+_MARKER = re.compile(r"^<!-- bench: ", re.MULTILINE)
+
+
+class ReadmeError(BenchError):
+    """A file's blocks can't be made, or have drifted from the rows."""
+
+
+def rewrite(text: str, analysis_of: Callable[[str], Analysis], reports: str) -> str:
+    """The text with every block made anew. `analysis_of` gives a data set's analysis, `reports` is where charts lie.
+
+    Raises ReadmeError for a block without its end and for an unknown name.
+    """
+    if len(_MARKER.findall(text)) != 2 * len(_BLOCK.findall(text)):
+        raise ReadmeError(
+            "a block lacks its first or last line: `<!-- bench: mnist targets -->`, `<!-- bench: end -->`"
+        )
+    analyses: dict[str, Analysis] = {}
+
+    def made(match: re.Match[str]) -> str:
+        dataset, name = match["dataset"], match["name"]
+        if dataset not in analyses:
+            analyses[dataset] = analysis_of(dataset)
+        body = _body(analyses[dataset], name, f"{reports}/{dataset}")
+        return f"<!-- bench: {dataset} {name} -->\n{body}\n<!-- bench: end -->"
+
+    return _BLOCK.sub(made, text)
+
+
+def drifted(old: str, new: str) -> list[str]:
+    """The names of the blocks whose bodies differ."""
+    before, after = (
+        [(match["dataset"], match["name"], match["body"]) for match in _BLOCK.finditer(text)] for text in (old, new)
+    )
+    return [
+        f"{dataset} {name}" for (dataset, name, body), (*_, made) in zip(before, after, strict=True) if body != made
+    ]
+
+
+def _body(analysis: Analysis, name: str, folder: str) -> str:
+    if name == "findings":
+        return "\n".join(f"- {text}" for _, text in findings(analysis))
+    if name == "presets":
+        return "\n".join(f"- {text}" for text in preset_sentences(analysis))
+    if name.startswith("chart:"):
+        charts = {f"chart:{chart.name}": chart for chart in draw_charts(analysis)}
+        if name in charts:
+            chart = charts[name]
+            return f"![{chart.alt}]({folder}/charts/{chart.name}.svg)\n\n{chart.caption}"
+        raise ReadmeError(f"no chart is called {name!r} in these rows: {near_matches(name, charts)}")
+    tables = {table.name: table for table in make_tables(analysis)}
+    if name not in tables:
+        raise ReadmeError(
+            f"no block is called {name!r} in these rows: {near_matches(name, [*tables, 'findings', 'presets'])}"
+        )
+    table = tables[name]
+    brief = table.only(_BRIEF[name]) if name in _BRIEF else table
+    return f"{brief.markdown()}\n\n{table.caption}"
+
+
+def read(path: Path) -> str:
+    """The file's text. Raises ReadmeError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReadmeError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def write(path: Path, text: str) -> None:
+    """Replaces the file's text. Raises ReadmeError."""
+    try:
+        path.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise ReadmeError(f"{path} can't be written: {error.strerror or error}") from error

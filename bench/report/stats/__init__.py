@@ -1,0 +1,1 @@
+"""Statistics: numbers in, numbers out. No rows, no tables, no drawing; scipy and statsmodels underneath."""

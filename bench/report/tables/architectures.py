@@ -1,0 +1,158 @@
+"""The models as published beside what was measured: layers and cost, targets, training progress."""
+
+import math
+from collections.abc import Iterator
+
+from architectures.registry import ARCHITECTURES
+from architectures.spec import Architecture
+from bench.plan.factors import FACTORS, format_level, level_of
+from bench.report.analysis import Analysis, CellResult
+from bench.report.curves import Curve
+from bench.report.tables.table import Column, Table, TableRow, flat, interval_column, number_column, text_column
+from bench.report.words import count, percent, percent_interval, points, points_interval
+
+PROGRESS_EPOCHS = (1, 5, 15)
+
+
+def architecture_table(analysis: Analysis) -> Table:
+    """One row per model whose preset was trained."""
+    return Table(
+        name="architectures",
+        title="The models",
+        caption="Layers, receptive field (pixels) and multiply-accumulates of one image are computed; accuracy is "
+        "the last epoch's on the test set, a mean over seeds with its 95 % t interval; throughputs are medians in "
+        "images/s with one thread.",
+        columns=(
+            text_column("model", "model"),
+            number_column("parameters", "parameters", count),
+            number_column("layers", "layers", str),
+            number_column("pools", "pools", str),
+            *(text_column(factor.name.replace("_", " "), factor.name) for factor in FACTORS),
+            number_column("receptive field", "receptive_field", str),
+            number_column("MACs", "macs", count),
+            number_column("published", "published", percent),
+            number_column("measured", "accuracy", percent),
+            interval_column("95 % interval", "accuracy", percent_interval),
+            number_column("n", "n", str),
+            number_column("training", "train_speed", count),
+            number_column("inference", "inference_speed", count),
+        ),
+        rows=tuple(_architecture_row(analysis, result) for result in analysis.presets),
+    )
+
+
+def target_table(analysis: Analysis) -> Table:
+    """One row per model that was published on this data set."""
+    return Table(
+        name="targets",
+        title="Published and measured",
+        caption="The target is that the mean over seeds reaches the published accuracy, which is one run's. "
+        "Differences are measured minus published, in points, with the 95 % t interval of the measured mean.",
+        note="'Best of all' is the best epoch of the best seed, picked on test images: what a best-of report would "
+        "have said, and nothing else.",
+        columns=(
+            text_column("model", "model"),
+            number_column("target", "target", lambda target: f"{percent(target)} or more"),
+            number_column("published", "published", percent),
+            number_column("measured", "accuracy", percent),
+            number_column("difference", "difference", points),
+            interval_column("95 % interval", "difference", points_interval),
+            number_column("n", "n", str),
+            text_column("target reached", "reached"),
+            number_column("best of all", "best", percent),
+        ),
+        rows=tuple(_target_rows(analysis)),
+    )
+
+
+def progress_table(analysis: Analysis) -> Table:
+    """One row per preset."""
+    return Table(
+        name="progress",
+        title="Training progress",
+        caption="Accuracy in training (on distorted images, while the weights move) and on the test set after epochs "
+        f"{', '.join(map(str, PROGRESS_EPOCHS))}, means over seeds, and as published in brackets; the epoch at "
+        f"which test accuracy first reached 99 %, mean over the seeds that did.",
+        columns=(
+            text_column("model", "model"),
+            *(_progress_column(epoch) for epoch in PROGRESS_EPOCHS),
+            Column("epochs to 99 %", "epochs_to_99", _epochs_to_99),
+            number_column("n", "n", str),
+        ),
+        rows=tuple(_progress_row(analysis, curve) for curve in analysis.preset_curves),
+    )
+
+
+def _architecture_row(analysis: Analysis, result: CellResult) -> TableRow:
+    architecture = ARCHITECTURES[result.cell.architecture]
+    levels = result.cell.levels
+    published = _published_accuracy(analysis, architecture)
+    return {
+        "model": architecture.name,
+        "parameters": result.cost.parameters,
+        "layers": len(architecture.blocks) + 1 + (not levels.gap),
+        "pools": sum(block.pool > 1 for block in architecture.blocks),
+        **{factor.name: format_level(level_of(levels, factor)) for factor in FACTORS},
+        "receptive_field": result.cost.receptive_field,
+        "macs": result.cost.macs,
+        "published": published,
+        **flat("accuracy", result.accuracy),
+        "train_speed": result.cost.train_speed,
+        "inference_speed": result.cost.inference_speed,
+    }
+
+
+def _target_rows(analysis: Analysis) -> Iterator[TableRow]:
+    for result in analysis.presets:
+        published = _published_accuracy(analysis, ARCHITECTURES[result.cell.architecture])
+        if published is not None:
+            accuracy = result.accuracy
+            yield {
+                "model": result.cell.architecture,
+                "target": published,
+                "published": published,
+                "accuracy": accuracy.mean,
+                **flat("difference", accuracy.shifted(-published)),
+                "reached": "yes" if accuracy.mean >= published else "no",
+                "best": result.best_accuracy,
+            }
+
+
+def _published_accuracy(analysis: Analysis, architecture: Architecture) -> float | None:
+    published = architecture.published_on(analysis.evidence.dataset)
+    return published.test_accuracy if published else None
+
+
+def _progress_row(analysis: Analysis, curve: Curve) -> TableRow:
+    row: dict[str, object] = {"model": curve.cell.architecture, "n": curve.n}
+    published = ARCHITECTURES[curve.cell.architecture].published_on(analysis.evidence.dataset)
+    for epoch in PROGRESS_EPOCHS:
+        there = epoch in curve.points.index
+        row[f"train_{epoch}"] = float(curve.points["train"].loc[epoch]) if there else math.nan
+        row[f"test_{epoch}"] = float(curve.points["test"].loc[epoch]) if there else math.nan
+        row[f"published_{epoch}"] = published.curve.get(epoch) if published else None
+    reached = curve.epochs_to_99
+    return row | {
+        "epochs_to_99": reached.mean if reached else math.nan,
+        "seeds_to_99": reached.n if reached else 0,
+    }
+
+
+def _progress_column(epoch: int) -> Column:
+    def show(row: TableRow) -> str:
+        train, test, published = row[f"train_{epoch}"], row[f"test_{epoch}"], row[f"published_{epoch}"]
+        if math.isnan(test):
+            return ""
+        measured = f"{train * 100:.2f} \N{RIGHTWARDS ARROW} {test * 100:.2f}"
+        if published is None:
+            return measured
+        return f"{measured} ({published[0] * 100:.2f} \N{RIGHTWARDS ARROW} {published[1] * 100:.2f})"
+
+    return Column(f"epoch {epoch}, train \N{RIGHTWARDS ARROW} test", f"test_{epoch}", show)
+
+
+def _epochs_to_99(row: TableRow) -> str:
+    if not row["seeds_to_99"]:
+        return "not reached"
+    seeds = "" if row["seeds_to_99"] == row["n"] else f" ({row['seeds_to_99']} of {row['n']} seeds)"
+    return f"{row['epochs_to_99']:.1f}{seeds}"

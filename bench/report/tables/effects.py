@@ -1,0 +1,142 @@
+"""What each technique does: the main result; and what moving from one preset to the next does."""
+
+from bench.report.analysis import Analysis, Effect
+from bench.report.tables.table import (
+    Column,
+    Table,
+    TableRow,
+    flat,
+    flat_speed,
+    interval_column,
+    number_column,
+    speed_column,
+    text_column,
+)
+from bench.report.words import (
+    count,
+    listed,
+    p_value,
+    points,
+    points_interval,
+    seeds,
+    sentence,
+    signed,
+    technique,
+)
+
+
+def effect_table(analysis: Analysis) -> Table:
+    """One row per technique and model."""
+    return Table(
+        name="effects",
+        title="What each technique does",
+        caption="The model with the technique minus the same model without it, paired by seed, in percentage points of "
+        "test accuracy with the 95 % t interval. One of the two is the published model. Speeds are ratios taken in the "
+        "same timing rounds.",
+        note="p is an exact sign-flip test's, in brackets the smallest it could have been at this n; Holm adjusts "
+        "it for the model's toggles. g is Hedges' effect size; r the correlation between the two over seeds (above "
+        "0, pairing narrowed the interval). 'Finds' is the smallest difference that this many seeds find four times "
+        "in five, and 'needs' the seeds that would find one as small as the margin.",
+        columns=(
+            text_column("model", "model"),
+            text_column("technique", "technique"),
+            number_column("effect", "difference", points),
+            interval_column("95 % interval", "difference", points_interval),
+            number_column("n", "n", str),
+            text_column("verdict", "verdict"),
+            Column("p", "p", lambda row: f"{p_value(row['p'])} [{p_value(row['p_attainable'])}]"),
+            number_column("Holm p", "p_holm", p_value),
+            number_column("g", "g", lambda g: signed(g, ".1f")),
+            number_column("r", "seed_correlation", lambda r: signed(r, ".2f")),
+            number_column("finds", "smallest_found", lambda found: f"{found * 100:.2f}"),
+            number_column("needs", "seeds_needed", seeds),
+            number_column("parameters", "parameters", lambda n: signed(n, ",.0f")),
+            number_column("MACs", "macs", lambda n: signed(n, ",.0f")),
+            speed_column("training speed", "train_speed"),
+            speed_column("inference speed", "inference_speed"),
+        ),
+        rows=tuple(_effect_row(effect) for effect in analysis.effects),
+    )
+
+
+def step_table(analysis: Analysis) -> Table:
+    """One row per pair of successive presets."""
+    return Table(
+        name="presets",
+        title="From one published model to the next",
+        caption="Each step changes several techniques and the layers at once, so its difference credits none of them. "
+        "Differences in percentage points, paired by seed, with the 95 % t interval; the published ones are of "
+        "single runs.",
+        columns=(
+            text_column("from", "start"),
+            text_column("to", "end"),
+            text_column("what changes", "changes"),
+            number_column("published", "published", points),
+            number_column("measured", "difference", points),
+            interval_column("95 % interval", "difference", points_interval),
+            number_column("n", "n", str),
+        ),
+        rows=tuple(
+            {
+                "start": step.start,
+                "end": step.end,
+                "changes": listed([*(factor.name for factor in step.factors), "layers"]),
+                "published": step.published,
+                **flat("difference", step.comparison.difference),
+            }
+            for step in analysis.steps
+        ),
+    )
+
+
+def mcnemar_table(analysis: Analysis) -> Table:
+    """One row per effect and seed."""
+    return Table(
+        name="mcnemar",
+        title="The same test images, two networks",
+        caption="For each seed, how many test images only the network with the technique got right, how many only "
+        "the one without it, and the exact p of McNemar's test. It asks whether these two networks differ on such "
+        "images, not whether the technique helps: two seeds of one cell differ as well.",
+        columns=(
+            text_column("model", "model"),
+            text_column("technique", "technique"),
+            number_column("seed", "seed", str),
+            number_column("only with", "only_with", count),
+            number_column("only without", "only_without", count),
+            number_column("p", "p", p_value),
+        ),
+        rows=tuple(
+            {
+                "model": effect.architecture,
+                "technique": technique(effect),
+                "seed": seed,
+                "only_with": result.only_first,
+                "only_without": result.only_second,
+                "p": result.p,
+            }
+            for effect in analysis.effects
+            for seed, result in effect.mcnemar
+        ),
+    )
+
+
+def _effect_row(effect: Effect) -> TableRow:
+    comparison, cost = effect.comparison, effect.cost
+    return {
+        "model": effect.architecture,
+        "technique": sentence(technique(effect)),
+        "factor": effect.factor.name,
+        **flat("difference", comparison.difference),
+        "verdict": str(effect.verdict),
+        "p": comparison.p,
+        "p_attainable": comparison.p_attainable,
+        "p_holm": effect.p_holm,
+        "g": comparison.effect_size,
+        "seed_correlation": comparison.correlation,
+        "smallest_found": effect.smallest_found,
+        "seeds_needed": effect.seeds_needed,
+        "parameters": cost.parameters,
+        "macs": cost.macs,
+        **flat_speed("train_speed", cost.train_speed),
+        **flat_speed("inference_speed", cost.inference_speed),
+    }

@@ -1,0 +1,87 @@
+"""What techniques do together: main effects and interactions, and each one's share of the gain between two presets."""
+
+from collections.abc import Iterator
+
+from bench.plan.factors import FACTORS
+from bench.report.analysis import Analysis, Attribution, Factorial
+from bench.report.stats.factorial import Interaction, MainEffect
+from bench.report.tables.table import Table, TableRow, flat, interval_column, number_column, text_column
+from bench.report.words import listed, points, points_interval, sentence
+
+
+def factorial_table(analysis: Analysis) -> Table:
+    """One row per main effect and two-way interaction of every factorial."""
+    return Table(
+        name="factorial",
+        title="Techniques together",
+        caption="From every combination of the factors' levels. A main effect is averaged over the other factors; an "
+        "interaction is how much more the first technique adds when the second is there (0: the two simply add up). "
+        "In points, paired by seed, with the 95 % t interval.",
+        columns=(
+            text_column("model", "model"),
+            text_column("kind", "kind"),
+            text_column("effect of", "what"),
+            number_column("effect", "effect", points),
+            interval_column("95 % interval", "effect", points_interval),
+            number_column("n", "n", str),
+        ),
+        rows=tuple(row for design in analysis.factorials for row in _factorial_rows(design)),
+    )
+
+
+def attribution_table(analysis: Analysis) -> Table:
+    """One row per technique and pair of presets."""
+    return Table(
+        name="attribution",
+        title="Who earned the gain",
+        caption="The gain from one published model to the next, shared out over the techniques that differ: each "
+        "one's gain averaged over all orders of adding them (Shapley), on the first model's layers. What the second "
+        "model's layers (widths, padding, pools) add comes on top and is no technique's.",
+        columns=(
+            text_column("from", "start"),
+            text_column("to", "end"),
+            text_column("technique", "what"),
+            number_column("share", "share", points),
+            interval_column("95 % interval", "share", points_interval),
+            number_column("n", "n", str),
+        ),
+        rows=tuple(row for attribution in analysis.attributions for row in _attribution_rows(attribution)),
+    )
+
+
+def _factorial_rows(design: Factorial) -> Iterator[TableRow]:
+    for main in design.effects:
+        yield {
+            "model": design.architecture,
+            "kind": "main effect",
+            "what": sentence(_main_words(design, main)),
+            **flat("effect", main.effect),
+        }
+    for pair in design.interactions:
+        yield {
+            "model": design.architecture,
+            "kind": "interaction",
+            "what": sentence(_interaction_words(design, pair)),
+            **flat("effect", pair.effect),
+        }
+
+
+def _main_words(design: Factorial, main: MainEffect) -> str:
+    return design.factors[main.factor].words[design.levels[main.factor].index(main.level)]
+
+
+def _interaction_words(design: Factorial, pair: Interaction) -> str:
+    words = [
+        design.factors[factor].words[design.levels[factor].index(level)]
+        for factor, level in zip(pair.factors, pair.levels, strict=True)
+    ]
+    return listed(words)
+
+
+def _attribution_rows(attribution: Attribution) -> Iterator[TableRow]:
+    names = {factor.name: factor.name.replace("_", " ") for factor in FACTORS}
+    ends = {"start": attribution.start, "end": attribution.end}
+    for name, share in attribution.shares.items():
+        yield {**ends, "what": sentence(names[name]), **flat("share", share)}
+    if attribution.layers is not None:
+        yield {**ends, "what": "Other layers (no technique)", **flat("share", attribution.layers)}

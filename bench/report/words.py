@@ -1,0 +1,88 @@
+"""How numbers and techniques are written for people, the same everywhere."""
+
+import math
+from collections.abc import Sequence
+
+from bench.report.analysis import Effect
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def technique(effect: Effect) -> str:
+    """What was switched on: `batch norm`, or `advanced augmentation instead of basic augmentation`."""
+    name = effect.factor.in_words(effect.level)
+    if effect.without == effect.factor.off:
+        return name
+    return f"{name} instead of {effect.factor.in_words(effect.without)}"
+
+
+def percent(accuracy: float) -> str:
+    """A fraction in percent with two decimals: one image of 10,000 is the last digit."""
+    return "" if math.isnan(accuracy) else f"{accuracy:.2%}".replace("%", " %")
+
+
+def points(difference: float) -> str:
+    """A signed difference of accuracies in percentage points."""
+    return signed(difference * 100, ".2f")
+
+
+def percent_interval(low: float, high: float) -> str:
+    """`99.02 to 99.30`; empty without an interval. An accuracy ends at 0 and 100 %, whatever a t interval says."""
+    return "" if math.isnan(low) else f"{max(low, 0) * 100:.2f} to {min(high, 1) * 100:.2f}"
+
+
+def points_interval(low: float, high: float) -> str:
+    """`+0.10 to +0.32`; empty without an interval."""
+    return "" if math.isnan(low) else f"{points(low)} to {points(high)}"
+
+
+def signed(value: float, form: str) -> str:
+    """With a sign, a true minus, and no sign on what rounds to nothing."""
+    if math.isnan(value):
+        return ""
+    text = format(abs(value), form)
+    if not any(digit in text for digit in "123456789"):
+        return text
+    return (MINUS if value < 0 else "+") + text
+
+
+def count(value: float) -> str:
+    """A whole number with commas; empty for NaN."""
+    return "" if math.isnan(value) else f"{value:,.0f}"
+
+
+def p_value(p: float) -> str:
+    """Four decimals; `<0.0001` below them."""
+    return f"{p:.4f}" if p >= 0.0001 else "<0.0001"
+
+
+def seeds(number: float) -> str:
+    """A number of seeds that would be needed; beyond a thousand only that, for the spread is an estimate itself."""
+    return f"{number:,.0f}" if number <= 1000 else "over 1,000"
+
+
+def speed_change(ratio: float, low: float, high: float) -> str:
+    """A ratio of speeds as a change in percent with its interval: `-9 % (-11 to -7)`; `same` for the same samples."""
+    if math.isnan(ratio):
+        return ""
+    if ratio == 1:
+        return "same"
+    change = f"{signed(ratio * 100 - 100, '.0f')} %"
+    if math.isnan(low):
+        return change
+    return f"{change} ({signed(low * 100 - 100, '.0f')} to {signed(high * 100 - 100, '.0f')})"
+
+
+def listed(items: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 seed`, `5 seeds`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def sentence(text: str) -> str:
+    """With a capital first letter, the rest as it is."""
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,55 @@
+"""Ctrl-C and SIGTERM, held back until a row is whole."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from bench.errors import Terminated
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupts:
+    """Remembers the first signal; `raise_if_any` turns it into an exception where that is safe."""
+
+    def __init__(self) -> None:
+        self._received: int | None = None
+
+    def receive(self, number: int, _frame: FrameType | None) -> None:
+        """The handler. Another signal of an impatient user is not held back."""
+        if self._received is not None:
+            raise_for(number)
+        self._received = number
+
+    @property
+    def received(self) -> bool:
+        """Whether a signal came."""
+        return self._received is not None
+
+    def raise_if_any(self) -> None:
+        """Raises KeyboardInterrupt or Terminated if a signal came."""
+        if self._received is not None:
+            raise_for(self._received)
+
+
+@contextmanager
+def held_back() -> Iterator[Interrupts]:
+    """Within it, signals wait for `raise_if_any`. Handlers belong to the main thread: elsewhere nothing is held
+    back."""
+    interrupts = Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+    before = [signal.signal(number, interrupts.receive) for number in SIGNALS]
+    try:
+        yield interrupts
+    finally:
+        for number, handler in zip(SIGNALS, before, strict=True):
+            signal.signal(number, handler)
+
+
+def raise_for(number: int, _frame: FrameType | None = None) -> None:
+    """Raises what a signal means. A handler of signals by itself."""
+    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt

@@ -1,0 +1,199 @@
+"""Rows as the harness writes them, made up: every toggle, two factorials, curves, bits, confusions, timings, images."""
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.plan.cells import Cell
+from bench.plan.designs import factorial, toggles
+from bench.plan.factors import FACTORS, find_factors, level_of, written_levels
+from bench.plan.protocol import Protocol
+from bench.plan.trials import Trial
+from bench.record.schema import (
+    SCHEMA,
+    ConfusionRow,
+    CorrectRow,
+    EpochRow,
+    ImageRow,
+    MachineRow,
+    Row,
+    TimingRow,
+    TrialRow,
+    columns,
+    to_cells,
+)
+from bench.record.store import _FILES, Store, _csv_text
+
+MODELS = ("model1", "model2", "model3")
+BASE = {"model1": 0.9880, "model2": 0.9885, "model3": 0.9900}
+EFFECTS = {"batch_norm": 0.0020, "gap": 0.0, "dropout": -0.0006, "augmentation": 0.0010, "scheduler": 0.0015}
+SIZES = {"model1": (7616, 1485972, 34), "model2": (7798, 1493496, 34), "model3": (7762, 1077840, 44)}
+
+
+def all_cells() -> list[Cell]:
+    """Every toggle of every model, a factorial of model1 and one of model3."""
+    return list(
+        dict.fromkeys(
+            [
+                *toggles(MODELS, FACTORS),
+                *factorial(["model1"], find_factors(["batch_norm", "gap", "dropout"])),
+                *factorial(["model3"], find_factors(["augmentation", "scheduler"])),
+            ]
+        )
+    )
+
+
+def write_rows(
+    folder: Path,
+    cells: Sequence[Cell] | None = None,
+    seeds: int = 5,
+    images: int = 2000,
+    dataset: str = "mnist",
+    accuracies: Mapping[Cell, Sequence[float] | np.ndarray] | None = None,
+) -> Store:
+    """Fills a results folder; the same rows every time.
+
+    Accuracies are those given, cell by cell and seed by seed, or follow BASE and EFFECTS but for seed noise.
+    """
+    generator = np.random.default_rng(0)
+    if accuracies is None:
+        cells = all_cells() if cells is None else cells
+        accuracies = {cell: _mean(cell) + generator.normal(0, 0.0004, seeds) for cell in cells}
+    folder.mkdir(parents=True)
+    difficulty = np.sort(generator.gumbel(size=images))
+    labels = generator.integers(10, size=images)
+    rows: dict[type[Row], list[Row]] = {}
+    for cell, of_cell in accuracies.items():
+        for seed, accuracy in enumerate(of_cell):
+            noisy = difficulty + generator.normal(0, 0.15, images)
+            right = np.zeros(images, dtype=bool)
+            right[np.argsort(noisy)[: round(accuracy * images)]] = True
+            predicted = np.where(right, labels, (labels + generator.integers(1, 10, images)) % 10)
+            for row in _trial(cell, seed, right, labels, predicted, dataset):
+                rows.setdefault(type(row), []).append(row)
+    rows[TimingRow] = list(_timings(list(accuracies), generator))
+    rows[MachineRow] = [MachineRow("m", "A <made-up> CPU", 2, 2**34, None, "Linux x86_64", "3.11.7", "2.15.0", None)]
+    rows[ImageRow] = [_image(index, int(labels[index])) for index in range(images - 60, images)]
+    store = Store(folder)
+    for row_type, of_type in rows.items():
+        text = _csv_text([columns(row_type)]) + _csv_text(to_cells(row) for row in of_type)
+        (folder / {**_FILES, TrialRow: "trials.csv"}[row_type]).write_text(text)
+    return store
+
+
+def _mean(cell: Cell) -> float:
+    return BASE[cell.architecture] + sum(
+        EFFECTS[factor.name] * factor.levels.index(level_of(cell.levels, factor)) for factor in FACTORS
+    )
+
+
+def _trial(
+    cell: Cell, seed: int, right: np.ndarray, labels: np.ndarray, predicted: np.ndarray, dataset: str
+) -> list[Row]:
+    levels = cell.levels
+    reached = float(right.mean())
+    parameters, macs, field = SIZES[cell.architecture]
+    parameters += (levels.batch_norm - (cell.architecture != "model1")) * 128
+    parameters -= (levels.gap - (cell.architecture != "model1")) * 910
+    protocol = Protocol(dataset)
+    name = Trial(cell, seed, protocol).key("d", "c")
+    curve = [
+        EpochRow(
+            trial=name,
+            epoch=epoch,
+            train_accuracy=reached - 0.005 - 0.2 * math.exp(-epoch),
+            train_loss=0.03 + math.exp(-epoch),
+            test_accuracy=reached - (0.05 * math.exp(-epoch) if epoch < protocol.epochs else 0.0),
+            test_loss=0.02 + 0.3 * math.exp(-epoch),
+            val_accuracy=None,
+            val_loss=None,
+            lr=protocol.rate(levels) * (math.sin(epoch / 5) if levels.scheduler == "onecycle" else 1),
+            seconds=20.0,
+        )
+        for epoch in range(1, protocol.epochs + 1)
+    ]
+    trial = TrialRow(
+        **written_levels(levels),  # type: ignore[arg-type]  # one column a factor
+        schema=SCHEMA,
+        trial=name,
+        run="r",
+        design="toggles",
+        dataset=dataset,
+        architecture=cell.architecture,
+        seed=seed,
+        epochs=protocol.epochs,
+        batch_size=protocol.batch_size,
+        optimizer=protocol.optimizer,
+        lr=protocol.rate(levels),
+        precision=protocol.precision,
+        device=protocol.device,
+        val=0,
+        status="done",
+        error=None,
+        test_accuracy=reached,
+        test_loss=0.03,
+        val_accuracy=None,
+        val_loss=None,
+        train_accuracy=reached - 0.005,
+        train_loss=0.04,
+        best_test_accuracy=reached + 0.0002,
+        epochs_to_99=7 if reached > 0.99 else None,
+        parameters=parameters,
+        macs=macs,
+        receptive_field=field,
+        train_seconds=290.0,
+        train_images_per_second=3000.0,
+        peak_memory_bytes=10**9,
+        started_at=f"2026-01-01T00:00:{seed % 60:02d}Z",
+        data="d",
+        code="c",
+        machine="m",
+    )
+    counts = np.bincount(labels * 10 + predicted, minlength=100)
+    bits = base64.b64encode(np.packbits(right).tobytes()).decode()
+    return [trial, *curve, CorrectRow(name, len(right), bits), ConfusionRow(name, 10, " ".join(map(str, counts)))]
+
+
+def _timings(cells: Sequence[Cell], generator: np.random.Generator) -> list[TimingRow]:
+    rows: dict[tuple[object, ...], TimingRow] = {}
+    for number in range(5):
+        for cell in cells:
+            levels = cell.levels
+            written = written_levels(levels)
+            del written["scheduler"]
+            for metric, images, speed in (("train", 512, 3000.0), ("inference", 800, 11000.0), ("latency", 40, 2000.0)):
+                slower = 1 + 0.1 * levels.batch_norm + 0.3 * (levels.dropout > 0)
+                switches: dict[str, str | float | None] = {**written}
+                if metric != "train":
+                    switches["augmentation"] = None
+                row = TimingRow(
+                    **switches,  # type: ignore[arg-type]  # one column a factor
+                    run="r",
+                    metric=metric,
+                    architecture=cell.architecture,
+                    batch_size=64 if metric == "train" else 200 if metric == "inference" else 1,
+                    optimizer="sgd",
+                    round=number,
+                    images=images,
+                    seconds=images / speed * slower * float(generator.lognormal(0, 0.02)),
+                    threads=1,
+                    precision="fp32",
+                    device="cpu",
+                    code="c",
+                    machine="m",
+                )
+                rows.setdefault((number, metric, cell.architecture, *switches.values()), row)
+    return list(rows.values())
+
+
+def _image(index: int, label: int) -> ImageRow:
+    file = io.BytesIO()
+    pixels = np.zeros((28, 28), dtype=np.uint8)
+    pixels[4:24, 4 + label : 14 + label] = 255
+    Image.fromarray(pixels).save(file, format="png")
+    return ImageRow("d", index, label, base64.b64encode(file.getvalue()).decode())

@@ -1,0 +1,178 @@
+"""From evidence to effects, factorials, attributions, costs and curves."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.plan.cells import Cell, preset_cell
+from bench.plan.factors import find_factors
+from bench.report.analysis import Analysis, analyse
+from bench.report.evidence import gather
+from bench.report.stats.paired import compare
+from bench.report.stats.verdict import Verdict
+from tests.synthetic import write_rows
+
+MODEL1 = preset_cell("model1")
+BATCH_NORM, GAP, DROPOUT, AUGMENTATION, SCHEDULER = find_factors(
+    ["batch_norm", "gap", "dropout", "augmentation", "scheduler"]
+)
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
+    store = write_rows(tmp_path_factory.mktemp("rows") / "mnist")
+    return analyse(gather(store, "mnist"), 0.0005)
+
+
+def analysis_of(folder: Path, accuracies: dict[Cell, list[float]]) -> Analysis:
+    store = write_rows(folder / "mnist", images=10_000, accuracies=accuracies)
+    return analyse(gather(store, "mnist"), 0.0005)
+
+
+def test_an_effect_is_with_minus_without_whichever_is_the_preset(tmp_path: Path) -> None:
+    model2 = preset_cell("model2")
+    analysis = analysis_of(
+        tmp_path,
+        {
+            MODEL1: [0.980, 0.981, 0.983],
+            MODEL1.with_level(BATCH_NORM, True): [0.990, 0.992, 0.993],
+            model2: [0.991, 0.990, 0.992],
+            model2.with_level(BATCH_NORM, False): [0.981, 0.982, 0.982],
+        },
+    )
+    first, second = analysis.effects
+    for effect in (first, second):
+        assert (effect.factor, effect.level, effect.without) == (BATCH_NORM, True, False)
+        assert effect.treated.levels.batch_norm
+        assert effect.verdict == Verdict.HELPS
+    assert first.comparison == compare([0.990, 0.992, 0.993], [0.980, 0.981, 0.983])
+    assert second.comparison == compare([0.991, 0.990, 0.992], [0.981, 0.982, 0.982])
+
+
+def test_only_shared_seeds_are_compared(tmp_path: Path) -> None:
+    gap = MODEL1.with_level(GAP, True)
+    analysis = analysis_of(tmp_path, {MODEL1: [0.98, 0.981, 0.983, 0.99], gap: [0.99, 0.992]})
+    [effect] = analysis.effects
+    assert effect.comparison == compare([0.99, 0.992], [0.98, 0.981])
+    assert [seed for seed, _ in effect.mcnemar] == [0, 1]
+
+
+def test_one_seed_settles_nothing(tmp_path: Path) -> None:
+    analysis = analysis_of(tmp_path, {MODEL1: [0.98], MODEL1.with_level(GAP, True): [0.99]})
+    [effect] = analysis.effects
+    assert effect.verdict == Verdict.INCONCLUSIVE
+    assert effect.smallest_found is None
+    assert effect.seeds_needed is None
+
+
+def test_a_familys_p_values_are_adjusted_together(everything: Analysis) -> None:
+    for model in ("model1", "model2", "model3"):
+        family = [effect for effect in everything.effects if effect.architecture == model]
+        assert len(family) in (5, 6)
+        smallest = min(effect.comparison.p for effect in family)
+        assert min(effect.p_holm for effect in family) == pytest.approx(min(1, len(family) * smallest))
+
+
+def test_three_levels_are_compared_with_the_preset(everything: Analysis) -> None:
+    pairs = [
+        (effect.level, effect.without)
+        for effect in everything.effects
+        if effect.architecture == "model3" and effect.factor == AUGMENTATION
+    ]
+    assert sorted(pairs) == [("advanced", "basic"), ("advanced", "none")]
+
+
+def test_factorials_are_found_by_themselves(everything: Analysis) -> None:
+    names = {(f.architecture, tuple(factor.name for factor in f.factors)) for f in everything.factorials}
+    assert names == {
+        ("model1", ("batch_norm", "gap", "dropout")),
+        ("model3", ("augmentation", "scheduler")),
+    }
+    model3 = next(f for f in everything.factorials if f.architecture == "model3")
+    assert [(e.factor, e.level) for e in model3.effects] == [(0, "basic"), (0, "advanced"), (1, "onecycle")]
+    assert len(model3.interactions) == 2
+    assert model3.seeds == 5
+
+
+def test_a_missing_combination_makes_no_factorial(tmp_path: Path) -> None:
+    cells = [MODEL1, MODEL1.with_level(GAP, True), MODEL1.with_level(BATCH_NORM, True)]
+    analysis = analysis_of(tmp_path, {cell: [0.98, 0.981] for cell in cells})
+    assert analysis.factorials == ()
+
+
+def test_a_gain_is_shared_out_and_the_layers_keep_theirs(tmp_path: Path) -> None:
+    """Each technique adds 0.1 points to model1; model2's own layers add 0.05 on top."""
+    accuracies: dict[Cell, list[float]] = {}
+    for on in itertools.product((False, True), repeat=3):
+        cell = MODEL1.with_level(BATCH_NORM, on[0]).with_level(GAP, on[1]).with_level(DROPOUT, 0.1 * on[2])
+        accuracies[cell] = [0.98 + 0.001 * sum(on) + noise for noise in (0, 0.0002, 0.0004)]
+    accuracies[preset_cell("model2")] = [0.9835, 0.9837, 0.9839]
+    [attribution] = analysis_of(tmp_path, accuracies).attributions
+    assert {name: share.mean for name, share in attribution.shares.items()} == pytest.approx(
+        {"batch_norm": 0.001, "gap": 0.001, "dropout": 0.001}
+    )
+    assert attribution.layers is not None
+    assert attribution.layers.mean == pytest.approx(0.0005)
+    assert attribution.start_accuracy == pytest.approx(0.9802)
+
+
+def test_steps_name_what_changes_and_credit_nothing(everything: Analysis) -> None:
+    first, second = everything.steps
+    assert [factor.name for factor in first.factors] == ["batch_norm", "gap", "dropout"]
+    assert [factor.name for factor in second.factors] == ["dropout", "augmentation", "scheduler"]
+    assert first.published == pytest.approx(0.0029)
+
+
+def test_published_differences_belong_to_their_data_set(tmp_path: Path) -> None:
+    accuracies = {preset_cell(name): [0.9, 0.91] for name in ("model1", "model2")}
+    store = write_rows(tmp_path / "digits", dataset="digits", accuracies=accuracies)
+    [step] = analyse(gather(store, "digits"), 0.0005).steps
+    assert step.published is None
+
+
+def test_costs_stand_beside_gains(everything: Analysis) -> None:
+    """The made-up rows are a tenth slower with batch norm, 30 % with dropout, and the same under another schedule."""
+    by_factor = {effect.factor: effect.cost for effect in everything.effects if effect.architecture == "model1"}
+    batch_norm, scheduler = by_factor[BATCH_NORM], by_factor[SCHEDULER]
+    assert batch_norm.parameters == 128
+    assert batch_norm.train_speed is not None
+    assert batch_norm.train_speed.mean == pytest.approx(1 / 1.1, rel=0.05)
+    assert batch_norm.train_speed.n == 5
+    assert scheduler.train_speed is not None
+    assert scheduler.train_speed.mean == 1
+    dropout = by_factor[DROPOUT].inference_speed
+    assert dropout is not None
+    assert dropout.high < 0.9
+
+
+def test_speeds_of_another_code_or_machine_are_not_mixed_in(tmp_path: Path) -> None:
+    store = write_rows(tmp_path / "mnist", [MODEL1], seeds=2)
+    before = analyse(gather(store, "mnist"), 0.0005).cells[0].cost
+    path = store.folder / "timings.csv"
+    lines = path.read_text().splitlines()
+    strangers = [line.rsplit(",", 2)[0] + end for line in lines[1:4] for end in (",other,m", ",c,m2")]
+    path.write_text("\n".join([*lines, *strangers]) + "\n")
+    assert analyse(gather(store, "mnist"), 0.0005).cells[0].cost == before
+
+
+def test_curves_end_where_the_accuracies_are(everything: Analysis) -> None:
+    results = {result.cell: result for result in everything.cells}
+    assert len(everything.curves) == len(everything.cells)
+    for curve in everything.curves:
+        assert curve.n == 5
+        assert curve.points["test"].iloc[-1] == pytest.approx(results[curve.cell].accuracy.mean)
+        assert (curve.points["low"] <= curve.points["test"]).all()
+
+
+def test_confusions_count_every_image_of_every_trial(everything: Analysis) -> None:
+    results = {result.cell: result for result in everything.cells}
+    for confusion in everything.confusions:
+        assert confusion.counts.sum() == 2000 * confusion.n
+        assert np.trace(confusion.counts) / (2000 * confusion.n) == pytest.approx(results[confusion.cell].accuracy.mean)
+
+
+def test_hard_images_have_their_picture(everything: Analysis) -> None:
+    assert len(everything.hardest) == 24
+    assert all(image.png is not None and image.label is not None for image in everything.hardest)

@@ -1,0 +1,229 @@
+"""Charts made from made-up rows: all are drawn, the same every time, and nothing in them is cut."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib import pyplot
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from bench.plan.cells import preset_cell
+from bench.plan.designs import factorial, toggles
+from bench.plan.factors import FACTORS, find_factors
+from bench.record.store import Store
+from bench.report.analysis import Analysis, analyse
+from bench.report.charts import Chart, draw_charts, save
+from bench.report.charts.style import applied, draw_interval, seeds_words, spread
+from bench.report.evidence import gather
+from bench.report.stats.estimate import Estimate, estimate
+from tests import synthetic
+
+EVERY_CHART = [
+    "effects",
+    "cells",
+    "curves",
+    "pareto",
+    "schedules",
+    "receptive_field",
+    "interactions",
+    "shapley",
+    "confusion",
+    "hardest",
+]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    analysis: Analysis
+    charts: dict[str, Chart]
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
+    techniques = find_factors(["batch_norm", "gap", "dropout"])
+    cells = [*factorial(["model1"], techniques), preset_cell("model2"), *toggles(["model3"], FACTORS)]
+    return drawn(synthetic.write_rows(tmp_path_factory.mktemp("full") / "mnist", cells, seeds=3, images=200))
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
+    """Without batch norm one seed in two is at chance."""
+    at_chance, good = (0.1, 0.55), (0.97, 0.985)
+    accuracies = {cell: good if cell.levels.batch_norm else at_chance for cell in synthetic.all_cells()}
+    store = synthetic.write_rows(tmp_path_factory.mktemp("wide") / "mnist", images=200, accuracies=accuracies)
+    return drawn(store)
+
+
+@pytest.fixture(params=["full", "wide"])
+def either(request: pytest.FixtureRequest) -> Drawn:
+    result: Drawn = request.getfixturevalue(request.param)
+    return result
+
+
+def drawn(store: Store) -> Drawn:
+    analysis = analyse(gather(store, "mnist"), margin=0.0005)
+    return Drawn(analysis, {chart.name: chart for chart in draw_charts(analysis)})
+
+
+def test_every_chart_is_drawn_in_reading_order(either: Drawn) -> None:
+    assert list(either.charts) == EVERY_CHART
+
+
+def test_charts_are_written_as_the_same_bytes_every_time(full: Drawn, tmp_path: Path) -> None:
+    files = written(full.charts.values(), tmp_path / "first")
+    assert sorted(files) == sorted(f"{name}.{ending}" for name in EVERY_CHART for ending in ("svg", "png"))
+    assert written(draw_charts(full.analysis), tmp_path / "drawn again") == files
+    assert not pyplot.get_fignums()
+    again = written([full.charts["pareto"]], tmp_path / "written again")
+    assert again == {name: files[name] for name in ("pareto.svg", "pareto.png")}
+
+
+def test_sparse_rows_give_the_charts_that_they_can(tmp_path: Path) -> None:
+    store = synthetic.write_rows(tmp_path / "mnist", list(toggles(["model2"], FACTORS)), seeds=1, images=200)
+    for name in ("epochs", "timings", "confusion", "correct", "images"):
+        (tmp_path / "mnist" / f"{name}.csv").unlink()
+    charts = drawn(store).charts
+    assert list(charts) == ["effects", "cells", "pareto", "receptive_field"]
+    assert len(charts["pareto"].figure.axes) == 1
+    for name in ("effects", "cells", "pareto"):
+        assert "(1 seed)" in charts[name].caption
+        assert "no interval" in charts[name].caption
+        assert not cut_texts(charts[name].figure)
+
+
+def test_a_cell_that_is_no_preset_is_drawn_alone(tmp_path: Path) -> None:
+    [batch_norm] = find_factors(["batch_norm"])
+    cell = preset_cell("model1").with_level(batch_norm, True)
+    alone = drawn(synthetic.write_rows(tmp_path / "mnist", [cell], seeds=2, images=200))
+    assert list(alone.charts) == ["cells", "pareto", "schedules", "hardest"]
+
+
+def test_no_text_is_cut_and_no_tick_labels_overlap(either: Drawn) -> None:
+    for chart in either.charts.values():
+        assert not cut_texts(chart.figure), chart.name
+        for axes in chart.figure.axes:
+            across = [label.get_window_extent() for label in shown_labels(axes.xaxis)]
+            along = [label.get_window_extent() for label in shown_labels(axes.yaxis)]
+            for boxes in (sorted(across, key=lambda box: box.x0), sorted(along, key=lambda box: box.y0)):
+                assert not any(one.overlaps(other) for one, other in pairwise(boxes)), chart.name
+
+
+def test_every_seed_of_every_cell_is_in_sight(either: Drawn) -> None:
+    dots = [dot for axes in either.charts["cells"].figure.axes for dot in dots_within(axes)]
+    accuracies = [accuracy * 100 for result in either.analysis.cells for accuracy in result.accuracies]
+    assert sorted(dots) == pytest.approx(sorted(accuracies))
+
+
+def test_every_seed_of_every_effect_is_in_sight(either: Drawn) -> None:
+    panels = either.charts["effects"].figure.axes
+    dots = [dot for axes in panels for dot in dots_within(axes)]
+    differences = [effect.comparison.difference for effect in either.analysis.effects]
+    assert len(dots) == sum(difference.n for difference in differences)
+    assert np.mean(dots) == pytest.approx(np.mean([difference.mean * 100 for difference in differences]))
+
+
+def test_a_waterfall_keeps_clear_of_the_axis_ends(either: Drawn) -> None:
+    for axes in either.charts["shapley"].figure.axes:
+        low, high = axes.get_xlim()
+        places = np.concatenate([np.asarray(line.get_xdata()) for line in axes.lines])
+        assert low < places.min()
+        assert places.max() < high
+
+
+def test_captions_name_the_seeds(full: Drawn, wide: Drawn) -> None:
+    for rows, seeds in ((full, 3), (wide, 2)):
+        for name in {*EVERY_CHART} - {"schedules", "receptive_field", "hardest"}:
+            assert f"({seeds} seeds)" in rows.charts[name].caption, name
+        assert f"{len(rows.analysis.evidence.trials)} trials" in rows.charts["hardest"].caption
+
+
+def test_only_a_wide_range_stretches_the_axis(full: Drawn, wide: Drawn) -> None:
+    for name in ("cells", "pareto"):
+        assert "widens" in wide.charts[name].caption
+        assert "widens" not in full.charts[name].caption
+
+
+def test_captions_say_where_intervals_were_cut(full: Drawn, wide: Drawn) -> None:
+    for name in ("effects", "cells", "curves", "pareto", "shapley"):
+        assert re.search("arrow ends an interval|Intervals are cut", wide.charts[name].caption), name
+        assert not re.search("arrow ends an interval|Intervals are cut", full.charts[name].caption), name
+
+
+@pytest.mark.parametrize(("low", "high", "drawn", "cut"), [(0.2, 0.4, [20, 40], False), (-0.1, 1.2, [0, 100], True)])
+def test_an_interval_ends_where_accuracies_do(low: float, high: float, drawn: list[float], cut: bool) -> None:
+    axes = Figure().subplots()
+    assert draw_interval(axes, Estimate(0.3, 0.1, low, high, 3, 0.2, 0.4), at=0) is cut
+    assert axes.lines[0].get_xdata() == pytest.approx(drawn)
+    assert len(axes.lines) == (3 if cut else 1)
+
+
+def test_without_an_interval_none_is_drawn() -> None:
+    axes = Figure().subplots()
+    assert not draw_interval(axes, estimate([0.5]), at=0)
+    assert not axes.lines
+
+
+def test_places_are_spread_without_changing_their_order() -> None:
+    assert spread([3.0, 1.0, 1.5], 1.0) == [3.0, 1.0, 2.0]
+    assert spread([1.0, 1.0, 1.0], 0.5) == [1.0, 1.5, 2.0]
+
+
+def test_seeds_in_words() -> None:
+    assert seeds_words([1]) == "1 seed"
+    assert seeds_words([5, 5]) == "5 seeds"
+    assert seeds_words([5, 3, 4]) == "3 to 5 seeds"
+
+
+def written(charts: Iterable[Chart], folder: Path) -> dict[str, bytes]:
+    folder.mkdir()
+    for chart in charts:
+        save(chart, folder)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def cut_texts(figure: Figure) -> list[str]:
+    """The texts that reach over the figure's edge when it is drawn as it is written."""
+    with applied():
+        figure.draw_without_rendering()
+    seen = [text for text in shown_texts(figure) if text.get_text().strip()]
+    assert seen
+    page = figure.bbox.padded(0.5)
+    boxes = [(text.get_text(), text.get_window_extent()) for text in seen]
+    return [text for text, box in boxes if not (page.contains(box.x0, box.y0) and page.contains(box.x1, box.y1))]
+
+
+def shown_texts(figure: Figure) -> Iterator[Text]:
+    for legend in figure.legends:
+        yield from legend.get_texts()
+    for axes in figure.axes:
+        if not axes.get_visible():
+            continue
+        yield from axes.texts
+        yield axes.title
+        yield axes._left_title  # type: ignore[attr-defined]  # there is no public way to the left title
+        if (own := axes.get_legend()) is not None:
+            yield from own.get_texts()
+        if axes.axison:
+            for axis in (axes.xaxis, axes.yaxis):
+                yield axis.label
+                yield from shown_labels(axis)
+
+
+def shown_labels(axis: Axis) -> list[Text]:
+    low, high = sorted(axis.get_view_interval())
+    labels = [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+    return [label for label in labels if label.get_visible() and label.get_text()]
+
+
+def dots_within(axes: Axes) -> list[float]:
+    """The places along x of an axes' seeds that lie within its limits."""
+    low, high = axes.get_xlim()
+    places = [place for dots in axes.collections for place in np.asarray(dots.get_offsets())[:, 0]]
+    return [float(place) for place in places if low <= place <= high]

@@ -1,0 +1,200 @@
+"""What a run promises when it is killed, interrupted or short of disk: real processes, real signals, real files."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.cli import run_command_line
+from bench.plan.cells import preset_cell
+from bench.plan.protocol import Protocol
+from bench.plan.trials import Trial
+from bench.record.store import Store
+from bench.run.interrupt import Interrupts
+from bench.run.pool import LocalPool
+from bench.run.training import ATTEMPTS, train_all
+from bench.run.worker import Trained
+
+ROOT = Path(__file__).parent.parent
+SEEDS = 24
+TIMES = ["run", "started_at", "train_seconds", "train_images_per_second", "peak_memory_bytes"]
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+
+
+def command(results: Path, seeds: int = SEEDS) -> list[str]:
+    options = f"run --models model3 --design presets --seeds {seeds} --epochs 1 --dataset digits --workers 2"
+    options += " --no-timing --no-report"
+    return [sys.executable, "-m", "bench", *options.split(), "--results", str(results)]
+
+
+def start(results: Path, seeds: int = SEEDS) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        command(results, seeds), cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def children(process: int) -> list[int]:
+    """The processes that it started, and those that they started."""
+    found = []
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        for child in map(int, path.read_text().split()):
+            found += [child, *children(child)]
+    return found
+
+
+def alive(process: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
+
+
+def wait_for(condition: object, seconds: float = 60) -> bool:
+    assert callable(condition)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def recorded(results: Path) -> int:
+    path = results / "digits" / "trials.csv"
+    return max(path.read_bytes().count(b"\n") - 1, 0) if path.exists() else 0
+
+
+def rows(results: Path) -> pd.DataFrame:
+    return Store(results / "digits").trials().drop(columns=TIMES).sort_values("seed", ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    results = tmp_path_factory.mktemp("uninterrupted")
+    subprocess.run(command(results), cwd=ROOT, check=True, capture_output=True)
+    return rows(results)
+
+
+def kill_a_run(results: Path, target: str, generator: random.Random) -> None:
+    """Starts a run, kills the target at a random moment and the run with it, and sees every process gone."""
+    process = start(results)
+    wait_for(lambda: len(children(process.pid)) >= 2 or process.poll() is not None, 30)
+    time.sleep(generator.uniform(0, 5))
+    victims = children(process.pid)
+    if target == "worker" and victims:
+        os.kill(generator.choice(victims), signal.SIGKILL)
+        time.sleep(generator.uniform(0, 2))
+    elif target == "group":
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.communicate()
+    assert wait_for(lambda: not any(map(alive, victims)), 15), "a worker outlived its run"
+
+
+@pytest.mark.slow
+def test_twenty_kills_lose_nothing_and_double_nothing(tmp_path: Path, uninterrupted: pd.DataFrame) -> None:
+    """The run, one worker or the whole group, at random moments; then the run is finished and compared."""
+    generator = random.Random(0)
+    seen: set[str] = set()
+    for kill in range(20):
+        kill_a_run(tmp_path, ("run", "worker", "group")[kill % 3], generator)
+        trials = Store(tmp_path / "digits").trials()["trial"]
+        assert trials.is_unique
+        assert seen <= set(trials)
+        seen = set(trials)
+    subprocess.run(command(tmp_path), cwd=ROOT, check=True, capture_output=True)
+    pd.testing.assert_frame_equal(rows(tmp_path), uninterrupted)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_stops_and_says_how_to_go_on(tmp_path: Path, number: int, code: int) -> None:
+    process = start(tmp_path)
+    assert wait_for(lambda: recorded(tmp_path) >= 2)
+    workers = children(process.pid)
+    os.kill(process.pid, number)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert "run the same command again to go on" in error
+    assert "Traceback" not in error
+    assert wait_for(lambda: not any(map(alive, workers)), 5)
+    assert Store(tmp_path / "digits").trials()["status"].eq("done").all()
+
+
+def test_a_killed_worker_costs_one_more_try(tmp_path: Path) -> None:
+    process = start(tmp_path, seeds=6)
+    assert wait_for(lambda: recorded(tmp_path) >= 1)
+    workers = [child for child in children(process.pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    os.kill(workers[0], signal.SIGKILL)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    frame = Store(tmp_path / "digits").trials()
+    assert frame["trial"].is_unique
+    assert frame["status"].eq("done").sum() == 6
+
+
+def test_a_second_run_on_the_same_folder_leaves_with_one_line(tmp_path: Path) -> None:
+    first = start(tmp_path, seeds=1000)
+    try:
+        assert wait_for(lambda: recorded(tmp_path) >= 1)
+        second = subprocess.run(command(tmp_path, 1000), cwd=ROOT, capture_output=True, text=True, check=False)
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.communicate()
+    assert second.returncode == 1
+    assert second.stderr.count("\n") == 1
+    assert "another run is writing to" in second.stderr
+
+
+def test_a_results_folder_that_comes_back_gets_every_row(tmp_path: Path) -> None:
+    process = start(tmp_path, seeds=48)
+    assert wait_for(lambda: recorded(tmp_path) >= 2)
+    (tmp_path / "digits").rename(tmp_path / "away")
+    time.sleep(6)
+    (tmp_path / "away").rename(tmp_path / "digits")
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    assert error.count("its folder has vanished; what is finished is kept") == 1
+    frame = Store(tmp_path / "digits").trials()
+    assert frame["trial"].is_unique
+    assert len(frame) == 48
+
+
+def deadly(stack: Sequence[Trial], _data_dir: Path) -> list[Trained]:
+    """Kills its own process at seed 0, and hands the other trials back as if they had failed."""
+    if stack[0].seed == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [Trained(trial, None, "as told", "", None) for trial in stack]
+
+
+def test_a_trial_that_kills_every_worker_fails_and_the_others_go_on() -> None:
+    planned = [Trial(preset_cell("model1"), seed, Protocol("digits")) for seed in range(4)]
+    finished: list[Trained] = []
+    with LocalPool(2, Path("unused"), train=deadly) as pool:
+        train_all(planned, pool, finished.append, lambda: None, Interrupts())
+    assert {trained.trial for trained in finished} == set(planned)
+    errors = {trained.trial.seed: trained.error for trained in finished}
+    assert len(finished) == 4
+    assert errors[0] == f"its worker died {ATTEMPTS} times, at last killed, as the system does when memory is short"
+    assert errors[1] == "as told"
+
+
+def test_failed_trials_are_tried_again_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = ["run", "--models", "model3", "--design", "presets", "--seeds", "2", "--epochs", "1", "--dataset", "digits"]
+    run += ["--results", str(tmp_path), "--no-timing", "--no-report"]
+    assert run_command_line(run) == 0
+    path = tmp_path / "digits" / "trials.csv"
+    header, first, second = path.read_text().splitlines()
+    path.write_text("\n".join([header, first.replace(",done,,", ",failed,worker died,"), second]) + "\n")
+    assert run_command_line(run) == 1
+    assert "worker died" in capsys.readouterr().out
+    assert run_command_line([*run, "--retry-failed"]) == 0
+    assert Store(tmp_path / "digits").trials()["status"].tolist() == ["failed", "done", "done"]
+    assert run_command_line(run) == 0

@@ -1,0 +1,141 @@
+"""Which rows a report is about."""
+
+import csv
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.errors import UsageError
+from bench.plan.cells import preset_cell
+from bench.plan.factors import find_factors
+from bench.plan.protocol import Protocol
+from bench.plan.trials import Trial
+from bench.record.store import Store
+from bench.report.evidence import NoRowsError, gather
+from tests.synthetic import write_rows
+
+PRESET = preset_cell("model3")
+
+
+def rewrite(store: Store, **changes: object) -> None:
+    """Changes columns of every trial row and gives it the key that goes with them."""
+    with store.trials_path.open(newline="") as file:
+        rows = [row | {name: str(value) for name, value in changes.items()} for row in csv.DictReader(file)]
+    for row in rows:
+        protocol = Protocol("mnist", int(row["epochs"]), precision=row["precision"], lr=float(row["lr"]))
+        row["trial"] = Trial(PRESET, int(row["seed"]), protocol).key(row["data"], row["code"])
+    with store.trials_path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def together(folder: Path, *stores: Store) -> Store:
+    """One store with the trial rows of several."""
+    folder.mkdir()
+    texts = [store.trials_path.read_text() for store in stores]
+    (folder / "trials.csv").write_text(texts[0] + "".join(text.partition("\n")[2] for text in texts[1:]))
+    return Store(folder)
+
+
+@pytest.fixture
+def five(tmp_path: Path) -> Store:
+    return write_rows(tmp_path / "five", [PRESET], seeds=5)
+
+
+def test_rows_come_with_their_cells(five: Store) -> None:
+    evidence = gather(five, "mnist")
+    assert evidence.cells == (PRESET,)
+    rows = evidence.rows(PRESET)
+    assert rows.index.tolist() == [0, 1, 2, 3, 4]
+    assert evidence.bits(PRESET)[0].mean() == rows["test_accuracy"].loc[0]
+    assert evidence.left_out == ()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"precision": "bf16"}, {"epochs": 3}, {"lr": 0.5}, {"code": "other"}, {"data": "e"}]
+)
+def test_protocols_are_never_pooled(five: Store, tmp_path: Path, changes: dict[str, object]) -> None:
+    other = write_rows(tmp_path / "other", [PRESET], seeds=3)
+    rewrite(other, **changes)
+    evidence = gather(together(tmp_path / "both", other, five), "mnist")
+    assert len(evidence.trials) == 5
+    assert evidence.left_out == ("3 trials under 1 other protocol",)
+
+
+def test_where_picks_a_protocol(five: Store, tmp_path: Path) -> None:
+    other = write_rows(tmp_path / "other", [PRESET], seeds=3)
+    rewrite(other, precision="bf16")
+    both = together(tmp_path / "both", other, five)
+    evidence = gather(both, "mnist", {"precision": "bf16"})
+    assert (len(evidence.trials), evidence.protocol["precision"]) == (3, "bf16")
+    with pytest.raises(UsageError, match="did you mean precision"):
+        gather(both, "mnist", {"precison": "bf16"})
+    with pytest.raises(NoRowsError, match="no such rows"):
+        gather(both, "mnist", {"precision": "fp8"})
+
+
+def test_a_network_that_is_not_todays_is_left_out(five: Store) -> None:
+    text = five.trials_path.read_text()
+    key = gather(five, "mnist").rows(PRESET)["trial"].loc[2]
+    five.trials_path.write_text(text.replace(key, "f" * 16))
+    evidence = gather(five, "mnist")
+    assert evidence.rows(PRESET).index.tolist() == [0, 1, 3, 4]
+    assert evidence.left_out == ("1 trials of networks or augmentations that are not today's",)
+
+
+@pytest.mark.parametrize(("column", "value"), [("architecture", "model99"), ("augmentation", "strong")])
+def test_unregistered_names_are_left_out(five: Store, column: str, value: str) -> None:
+    frame = pd.read_csv(five.trials_path, dtype=str, keep_default_na=False)
+    frame.loc[0, column] = value
+    frame.to_csv(five.trials_path, index=False)
+    assert len(gather(five, "mnist").trials) == 4
+    frame[column] = value
+    frame.to_csv(five.trials_path, index=False)
+    with pytest.raises(NoRowsError, match="other networks"):
+        gather(five, "mnist")
+
+
+def test_what_did_not_finish_is_kept_apart(five: Store) -> None:
+    frame = pd.read_csv(five.trials_path, dtype=str, keep_default_na=False)
+    frame.loc[0, "status"] = "diverged"
+    frame.loc[1, "status"] = "failed"
+    frame.to_csv(five.trials_path, index=False)
+    evidence = gather(five, "mnist")
+    assert len(evidence.trials) == 3
+    assert evidence.unfinished["status"].tolist() == ["diverged", "failed"]
+    frame["status"] = "failed"
+    frame.to_csv(five.trials_path, index=False)
+    with pytest.raises(NoRowsError, match="no trial"):
+        gather(five, "mnist")
+
+
+def test_an_empty_store_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(NoRowsError, match="python -m bench run --all"):
+        gather(Store(tmp_path / "mnist"), "mnist")
+
+
+def test_details_of_unrecorded_trials_are_ignored(five: Store) -> None:
+    before = len(gather(five, "mnist").correct)
+    path = five.folder / "correct.csv"
+    path.write_text(path.read_text() + "stranger,8,/w==\n")
+    assert len(gather(five, "mnist").correct) == before
+
+
+def test_a_trial_of_another_cell_is_another_cell(tmp_path: Path) -> None:
+    [gap] = find_factors(["gap"])
+    other = PRESET.with_level(gap, False)
+    evidence = gather(write_rows(tmp_path / "two", [other, PRESET], seeds=2), "mnist")
+    assert evidence.cells == (PRESET, other)
+    assert evidence.rows(preset_cell("model1")).empty
+
+
+def test_the_hardest_images_come_first(five: Store) -> None:
+    evidence = gather(five, "mnist")
+    hardest = evidence.hardest_images(10)
+    shares = [share for _, share in hardest]
+    assert shares == sorted(shares, reverse=True)
+    wrong = [1 - evidence.bits(PRESET)[seed] for seed in range(5)]
+    index, share = hardest[-1]
+    assert share == pytest.approx(sum(bits[index] for bits in wrong) / 5)

@@ -1,0 +1,184 @@
+"""What a report says in words."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.plan.cells import Cell, preset_cell
+from bench.plan.factors import find_factors
+from bench.report.analysis import Analysis, analyse
+from bench.report.claims import Finding, Status, judge_claims
+from bench.report.evidence import gather
+from bench.report.findings import caveats, findings, preset_sentences
+from bench.report.stats.verdict import Verdict
+from bench.report.words import count, listed, points, signed, speed_change
+from tests.synthetic import write_rows
+
+MODEL1 = preset_cell("model1")
+[BATCH_NORM] = find_factors(["batch_norm"])
+[GAP] = find_factors(["gap"])
+[DROPOUT] = find_factors(["dropout"])
+[AUGMENTATION] = find_factors(["augmentation"])
+NORMED = MODEL1.with_level(BATCH_NORM, True)
+BASE = [0.9880, 0.9884, 0.9882, 0.9878, 0.9886]
+
+
+def analysis_of(folder: Path, accuracies: dict[Cell, list[float]], dataset: str = "mnist") -> Analysis:
+    store = write_rows(folder / dataset, images=10_000, dataset=dataset, accuracies=accuracies)
+    return analyse(gather(store, dataset), 0.0005)
+
+
+def shifted(*differences: float) -> list[float]:
+    return [base + difference for base, difference in zip(BASE, differences, strict=True)]
+
+
+def claim(analysis: Analysis, beginning: str) -> Finding:
+    [finding] = [finding for claim, finding in judge_claims(analysis) if claim.text.startswith(beginning)]
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("differences", "verdict", "said"),
+    [
+        ((0.002, 0.0021, 0.0022, 0.0021, 0.0021), Verdict.HELPS, "Batch norm raised model1 by 0.21 points"),
+        ((-0.002, -0.0021, -0.0022, -0.0021, -0.0021), Verdict.HURTS, "Batch norm lowered model1 by 0.21 points"),
+        ((0.0001, -0.0001, 0.0001, 0.0, 0.0001), Verdict.EQUIVALENT, "within the margin of 0.05 points"),
+        (
+            (0.004, -0.002, 0.003, 0.0, 0.001),
+            Verdict.INCONCLUSIVE,
+            "5 seeds with this spread would find a",
+        ),
+    ],
+)
+def test_a_finding_says_by_how_much_how_surely_and_at_what_cost(
+    tmp_path: Path, differences: tuple[float, ...], verdict: Verdict, said: str
+) -> None:
+    [(found, text)] = findings(analysis_of(tmp_path, {MODEL1: BASE, NORMED: shifted(*differences)}))
+    assert found == verdict
+    assert said in text
+    assert "(95 % interval " in text
+    assert "5 seeds)" in text
+    assert " % lower training throughput" in text
+    assert "no effect" not in text
+
+
+def test_the_sentence_word_for_word(tmp_path: Path) -> None:
+    analysis = analysis_of(tmp_path, {MODEL1: BASE, NORMED: shifted(0.0016, 0.0021, 0.0026, 0.0019, 0.0023)})
+    [(_, text)] = findings(analysis)
+    cost = text[text.index(", at ") : text.index(" training")]
+    assert text.replace(cost, "") == (
+        "Batch norm raised model1 by 0.21 points (95 % interval +0.16 to +0.26, 5 seeds) training throughput: helps."
+    )
+
+
+def test_settled_findings_come_first(tmp_path: Path) -> None:
+    accuracies = {
+        MODEL1: BASE,
+        MODEL1.with_level(GAP, True): shifted(0.004, -0.002, 0.003, 0.0, 0.001),
+        NORMED: shifted(0.002, 0.0021, 0.0022, 0.0021, 0.0021),
+        MODEL1.with_level(DROPOUT, 0.1): shifted(-0.003, -0.0031, -0.0032, -0.0031, -0.0031),
+    }
+    verdicts = [verdict for verdict, _ in findings(analysis_of(tmp_path, accuracies))]
+    assert verdicts == [Verdict.HELPS, Verdict.HURTS, Verdict.INCONCLUSIVE]
+
+
+def test_what_few_seeds_cannot_show_is_said_below_six_only(tmp_path: Path) -> None:
+    five = analysis_of(tmp_path / "five", {MODEL1: BASE, NORMED: shifted(0.002, 0.001, 0.002, 0.001, 0.002)})
+    [text] = [text for text in caveats(five) if text.startswith("What 5 seeds can't show")]
+    assert "p = 0.0625" in text
+    six = analysis_of(tmp_path / "six", {MODEL1: [*BASE, 0.988], NORMED: [*BASE, 0.99]})
+    assert not [text for text in caveats(six) if "can't show" in text]
+
+
+def test_what_is_missing_and_untried_is_said_at_the_top(tmp_path: Path) -> None:
+    analysis = analysis_of(tmp_path, {MODEL1: BASE, NORMED: BASE[:3]})
+    texts = list(caveats(analysis))
+    assert any(text.startswith("Incomplete: 1 cell of 2 have fewer than 5 seeds, 2 trials in all.") for text in texts)
+    assert "Not tried on model1: gap, dropout, augmentation and scheduler." in texts
+
+
+def test_unfinished_trials_are_counted_and_named(tmp_path: Path) -> None:
+    store = write_rows(tmp_path / "mnist", accuracies={MODEL1: BASE, NORMED: BASE})
+    text = store.trials_path.read_text()
+    lines = text.splitlines()
+    lines[1] = lines[1].replace(",done,", ",diverged,")
+    store.trials_path.write_text("\n".join(lines) + "\n")
+    texts = list(caveats(analyse(gather(store, "mnist"), 0.0005)))
+    assert "1 trial diverged and count in no mean: model1." in texts
+
+
+def test_presets_and_the_steps_between_them(tmp_path: Path) -> None:
+    texts = list(preset_sentences(analysis_of(tmp_path, {MODEL1: BASE, preset_cell("model2"): shifted(*[0.001] * 5)})))
+    assert texts[0].startswith("model1 as published reaches 98.82 % (95 % interval 98.78 to 98.86, 5 seeds)")
+    assert "credits none of them" in texts[-1]
+    assert "batch norm, global average pooling, dropout 0.1 and other layers" in texts[-1]
+
+
+@pytest.mark.parametrize(
+    ("differences", "status"),
+    [
+        ((0.0027, 0.0031, 0.0029, 0.0026, 0.0032), Status.SUPPORTED),
+        ((0.0010, 0.0011, 0.0012, 0.0010, 0.0011), Status.CONTRADICTED),
+        ((0.0060, -0.0010, 0.0040, 0.0, 0.0050), Status.NOT_TESTABLE),
+    ],
+)
+def test_the_claimed_size_is_held_against_the_interval(
+    tmp_path: Path, differences: tuple[float, ...], status: Status
+) -> None:
+    finding = claim(analysis_of(tmp_path, {MODEL1: BASE, NORMED: shifted(*differences)}), "Batch norm improves")
+    assert finding.status == status
+    assert "at once" in finding.evidence
+
+
+def test_claims_without_rows_are_not_testable_and_say_why(tmp_path: Path) -> None:
+    analysis = analysis_of(tmp_path, {MODEL1: [0.97, 0.971]})
+    by_status = {finding.status for _, finding in judge_claims(analysis)}
+    assert by_status == {Status.NOT_TESTABLE, Status.CONTRADICTED}
+    assert claim(analysis, "model1 reaches").status == Status.CONTRADICTED
+    assert "never drops within 15 epochs" in claim(analysis, "Stepping").evidence
+    assert all(finding.evidence for _, finding in judge_claims(analysis))
+
+
+def test_a_cell_without_rotation_above_98_contradicts_that_rotation_is_essential(tmp_path: Path) -> None:
+    plain = MODEL1.with_level(AUGMENTATION, "none")
+    assert claim(analysis_of(tmp_path / "a", {plain: BASE}), "Rotation").status == Status.CONTRADICTED
+    for name, accuracies in (("low", {plain: [0.97, 0.98, 0.975]}), ("rotated", {MODEL1: BASE})):
+        assert claim(analysis_of(tmp_path / name, accuracies), "Rotation").status == Status.NOT_TESTABLE
+
+
+def test_dropout_has_no_overfitting_to_prevent_where_training_is_below_test(tmp_path: Path) -> None:
+    """The made-up training accuracies lie half a point below test accuracy."""
+    dropped = MODEL1.with_level(DROPOUT, 0.1)
+    finding = claim(analysis_of(tmp_path, {MODEL1: BASE, dropped: shifted(*[-0.001] * 5)}), "Dropout")
+    assert finding.status == Status.NOT_TESTABLE
+    assert "no overfitting to prevent" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("difference", "status"),
+    [
+        ((0.0001, -0.0001, 0.0001, 0.0, 0.0001), Status.SUPPORTED),
+        ((-0.003, -0.0031, -0.003, -0.003, -0.0029), Status.CONTRADICTED),
+    ],
+)
+def test_gap_saves_parameters_and_must_keep_accuracy(
+    tmp_path: Path, difference: tuple[float, ...], status: Status
+) -> None:
+    finding = claim(analysis_of(tmp_path, {MODEL1: BASE, MODEL1.with_level(GAP, True): shifted(*difference)}), "Global")
+    assert finding.status == status
+    assert "model1 910" in finding.evidence
+
+
+def test_claims_are_about_the_data_set_they_were_made_on(tmp_path: Path) -> None:
+    assert not list(judge_claims(analysis_of(tmp_path, {MODEL1: BASE}, dataset="digits")))
+
+
+def test_numbers_in_words() -> None:
+    assert points(-0.00213) == "\N{MINUS SIGN}0.21"
+    assert points(0.00001) == "0.00"
+    assert points(float("nan")) == count(float("nan")) == ""
+    assert signed(1234.0, ",.0f") == "+1,234"
+    assert listed(["a"]) == "a"
+    assert listed(["a", "b", "c"]) == "a, b and c"
+    assert speed_change(0.9, 0.88, 0.92) == "\N{MINUS SIGN}10 % (\N{MINUS SIGN}12 to \N{MINUS SIGN}8)"
+    assert speed_change(1.0, float("nan"), float("nan")) == "same"

@@ -1,0 +1,244 @@
+"""Statistics, against scipy, statsmodels, worked examples and simulations."""
+
+import math
+import random
+from itertools import product
+
+import numpy as np
+import pytest
+import statsmodels.formula.api as smf
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas import DataFrame
+from scipy import stats
+
+from bench.report.stats.estimate import Estimate, estimate, ratio
+from bench.report.stats.factorial import interactions, main_effects, shapley
+from bench.report.stats.noise import compare_networks, miss_rates, split_variance
+from bench.report.stats.paired import (
+    compare,
+    holm,
+    seeds_for_sign_flip,
+    seeds_needed,
+    sign_flip_p,
+    smallest_effect_found,
+    smallest_sign_flip_p,
+)
+from bench.report.stats.verdict import Verdict, judge
+
+TREATED = [0.9920, 0.9929, 0.9915, 0.9918, 0.9898]
+BASELINE = [0.9891, 0.9888, 0.9893, 0.9930, 0.9895]
+
+
+def interval(low: float, high: float, n: int = 5) -> Estimate:
+    return Estimate((low + high) / 2, 0.001, low, high, n, low, high)
+
+
+def test_an_estimate_is_scipys() -> None:
+    own = estimate(TREATED)
+    theirs = stats.ttest_1samp(TREATED, 0).confidence_interval(0.95)
+    assert (own.low, own.high) == pytest.approx((theirs.low, theirs.high))
+    assert own.sd == pytest.approx(stats.tstd(TREATED))
+    assert (own.minimum, own.maximum, own.n) == (0.9898, 0.9929, 5)
+
+
+@pytest.mark.parametrize("values", [[0.99], [0.99, 0.99, 0.99]])
+def test_without_spread_there_is_no_interval(values: list[float]) -> None:
+    own = estimate(values)
+    assert own.mean == pytest.approx(0.99)
+    assert not own.has_interval
+    assert judge(own, 0.0005) == Verdict.INCONCLUSIVE
+
+
+def test_nothing_has_no_mean() -> None:
+    with pytest.raises(ValueError, match="no values"):
+        estimate([])
+
+
+@pytest.mark.parametrize("n", [3, 5, 10, 20])
+@pytest.mark.parametrize(("accuracy", "images"), [(0.99, 10_000), (0.9946, 10_000), (0.97, 900)])
+def test_intervals_cover_what_they_promise(n: int, accuracy: float, images: int) -> None:
+    """Seeds differ by 0.06 points and each is measured on a test set: 6,000 cells near an accuracy of 1."""
+    generator = np.random.default_rng(n)
+    networks = generator.normal(accuracy, 0.0006, size=(6000, n)).clip(max=1)
+    measured = generator.binomial(images, networks) / images
+    covered = [e.low <= accuracy <= e.high for e in map(estimate, measured) if e.has_interval]
+    assert len(covered) > 5900
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+@pytest.mark.parametrize("n", [3, 5, 10, 20])
+def test_paired_intervals_cover_what_they_promise(n: int) -> None:
+    generator = np.random.default_rng(n)
+    shared = generator.normal(0, 0.0005, size=(6000, n))
+    treated = generator.binomial(10_000, 0.9930 + shared) / 10_000
+    baseline = generator.binomial(10_000, 0.9915 + shared) / 10_000
+    covered = [e.low <= 0.0015 <= e.high for e in map(estimate, treated - baseline) if e.has_interval]
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+def test_a_comparison_is_scipys_paired_t_test() -> None:
+    own = compare(TREATED, BASELINE)
+    theirs = stats.ttest_rel(TREATED, BASELINE).confidence_interval(0.95)
+    assert (own.difference.low, own.difference.high) == pytest.approx((theirs.low, theirs.high))
+    assert own.correlation == pytest.approx(stats.pearsonr(TREATED, BASELINE).statistic)
+
+
+def test_hedges_g_of_a_worked_example() -> None:
+    """Mean 3, sd 1, so d = 3; the correction for 4 degrees of freedom is gamma(2) / (sqrt(2) gamma(1.5)) = 0.7979."""
+    differences = np.array([3 - math.sqrt(2), 3, 3, 3, 3 + math.sqrt(2)])
+    assert compare(differences, np.zeros(5)).effect_size == pytest.approx(3 * 0.7979, abs=1e-3)
+
+
+def test_unpaired_values_are_refused() -> None:
+    with pytest.raises(ValueError, match="partner"):
+        compare([0.9, 0.8], [0.9])
+
+
+@given(st.lists(st.floats(-1, 1, allow_subnormal=False).map(lambda x: round(x, 4)), min_size=2, max_size=7))
+def test_the_sign_flip_test_counts_every_pattern(differences: list[float]) -> None:
+    array = np.array(differences)
+    means = [np.mean(array * signs) for signs in product((1, -1), repeat=len(array))]
+    extreme = np.mean([abs(mean) >= abs(array.mean()) - 1e-12 for mean in means])
+    assert sign_flip_p(array) == pytest.approx(extreme)
+
+
+def test_the_smallest_p_is_attained_and_never_beaten() -> None:
+    for n in range(2, 9):
+        assert sign_flip_p([0.001 * k for k in range(1, n + 1)]) == pytest.approx(smallest_sign_flip_p(n))
+    assert smallest_sign_flip_p(5) == 0.0625
+    assert seeds_for_sign_flip(0.05) == 6
+    assert smallest_sign_flip_p(6) < 0.05 < smallest_sign_flip_p(5)
+
+
+def test_many_seeds_take_random_patterns_and_stay_close() -> None:
+    """17 differences have 131,072 patterns, of which 9,999 are tried: p stays within four standard errors."""
+    differences = np.random.default_rng(1).normal(0.3, 1, 17)
+    signs = np.array(list(product((1, -1), repeat=17)))
+    exact = np.mean(np.abs(signs @ differences) >= abs(differences.sum()) - 1e-12)
+    assert 0.01 < exact < 0.5
+    assert abs(sign_flip_p(differences) - exact) < 4 * math.sqrt(2 * exact / 9_999)
+    assert sign_flip_p(differences) == sign_flip_p(differences)
+
+
+def test_no_difference_at_all_is_no_evidence() -> None:
+    assert sign_flip_p([0.0, 0.0, 0.0]) == 1.0
+
+
+def test_holm_of_a_worked_example() -> None:
+    """Holm 1979's steps by hand: 4 x 0.005, 3 x 0.01, 2 x 0.03, 1 x 0.04 and never below the one before."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+
+
+def test_power_is_what_simulated_experiments_find() -> None:
+    """R's power.t.test(n=5, power=0.8, type='paired') gives delta 1.68 sd; 4,000 simulated experiments agree."""
+    effect = smallest_effect_found(sd=1.0, n=5)
+    assert effect == pytest.approx(1.682, abs=0.001)
+    generator = np.random.default_rng(0)
+    found = [estimate(row).low > 0 for row in generator.normal(effect, 1, size=(4000, 5))]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.02)
+    assert smallest_effect_found(1.0, 1) == math.inf
+
+
+@pytest.mark.parametrize(("effect", "sd"), [(0.10, 0.06), (0.05, 0.06), (0.03, 0.06), (0.02, 0.045)])
+def test_the_seeds_needed_are_the_fewest_that_do(effect: float, sd: float) -> None:
+    n = seeds_needed(effect, sd)
+    assert smallest_effect_found(sd, n) <= effect < smallest_effect_found(sd, n - 1)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.0010, 0.0032, Verdict.HELPS),
+        (-0.0032, -0.0010, Verdict.HURTS),
+        (-0.0004, 0.0005, Verdict.EQUIVALENT),
+        (0.0001, 0.0004, Verdict.EQUIVALENT),
+        (-0.0010, 0.0032, Verdict.INCONCLUSIVE),
+        (0.0001, 0.0007, Verdict.INCONCLUSIVE),
+        (0.0002, 0.0010, Verdict.HELPS),
+    ],
+)
+def test_verdicts(low: float, high: float, verdict: Verdict) -> None:
+    assert judge(interval(low, high), 0.0005) == verdict
+
+
+def test_ratios_are_geometric() -> None:
+    own = ratio([110, 120, 90], [100, 100, 100])
+    assert own.mean == pytest.approx((1.1 * 1.2 * 0.9) ** (1 / 3))
+    back = ratio([100, 100, 100], [110, 120, 90])
+    assert (back.low, back.high) == pytest.approx((1 / own.high, 1 / own.low))
+
+
+def test_seed_noise_and_test_set_noise_are_told_apart() -> None:
+    """Images missed at random add test-set noise only; a shift of a network's accuracy is seed noise."""
+    generator = np.random.default_rng(0)
+    same = split_variance(generator.random((400, 2000)) < 0.99)
+    assert same.test_set == pytest.approx(math.sqrt(0.99 * 0.01 / 2000), rel=0.1)
+    chance = math.sqrt(2 / 399) * same.observed**2
+    assert same.seed**2 < 3 * chance
+    skills = generator.normal(0.95, 0.01, size=(400, 1))
+    differing = split_variance(generator.random((400, 2000)) < skills)
+    assert differing.seed == pytest.approx(0.01, rel=0.1)
+    assert differing.observed**2 == pytest.approx(differing.seed**2 + differing.test_set**2)
+
+
+def test_another_test_set_moves_the_mean_by_its_sampling_error() -> None:
+    generator = np.random.default_rng(0)
+    hard = generator.random(5000) < 0.02
+    split = split_variance(np.tile(~hard, (5, 1)))
+    assert split.observed == 0
+    assert split.sampling == pytest.approx(math.sqrt(0.02 * 0.98 / 5000), rel=0.15)
+
+
+def test_mcnemar_is_a_binomial_test_of_the_disagreements() -> None:
+    first = np.array([True] * 90 + [False] * 10)
+    second = np.array([True] * 80 + [False] * 10 + [True] * 3 + [False] * 7)
+    own = compare_networks(first, second)
+    assert (own.only_first, own.only_second) == (10, 3)
+    assert own.p == pytest.approx(stats.binomtest(3, 13).pvalue)
+    assert compare_networks(first, first).p == 1.0
+    assert miss_rates(np.stack([first, second]))[[0, 85, 99]].tolist() == [0, 0.5, 1]
+
+
+def test_factorial_effects_are_those_of_a_linear_model() -> None:
+    """statsmodels' ordinary least squares with sum-to-zero coding, on a 2 x 2 x 3 design over six seeds."""
+    generator = np.random.default_rng(0)
+    levels = [("off", "on"), ("a", "b"), (0, 1, 2)]
+    responses = {combination: generator.normal(0, 1, 6) for combination in product(*levels)}
+    rows = [{"x": x, "y": y, "z": z, "value": value} for (x, y, z), values in responses.items() for value in values]
+    frame = DataFrame(rows)
+    model = smf.ols("value ~ C(x, Sum) * C(y, Sum) * C(z, Sum)", frame).fit()
+    means = {(e.factor, e.level): e.effect.mean for e in main_effects(responses, levels)}
+    assert means[0, "on"] == pytest.approx(-2 * model.params["C(x, Sum)[S.off]"])
+    found = {(i.factors, i.levels): i.effect.mean for i in interactions(responses, levels)}
+    assert found[(0, 1), ("on", "b")] == pytest.approx(4 * model.params["C(x, Sum)[S.off]:C(y, Sum)[S.a]"])
+    assert len(means) == 4
+    assert len(found) == 1 + 2 + 2
+    by_hand = np.mean([responses["on", y, z] - responses["off", y, z] for y in "ab" for z in (0, 1, 2)], axis=0)
+    [main] = [e.effect for e in main_effects(responses, levels) if e.factor == 0]
+    assert (main.low, main.high) == pytest.approx((estimate(by_hand).low, estimate(by_hand).high))
+
+
+def test_shapley_shares_sum_to_the_gain_and_ignore_the_order() -> None:
+    generator = np.random.default_rng(0)
+    players = ["a", "b", "c"]
+    subsets = [
+        frozenset(p for p, there in zip(players, mask, strict=True) if there) for mask in product((0, 1), repeat=3)
+    ]
+    values = {subset: generator.normal(0, 1, 5) for subset in subsets}
+    shares = shapley(values, players)
+    gain = (values[frozenset(players)] - values[frozenset()]).mean()
+    assert sum(share.mean for share in shares.values()) == pytest.approx(gain)
+    shuffled = random.Random(0).sample(players, 3)
+    assert shapley(values, shuffled)["a"].mean == pytest.approx(shares["a"].mean)
+
+
+def test_shapley_credits_what_is_additive_and_splits_what_is_joint() -> None:
+    """a adds 1 alone; b and c add 2 only together: they share it."""
+    values = {
+        frozenset(s): np.full(3, ("a" in s) + 2.0 * ({"b", "c"} <= set(s))) + np.arange(3.0)
+        for s in ["", "a", "b", "c", "ab", "ac", "bc", "abc"]
+    }
+    shares = shapley(values, ["a", "b", "c"])
+    assert [shares[player].mean for player in "abc"] == pytest.approx([1, 1, 1])

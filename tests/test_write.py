@@ -1,0 +1,296 @@
+"""A report's files: tables in every form, the page in a browser, the README's blocks, the commands."""
+
+import csv
+import io
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.cli import run_command_line
+from bench.plan.cells import preset_cell
+from bench.report.analysis import Analysis, analyse
+from bench.report.evidence import gather
+from bench.report.readme import ReadmeError, drifted, rewrite
+from bench.report.tables import Table, make_tables
+from tests.synthetic import write_rows
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with everything in it."""
+    folder = tmp_path_factory.mktemp("results")
+    write_rows(folder / "mnist")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(rows: Path) -> Path:
+    """The report's folder, made by the command."""
+    reports = rows.parent / "reports"
+    assert run_command_line(["report", "--results", str(rows), "--reports", str(reports)]) == 0
+    return reports / "mnist"
+
+
+@pytest.fixture(scope="module")
+def analysis(rows: Path) -> Analysis:
+    return analyse(gather(write_rows(rows.parent / "again" / "mnist"), "mnist"), 0.0005)
+
+
+@pytest.fixture(scope="module")
+def tables(analysis: Analysis) -> dict[str, Table]:
+    return {table.name: table for table in make_tables(analysis)}
+
+
+def test_every_table_has_rows_and_no_empty_column(tables: dict[str, Table]) -> None:
+    assert set(tables) == {
+        "effects", "cells", "architectures", "targets", "progress", "claims", "presets", "factorial", "attribution",
+        "variance", "mcnemar", "hardest",
+    }  # fmt: skip
+    for table in tables.values():
+        for column, texts in zip(table.columns, zip(*table.texts(), strict=True), strict=True):
+            assert any(texts), f"{table.name}: {column.title}"
+
+
+def test_markdown_csv_and_latex_hold_the_same_rows(tables: dict[str, Table]) -> None:
+    for table in tables.values():
+        lines = table.markdown().splitlines()
+        assert len(lines) == len(table.rows) + 2
+        assert all(len(re.findall(r"(?<!\\)\|", line)) == len(table.columns) + 1 for line in lines)
+        records = list(csv.DictReader(io.StringIO(table.csv())))
+        assert len(records) == len(table.rows)
+        assert table.latex().count(r"\\") == len(table.rows) + 1
+
+
+def test_the_csv_keeps_full_precision(tables: dict[str, Table], analysis: Analysis) -> None:
+    first = next(csv.DictReader(io.StringIO(tables["effects"].csv())))
+    difference = analysis.effects[0].comparison.difference
+    assert (float(first["difference"]), float(first["difference_low"])) == (difference.mean, difference.low)
+
+
+def test_latex_escapes_what_it_must(tables: dict[str, Table]) -> None:
+    text = tables["cells"].latex()
+    assert r"batch\_norm" in text
+    assert r"98." in text
+    assert not re.search(r"(?<!\\)[%_]", text)
+
+
+def test_the_same_rows_give_the_same_bytes(rows: Path, report: Path, tmp_path: Path) -> None:
+    again = tmp_path / "reports"
+    (again / "mnist" / "charts").mkdir(parents=True)
+    (again / "mnist" / "charts" / "gone.svg").write_text("of an older report")
+    assert run_command_line(["report", "--results", str(rows), "--reports", str(again)]) == 0
+    files = {path.relative_to(report): path.read_bytes() for path in report.rglob("*") if path.is_file()}
+    others = {p.relative_to(again / "mnist"): p.read_bytes() for p in (again / "mnist").rglob("*") if p.is_file()}
+    assert files == others
+    assert len(files) == 2 + 3 * 12 + 2 * 10
+
+
+def test_the_order_of_rows_changes_nothing(rows: Path, report: Path, tmp_path: Path) -> None:
+    for path in (rows / "mnist").iterdir():
+        header, *lines = path.read_text().splitlines()
+        (tmp_path / "results" / "mnist").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "results" / "mnist" / path.name).write_text("\n".join([header, *lines[::-1]]) + "\n")
+    command = ["report", "--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
+    assert run_command_line(command) == 0
+    name = Path("tables") / "effects.csv"
+    assert (tmp_path / "reports" / "mnist" / name).read_bytes() == (report / name).read_bytes()
+
+
+def test_values_from_rows_are_escaped(report: Path) -> None:
+    page = (report / "index.html").read_text()
+    assert "A &lt;made-up&gt; CPU" in page
+    assert "<made-up>" not in page
+
+
+def test_the_page_starts_with_findings_and_names_its_command(report: Path) -> None:
+    page = (report / "index.html").read_text()
+    assert page.index("Batch norm raised model1") < page.index("<table>") < page.index("<figure")
+    assert "python -m bench report --dataset mnist</code>" in page
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+
+
+def test_a_sparse_store_is_reported_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = write_rows(tmp_path / "results" / "digits", [preset_cell("model1")], seeds=1, dataset="digits")
+    for name in ("timings", "confusion", "correct", "images", "epochs"):
+        (store.folder / f"{name}.csv").unlink()
+    command = ["report", "--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
+    assert run_command_line(command) == 0
+    assert "index.html" in capsys.readouterr().out
+    page = (tmp_path / "reports" / "digits" / "index.html").read_text()
+    assert "Not tried on model1" in page
+    assert "nan" not in page.replace("financial", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--margin", "-1"], 2, "--margin is 0 or more points"),
+        (["--margin", "nan"], 2, "--margin is 0 or more points"),
+        (["--where", "precision"], 2, "--where takes a column and its value"),
+        (["--where", "precison=bf16"], 2, "did you mean precision"),
+        (["--where", "precision=bf16"], 1, "no such rows"),
+        (["--dataset", "mnits"], 1, "has no rows"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line(
+    rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], code: int, message: str
+) -> None:
+    command = ["report", "--results", str(rows), "--reports", str(tmp_path)]
+    assert run_command_line([*command, *options]) == code
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_no_rows_and_no_place_are_answered_in_one_line(
+    rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command_line(["report", "--results", str(tmp_path)]) == 1
+    assert "has no rows: make some with" in capsys.readouterr().err
+    (tmp_path / "file").write_text("not a folder")
+    assert run_command_line(["report", "--results", str(rows), "--reports", str(tmp_path / "file")]) == 1
+    assert "can't be written" in capsys.readouterr().err
+
+
+README = """# Title
+<!-- bench: mnist targets -->
+old
+<!-- bench: end -->
+between
+<!-- bench: mnist chart:curves -->
+<!-- bench: end -->
+<!-- bench: mnist findings -->
+<!-- bench: end -->
+"""
+
+
+def test_blocks_are_rewritten_and_the_rest_is_left(analysis: Analysis) -> None:
+    text = rewrite(README, lambda _: analysis, "reports")
+    assert "old" not in text
+    assert text.startswith("# Title\n<!-- bench: mnist targets -->\n| model")
+    assert "\nbetween\n" in text
+    assert "](reports/mnist/charts/curves.svg)" in text
+    assert "Batch norm raised model1" in text
+    assert rewrite(text, lambda _: analysis, "reports") == text
+    assert drifted(README, text) == ["mnist targets", "mnist chart:curves", "mnist findings"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<!-- bench: mnist targest -->\n<!-- bench: end -->\n", "did you mean targets"),
+        ("<!-- bench: mnist chart:curvs -->\n<!-- bench: end -->\n", "did you mean chart:curves"),
+        ("<!-- bench: mnist targets -->\n", "lacks its first or last line"),
+        ("<!-- bench: end -->\n", "lacks its first or last line"),
+    ],
+)
+def test_a_wrong_block_is_named(analysis: Analysis, text: str, message: str) -> None:
+    with pytest.raises(ReadmeError, match=message):
+        rewrite(text, lambda _: analysis, "reports")
+
+
+def test_the_check_fails_on_drift_and_changes_nothing(
+    rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "README.md"
+    file.write_text(README)
+    command = ["readme", "--file", str(file), "--results", str(rows)]
+    assert run_command_line([*command, "--check"]) == 1
+    assert "has drifted from the rows (mnist targets, mnist chart:curves, mnist findings)" in capsys.readouterr().err
+    assert file.read_text() == README
+    assert run_command_line(command) == 0
+    assert run_command_line([*command, "--check"]) == 0
+    assert run_command_line(["readme", "--file", str(tmp_path / "none.md"), "--results", str(rows)]) == 1
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Chrome"]:
+    """Headless Chromium; without it and its driver these tests are skipped."""
+    binary = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
+    driver = shutil.which("chromedriver")
+    if binary is None or driver is None:
+        pytest.skip("no Chromium with chromedriver on this machine")
+    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+    options = ChromeOptions()
+    options.binary_location = binary
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with Chrome(options=options, service=ChromeService(driver)) as chrome:
+        yield chrome
+
+
+def open_page(browser: "Chrome", report: Path, width: int) -> None:
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.get((report / "index.html").as_uri())
+
+
+def test_the_page_loads_by_itself(browser: "Chrome", report: Path) -> None:
+    open_page(browser, report, 1200)
+    assert browser.get_log("browser") == []
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    urls = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    assert any(url.endswith("index.html") for url in urls)
+    assert {url.partition(":")[0] for url in urls} <= {"file", "data"}
+    assert sum(url.startswith("file:") for url in urls) == 1
+    loaded = browser.execute_script("return [...document.images].map(image => image.naturalWidth)")
+    assert len(loaded) == 10
+    assert min(loaded) > 0
+
+
+def test_a_column_sorts_on_a_click_and_from_the_keyboard(browser: "Chrome", report: Path) -> None:
+    from selenium.webdriver import Keys
+
+    open_page(browser, report, 1200)
+    button = browser.find_element("xpath", "//th[button='effect']/button")
+    column = "return [...document.querySelector('table').tBodies[0].rows].map(row => Number(row.cells[2].dataset.key))"
+    before = browser.execute_script(column)
+    button.click()
+    assert browser.execute_script(column) == sorted(before, reverse=True) != before
+    button.send_keys(Keys.ENTER)
+    assert browser.execute_script(column) == sorted(before)
+    head = browser.find_element("xpath", "//th[button='effect']")
+    assert head.get_attribute("aria-sort") == "ascending"
+
+
+@pytest.mark.parametrize("width", [390, 768, 1200])
+def test_nothing_reaches_over_the_screens_edge(browser: "Chrome", report: Path, width: int) -> None:
+    open_page(browser, report, width)
+    for details in browser.find_elements("tag name", "details"):
+        browser.execute_script("arguments[0].open = true", details)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+def test_text_is_easy_to_read(browser: "Chrome", report: Path) -> None:
+    """WCAG 2.1's contrast of 4.5 to 1 for every text against the nearest background behind it."""
+    open_page(browser, report, 390)
+    ratios = browser.execute_script("""
+        const light = (color) => {
+          const [r, g, b] = color.match(/[\\d.]+/g).map(Number).slice(0, 3).map(v => v / 255)
+            .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+          return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        };
+        const behind = (node) => {
+          for (let e = node; e; e = e.parentElement) {
+            const color = getComputedStyle(e).backgroundColor;
+            if (!color.startsWith("rgba(0, 0, 0, 0")) return color;
+          }
+          return "rgb(255, 255, 255)";
+        };
+        const texts = "p, li, td, th button, span, summary, figcaption, dt, dd, code, h1, h2, h3";
+        return [...document.querySelectorAll(texts)]
+          .map(e => [light(getComputedStyle(e).color), light(behind(e))])
+          .map(([a, b]) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05));
+    """)
+    assert len(ratios) > 100
+    assert min(ratios) >= 4.5
