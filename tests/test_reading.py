@@ -62,6 +62,8 @@ LIES = {
     "one field too few": (text_of([*GOOD, GOOD[0][:-1]]), f"line 5: it has {len(NAMES) - 1} fields"),
     "an empty line": (text_of(GOOD) + "\n" + text_of(GOOD).splitlines()[1] + "\n", "line 5: it has 0 fields"),
     "an open quote": (with_field("error", "").replace("0000000000000001", '"0000000000000001'), "line "),
+    "a carriage return in the first line": ("\rschema,trial\n", "has no column schema"),
+    "a 10 MB first line": ("x" * 10_000_000 + "\n", "has other columns than this version writes"),
     "an empty first line": ("\n", "has other columns than this version writes"),
 }  # fmt: skip
 
