@@ -72,13 +72,13 @@ LIES = {
 def test_a_lie_is_named_with_its_line(tmp_path: Path, lie: str) -> None:
     text, message = LIES[lie]
     store = Store(tmp_path)
-    store.trials_path.write_text(text)
+    store.trials_path.write_bytes(text.encode())
     with pytest.raises(StoreError) as caught:
         store.trials()
     assert str(store.trials_path) in str(caught.value)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert store.trials_path.read_text() == text
+    assert store.trials_path.read_bytes() == text.encode()
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
