@@ -21,6 +21,7 @@ from bench.run.interrupt import Interrupts
 from bench.run.pool import LocalPool
 from bench.run.training import ATTEMPTS, train_all
 from bench.run.worker import Trained
+from bench.train.data import Data
 
 ROOT = Path(__file__).parent.parent
 SEEDS = 24
@@ -167,17 +168,17 @@ def test_a_results_folder_that_comes_back_gets_every_row(tmp_path: Path) -> None
     assert len(frame) == 48
 
 
-def deadly(stack: Sequence[Trial], _data_dir: Path) -> list[Trained]:
+def deadly(stack: Sequence[Trial], _data: Data) -> list[Trained]:
     """Kills its own process at seed 0, and hands the other trials back as if they had failed."""
     if stack[0].seed == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     return [Trained(trial, None, "as told", "", None) for trial in stack]
 
 
-def test_a_trial_that_kills_every_worker_fails_and_the_others_go_on() -> None:
+def test_a_trial_that_kills_every_worker_fails_and_the_others_go_on(digits: Data) -> None:
     planned = [Trial(preset_cell("model1"), seed, Protocol("digits")) for seed in range(4)]
     finished: list[Trained] = []
-    with LocalPool(2, Path("unused"), train=deadly) as pool:
+    with LocalPool(2, digits, train=deadly) as pool:
         train_all(planned, pool, finished.append, lambda: None, Interrupts())
     assert {trained.trial for trained in finished} == set(planned)
     errors = {trained.trial.seed: trained.error for trained in finished}

@@ -133,12 +133,12 @@ def test_rows_measured_on_training_images_go_to_a_file_of_their_own(tmp_path: Pa
 
 def test_a_trial_that_fails_is_a_row(tmp_path: Path) -> None:
     run = prepare_run([Trial(preset_cell("model1"), 0, SHORT)], "presets", Path("unused"), tmp_path)
-    lost = Protocol("mnist", epochs=1)
-    [trained] = train_stack([Trial(preset_cell("model1"), 0, lost)], tmp_path / "nowhere")
+    too_large = Protocol("digits", epochs=1, batch_size=1000)
+    [trained] = train_stack([Trial(preset_cell("model1"), 0, too_large)], run.data)
     record(run, trained)
     row = run.store.trials().iloc[0]
     assert row["status"] == "failed"
-    assert row["error"].startswith("DataError: mnist is not in")
+    assert row["error"].startswith("UsageError: --batch-size 1000 is larger than")
     assert pd.isna(row["test_accuracy"])
 
 

@@ -76,9 +76,10 @@ def _train(cell: Cell, seed: int, protocol: Protocol, dataset: str | None, data_
 
     print(f"{cell.label}, seed {seed}, lr {trial.lr:g}")
     print(f"Total parameters: {network_summary(cell, run.data).parameters:,}", flush=True)
-    [trained] = train_stack([trial], data_dir, print_epoch)
-    if run.missing():
-        record(run, trained)
+    with run.store.lock():
+        [trained] = train_stack([trial], run.data, print_epoch)
+        if run.missing():
+            record(run, trained)
     if trained.outcome is None:
         raise BenchError(f"the trial failed: {trained.error}")
     print(f"Row: {run.store.trials_path}")

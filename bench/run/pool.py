@@ -2,19 +2,18 @@
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
+from bench.errors import BenchError
 from bench.plan.trials import Trial
-from bench.run.worker import Trained, start_worker, train_stack
-
-Train = Callable[[Sequence[Trial], Path], list[Trained]]
+from bench.run.worker import Train, Trained, start_worker, train_on_own_data, train_stack
+from bench.train.data import Data
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +42,21 @@ class Executor(Protocol):
 
 
 class LocalPool:
-    """An Executor of worker processes on this machine, each with one torch thread; a dead worker is replaced."""
+    """An Executor of worker processes on this machine, each with one torch thread; a dead worker is replaced.
 
-    def __init__(self, workers: int, data_dir: Path, train: Train = train_stack) -> None:
-        self._data_dir = data_dir
+    The workers share one copy of `data`, which is moved to shared memory. Raises BenchError when there is too little.
+    """
+
+    def __init__(self, workers: int, data: Data, train: Train = train_stack) -> None:
+        _share_memory(data)
         self._train = train
-        self._pool = ProcessPool(workers, initializer=start_worker, context=multiprocessing.get_context("spawn"))
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPool(workers, initializer=start_worker, initargs=(data,), context=context)
         self._stacks: dict[ProcessFuture[list[Trained]], Sequence[Trial]] = {}
 
     def submit(self, stack: Sequence[Trial]) -> None:
         """Takes a stack to train, in order of submission."""
-        self._stacks[self._pool.schedule(self._train, args=(stack, self._data_dir))] = stack
+        self._stacks[self._pool.schedule(train_on_own_data, args=(self._train, stack))] = stack
 
     def wait(self, seconds: float) -> list[Finished]:
         """The stacks that came back since, after at most so many seconds."""
@@ -68,6 +71,18 @@ class LocalPool:
     ) -> None:
         self._pool.stop()
         self._pool.join()
+
+
+def _share_memory(data: Data) -> None:
+    tensors = [tensor for split in (data.train, data.held_out) for tensor in (split.images, split.labels)]
+    try:
+        for tensor in tensors:
+            tensor.share_memory_()
+    except RuntimeError as error:
+        size = sum(tensor.nbytes for tensor in tensors) / 2**20
+        raise BenchError(
+            f"{data.name} needs {size:.0f} MB of shared memory, and there is less: enlarge it (on Linux /dev/shm)"
+        ) from error
 
 
 def _finished(stack: Sequence[Trial], future: ProcessFuture[list[Trained]]) -> Finished:

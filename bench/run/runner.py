@@ -23,8 +23,9 @@ from bench.run.pool import LocalPool
 from bench.run.progress import Progress
 from bench.run.rows import Provenance, confusion_row, correct_row, epoch_rows, image_row, timing_row, trial_row
 from bench.run.training import train_all
-from bench.run.worker import Trained, load_data, use_one_thread
+from bench.run.worker import Trained, use_one_thread
 from bench.train.data import Data
+from bench.train.datasets import find_dataset
 from bench.train.timing import seconds_per_image, time_networks
 
 TIMING_ROUNDS = 5
@@ -42,7 +43,6 @@ class Run:
 
     trials: tuple[Trial, ...]
     keys: tuple[str, ...]
-    data_dir: Path
     data: Data
     store: Store
     provenance: Provenance
@@ -88,8 +88,8 @@ class Run:
 def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: Path) -> Run:
     """Loads the data and names the trials. All must share data set and `val`. Raises BenchError."""
     protocol = trials[0].protocol
-    full = load_data(protocol.dataset, data_dir, 0)
-    data = load_data(protocol.dataset, data_dir, protocol.val)
+    full = find_dataset(protocol.dataset).load(data_dir)
+    data = full.hold_out(protocol.val) if protocol.val else full
     for trial in trials:
         if trial.protocol.batch_size > len(data.train):
             raise UsageError(
@@ -108,7 +108,6 @@ def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: P
     return Run(
         trials=tuple(trials),
         keys=tuple(provenance.key(trial) for trial in trials),
-        data_dir=data_dir,
         data=data,
         store=Store(results / protocol.dataset, file),
         provenance=provenance,
@@ -134,7 +133,7 @@ def train_missing(run: Run, missing: Sequence[Trial], workers: int) -> None:
         progress.finished(trained)
 
     try:
-        with held_back() as interrupts, LocalPool(min(workers, len(missing)), run.data_dir) as pool:
+        with held_back() as interrupts, LocalPool(min(workers, len(missing)), run.data) as pool:
             train_all(missing, pool, record_one, progress.tick, interrupts)
     finally:
         progress.close()

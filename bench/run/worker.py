@@ -1,4 +1,4 @@
-"""What happens in a worker process: one torch thread, the data loaded once, stacks trained as they come."""
+"""What happens in a worker process: one torch thread, the run's data in shared memory, stacks trained as they come."""
 
 import datetime
 import multiprocessing
@@ -6,17 +6,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from multiprocessing.connection import wait
-from pathlib import Path
 
 import torch
 
 from bench.plan.trials import Trial
 from bench.train.data import Data
-from bench.train.datasets import find_dataset
 from bench.train.fit import OnEpoch, Outcome, fit
 
 
@@ -31,11 +28,22 @@ class Trained:
     peak_memory_bytes: int | None
 
 
-def start_worker() -> None:
+Train = Callable[[Sequence[Trial], Data], list[Trained]]
+
+_data: list[Data] = []
+
+
+def start_worker(data: Data) -> None:
     """Called once in a new worker process. Ctrl-C is the parent's to handle, and without a parent the worker ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     use_one_thread()
+    _data.append(data)
+
+
+def train_on_own_data(train: Train, stack: Sequence[Trial]) -> list[Trained]:
+    """Calls `train` in a worker process with the data that the worker was started with."""
+    return train(stack, _data[0])
 
 
 def _end_with_parent() -> None:
@@ -51,20 +59,11 @@ def use_one_thread() -> None:
     torch.set_flush_denormal(True)
 
 
-@cache
-def load_data(dataset: str, data_dir: Path, val: int) -> Data:
-    """The data set in memory, with `val` training images held out in place of the test set. Raises BenchError."""
-    data = find_dataset(dataset).load(data_dir)
-    return data.hold_out(val) if val else data
-
-
-def train_stack(stack: Sequence[Trial], data_dir: Path, on_epoch: OnEpoch | None = None) -> list[Trained]:
-    """Trains a stack of trials under one protocol. An exception becomes the reason of every trial in it."""
+def train_stack(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> list[Trained]:
+    """Trains a stack of trials. An exception becomes the reason of every trial in it."""
     started_at = utc_now()
-    protocol = stack[0].protocol
     outcomes: Sequence[Outcome | None]
     try:
-        data = load_data(protocol.dataset, data_dir, protocol.val)
         outcomes, error = fit(stack, data, on_epoch), None
     except Exception as exception:
         outcomes, error = [None] * len(stack), f"{type(exception).__name__}: {exception}"
