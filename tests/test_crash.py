@@ -2,11 +2,13 @@
 
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -77,42 +79,44 @@ def rows(results: Path) -> pd.DataFrame:
     return Store(results / "digits").trials().drop(columns=TIMES).sort_values("seed", ignore_index=True)
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    results = tmp_path_factory.mktemp("uninterrupted")
-    subprocess.run(command(results), cwd=ROOT, check=True, capture_output=True)
-    return rows(results)
-
-
-def kill_a_run(results: Path, target: str, generator: random.Random) -> None:
-    """Starts a run, kills the target at a random moment and the run with it, and sees every process gone."""
-    process = start(results)
+def kill_a_run(results: Path, seeds: int, target: str, generator: random.Random) -> bool:
+    """Starts a run, kills the target at a random moment and the run with it, and sees every process gone. Whether the
+    run was still at work then."""
+    process = start(results, seeds)
     wait_for(lambda: len(children(process.pid)) >= 2 or process.poll() is not None, 30)
-    time.sleep(generator.uniform(0, 5))
+    time.sleep(generator.uniform(0, 3.5))
     victims = children(process.pid)
-    if target == "worker" and victims:
-        os.kill(generator.choice(victims), signal.SIGKILL)
+    at_work = process.poll() is None
+    if at_work and target == "worker" and victims:
+        with suppress(ProcessLookupError):  # the victim may have ended by itself
+            os.kill(generator.choice(victims), signal.SIGKILL)
         time.sleep(generator.uniform(0, 2))
-    elif target == "group":
+    elif at_work and target == "group":
         os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.communicate()
     assert wait_for(lambda: not any(map(alive, victims)), 15), "a worker outlived its run"
+    return at_work
 
 
 @pytest.mark.slow
-def test_twenty_kills_lose_nothing_and_double_nothing(tmp_path: Path, uninterrupted: pd.DataFrame) -> None:
-    """The run, one worker or the whole group, at random moments; then the run is finished and compared."""
+def test_twenty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    """The run, one worker or the whole group, at random moments; then the run is finished and compared with one that
+    nobody disturbed."""
     generator = random.Random(0)
+    killed, plain = tmp_path / "killed", tmp_path / "plain"
     seen: set[str] = set()
-    for kill in range(20):
-        kill_a_run(tmp_path, ("run", "worker", "group")[kill % 3], generator)
-        trials = Store(tmp_path / "digits").trials()["trial"]
+    kills = 0
+    while kills < 20:
+        seeds = len(seen) + 40
+        kills += kill_a_run(killed, seeds, ("run", "worker", "group")[kills % 3], generator)
+        trials = Store(killed / "digits").trials()["trial"]
         assert trials.is_unique
         assert seen <= set(trials)
         seen = set(trials)
-    subprocess.run(command(tmp_path), cwd=ROOT, check=True, capture_output=True)
-    pd.testing.assert_frame_equal(rows(tmp_path), uninterrupted)
+    for results in (killed, plain):
+        subprocess.run(command(results, seeds), cwd=ROOT, check=True, capture_output=True)
+    pd.testing.assert_frame_equal(rows(killed), rows(plain))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -166,6 +170,61 @@ def test_a_results_folder_that_comes_back_gets_every_row(tmp_path: Path) -> None
     frame = Store(tmp_path / "digits").trials()
     assert frame["trial"].is_unique
     assert len(frame) == 48
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 96 kB, 24 pages."""
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", tmp_path], capture_output=True, check=False
+    )
+    if mount.returncode:
+        pytest.skip("this user may not mount a file system")
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", tmp_path], check=True)
+
+
+def complaint_of(process: "subprocess.Popen[str]") -> str:
+    """The first line that the run prints on stderr but for its progress."""
+    assert process.stderr is not None
+    return next(line for line in process.stderr if "can't be written" in line)
+
+
+def test_a_full_disk_loses_nothing_once_there_is_room(small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(15 * 4096))
+    process = start(small_disk, seeds=48)
+    assert "No space left on device; what is finished is kept" in complaint_of(process)
+    assert Store(small_disk / "digits").trials()["trial"].is_unique
+    time.sleep(3)
+    ballast.unlink()
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    frame = Store(small_disk / "digits").trials()
+    assert sorted(frame["seed"]) == list(range(48))
+    assert len(Store(small_disk / "digits").correct()) == 48
+
+
+def test_a_file_that_may_not_grow_loses_nothing_once_it_may(tmp_path: Path) -> None:
+    """The limit on the size of files stands in for the disk where no file system may be mounted."""
+    process = start(tmp_path, seeds=48)
+    assert wait_for(lambda: recorded(tmp_path) >= 2)
+    limit = (tmp_path / "digits" / "trials.csv").stat().st_size + 100
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    assert "File too large; what is finished is kept" in complaint_of(process)
+    time.sleep(3)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    assert sorted(Store(tmp_path / "digits").trials()["seed"]) == list(range(48))
+
+
+def test_a_read_only_disk_is_answered_in_one_line(small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    done = subprocess.run(command(small_disk), cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "can't be written: Read-only file system" in done.stderr
 
 
 def deadly(stack: Sequence[Trial], _data: Data) -> list[Trained]:
