@@ -33,10 +33,19 @@ ROOT = Path(__file__).parent.parent
         ("run --all --design togles", "did you mean toggles"),
         ("run --models model1 --design path", "name two"),
         ("run --all --factors gop", "did you mean gap"),
-        ("run --all --seeds 0", "--seeds is at least 1"),
+        ("run --all --seeds 0", "--seeds is 1 to 10,000"),
         ("run --all --seeds five", "--seeds"),
+        ("run --all --seeds 1000000000000", "--seeds is 1 to 10,000"),
+        ("run --all --epochs 99999999999999999999", "--epochs is 1 to 100,000"),
+        ("run --all --lr inf", "--lr is a number above 0"),
+        ("run --all --lr 0", "--lr is a number above 0"),
+        ("run --all --workers 0", "--workers is 1 to"),
+        ("run --all --val -1", "--val is 0 or more"),
+        ("train --model model1 --seed -1", "Invalid value for '--seed'"),
+        ("train --model model1 --seed 99999999999999999999", "Invalid value for '--seed'"),
+        ("report --margin nan", "--margin is 0 or more"),
         ("run --all --sedes 5", "--sedes (Possible options: --design, --models, --seeds)"),
-        ("run --all --epochs -1", "--epochs is at least 1"),
+        ("run --all --epochs -1", "--epochs is 1 to 100,000"),
         ("run --all --lr nan", "--lr is a number above 0"),
         ("run --all --batch-size 1", "--batch-size is at least 2"),
         ("run --all --optimizer adam", "--optimizer is one of sgd, adamw"),
@@ -112,6 +121,19 @@ def test_status_counts_what_is_recorded(tmp_path: Path, capsys: pytest.CaptureFi
     assert run_command_line(["status", *common, "--seeds", "3"]) == 0
     [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("model3")]
     assert line.split() == ["model3", "1", "0", "0", "0", "2"]
+
+
+def test_status_counts_the_lines_that_a_crash_cut_short(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["--models", "model3", "--design", "presets", "--epochs", "1", "--dataset", "digits"]
+    common += ["--results", str(tmp_path)]
+    store = Store(tmp_path / "digits")
+    store.add_trial(ROW)
+    for _ in range(2):
+        with store.trials_path.open("a") as file:
+            file.write("1,half a li")
+        store.add_trial(dataclasses.replace(ROW, trial=str(store.trials_path.stat().st_size)))
+    assert run_command_line(["status", *common]) == 0
+    assert "Set aside: 2 lines of trials.csv that a crash had cut short (in trials.csv.torn)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

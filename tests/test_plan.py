@@ -115,7 +115,7 @@ def test_rate_follows_scheduler_and_batch_norm_unless_it_is_held() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"epochs": 0}, "--epochs is at least 1"),
+        ({"epochs": 0}, "--epochs is 1 to 100,000"),
         ({"batch_size": 1}, "--batch-size is at least 2"),
         ({"val": -1}, "--val is 0 or more"),
         ({"lr": 0.0}, "--lr is a number above 0"),

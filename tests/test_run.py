@@ -1,5 +1,7 @@
 """The main job, end to end, on digits: real processes, real files."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,11 @@ from bench.plan.cells import preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial, trials
 from bench.record.store import Store
+from bench.run.pool import LocalPool
 from bench.run.progress import Progress, describe, format_duration
 from bench.run.runner import prepare_run, record, time_trials, train_missing
 from bench.run.worker import Trained, train_stack
+from bench.train.data import Data, Split
 from bench.train.fit import Epoch, Outcome
 
 SHORT = Protocol("digits", epochs=1)
@@ -131,6 +135,19 @@ def test_rows_measured_on_training_images_go_to_a_file_of_their_own(tmp_path: Pa
     assert store.epochs()["test_accuracy"].isna().all()
 
 
+def stain(stack: Sequence[Trial], data: Data) -> list[Trained]:
+    data.train.images[0] = 77
+    return [Trained(trial, None, "stained", "", None) for trial in stack]
+
+
+def test_workers_share_one_copy_of_the_data(few_digits: Data) -> None:
+    own = replace(few_digits, train=Split(few_digits.train.images.clone(), few_digits.train.labels.clone()))
+    with LocalPool(1, own, train=stain) as pool:
+        pool.submit([Trial(preset_cell("model1"), 0, SHORT)])
+        assert pool.wait(60)
+    assert own.train.images[0].unique().tolist() == [77]
+
+
 def test_a_trial_that_fails_is_a_row(tmp_path: Path) -> None:
     run = prepare_run([Trial(preset_cell("model1"), 0, SHORT)], "presets", Path("unused"), tmp_path)
     too_large = Protocol("digits", epochs=1, batch_size=1000)
@@ -140,6 +157,22 @@ def test_a_trial_that_fails_is_a_row(tmp_path: Path) -> None:
     assert row["status"] == "failed"
     assert row["error"].startswith("UsageError: --batch-size 1000 is larger than")
     assert pd.isna(row["test_accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("message", "kept"),
+    [
+        ("[Errno 2] No such file: '/home/someone/data/x.csv'", "[Errno 2] No such file: 'x.csv'"),
+        ("in C:\\Users\\someone\\x.py\nline 3", "in x.py line 3"),
+        ("1/2 of a/b and 3 / 4", "1/2 of a/b and 3 / 4"),
+    ],
+)
+def test_the_reason_of_a_failure_holds_no_path(few_digits: Data, message: str, kept: str) -> None:
+    def fail(_trial: Trial, _epoch: Epoch) -> None:
+        raise OSError(message)
+
+    [trained] = train_stack([Trial(preset_cell("model3"), 0, SHORT)], few_digits, fail)
+    assert trained.error == f"OSError: {kept}"
 
 
 def test_a_trial_that_diverges_is_a_row_without_accuracies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from bench.report.analysis import Analysis, analyse
 from bench.report.evidence import gather
 from bench.report.readme import ReadmeError, drifted, rewrite
 from bench.report.tables import Table, make_tables
+from bench.report.words import markdown_text
 from tests.synthetic import write_rows
 
 if TYPE_CHECKING:
@@ -108,6 +109,14 @@ def test_values_from_rows_are_escaped(report: Path) -> None:
     page = (report / "index.html").read_text()
     assert "A &lt;made-up&gt; CPU" in page
     assert "<made-up>" not in page
+    text = (report / "README.md").read_text()
+    assert "A &lt;made-up&gt; CPU" in text
+    assert "<made-up>" not in text
+
+
+def test_markdown_shows_words_as_they_are() -> None:
+    hostile = "<img src=x> | `a` *b* [c](d)\n# e \\"
+    assert markdown_text(hostile) == r"&lt;img src=x&gt; \| \`a\` \*b\* \[c\](d) # e \\"
 
 
 def test_the_page_starts_with_findings_and_names_its_command(report: Path) -> None:

@@ -12,6 +12,8 @@ from bench.plan.cells import Cell, find_architecture
 from bench.plan.designs import DESIGNS
 from bench.plan.factors import FACTORS, find_factors
 
+MOST_SEEDS = 10_000
+
 DatasetName = Annotated[
     str | None,
     typer.Option(
@@ -93,8 +95,8 @@ def chosen_models(all_models: bool, models: str | None) -> list[str]:
 
 def chosen_seeds(seeds: int) -> int:
     """A number of seeds. Raises UsageError."""
-    if seeds < 1:
-        raise UsageError(f"--seeds is at least 1, not {seeds}")
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise UsageError(f"--seeds is 1 to {MOST_SEEDS:,}, not {seeds:,}")
     return seeds
 
 

@@ -51,4 +51,6 @@ def status(
     print(tabulate(table, headers=("cell", *STATUSES)))
     for reason, count in Counter(stale.values()).items():
         print(f"Stale: {count} trials, changed since: {reason}")
+    for file, lines in run.store.torn_lines().items():
+        print(f"Set aside: {lines} lines of {file} that a crash had cut short (in {file}.torn)")
     print(f"Rows: {run.store.trials_path}")

@@ -6,6 +6,7 @@ from typing import Annotated, cast
 import typer
 
 from bench.commands import options as opt
+from bench.commands.options import MOST_SEEDS
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import FACTORS, Level
 from bench.plan.protocol import Optimizer, Protocol
@@ -28,7 +29,7 @@ def train(
     scheduler: Annotated[
         str | None, typer.Option(help="step or onecycle. Default: as in the preset.", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Index of the replicate.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Index of the replicate.", min=0, max=MOST_SEEDS - 1)] = 0,
     epochs: opt.Epochs = 15,
     batch_size: opt.BatchSize = 64,
     lr: opt.LearningRate = None,

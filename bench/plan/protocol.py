@@ -30,6 +30,9 @@ CANDIDATE_RATES: dict[tuple[str, bool], tuple[float, ...]] = {
 }
 
 
+MOST_EPOCHS = 100_000
+
+
 @dataclass(frozen=True, slots=True)
 class Protocol:
     """What every trial of a run shares.
@@ -49,8 +52,8 @@ class Protocol:
     val: int = 0
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise UsageError(f"--epochs is at least 1, not {self.epochs}")
+        if not 1 <= self.epochs <= MOST_EPOCHS:
+            raise UsageError(f"--epochs is 1 to {MOST_EPOCHS:,}, not {self.epochs:,}")
         if self.batch_size < 2:
             raise UsageError(f"--batch-size is at least 2 (batch norm needs two images), not {self.batch_size}")
         if self.val < 0:

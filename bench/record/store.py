@@ -105,6 +105,10 @@ class Store:
         """One row per machine, columns as in MachineRow."""
         return self._read(self.folder / _FILES[MachineRow], MachineRow)
 
+    def torn_lines(self) -> dict[str, int]:
+        """How many lines that a crash cut short were set aside, by the file that they stood in."""
+        return {path.stem: path.read_bytes().count(b"\n") for path in sorted(self.folder.glob("*.torn"))}
+
     def _details(self, row_type: type[Row], key: list[str]) -> pd.DataFrame:
         """The rows of recorded trials, without what a trial left that was cut short and trained again."""
         rows = self._read(self.folder / _FILES[row_type], row_type)

@@ -1,6 +1,8 @@
 """How numbers and techniques are written for people, the same everywhere."""
 
+import html
 import math
+import re
 from collections.abc import Sequence
 
 from bench.report.analysis import Effect
@@ -34,6 +36,11 @@ def percent_interval(low: float, high: float) -> str:
 def points_interval(low: float, high: float) -> str:
     """`+0.10 to +0.32`; empty without an interval."""
     return "" if math.isnan(low) else f"{points(low)} to {points(high)}"
+
+
+def markdown_text(text: str) -> str:
+    """Words as they are in Markdown: no markup, no HTML, no link, no second line."""
+    return re.sub(r"([\\|`*\[\]])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
 def signed(value: float, form: str) -> str:

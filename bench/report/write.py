@@ -9,6 +9,7 @@ from bench.report.charts import Chart, draw_charts, save
 from bench.report.findings import caveats, findings, preset_sentences
 from bench.report.page import machine_facts, protocol_facts, render_page
 from bench.report.tables import Table, make_tables
+from bench.report.words import markdown_text
 
 # A table with more rows is linked from the Markdown page, not shown.
 _LONG = 60
@@ -53,8 +54,8 @@ def _markdown_page(analysis: Analysis, tables: Sequence[Table], charts: Sequence
         parts += [f"## {chart.title}", f"![{chart.alt}](charts/{chart.name}.svg)", chart.caption]
     parts += [
         "## How it was measured",
-        "\n".join(f"- {name}: {fact}" for name, fact in protocol_facts(analysis)),
-        "\n".join(f"- Machine: {machine}" for machine in machine_facts(evidence.trials, evidence.machines)),
+        "\n".join(f"- {name}: {markdown_text(fact)}" for name, fact in protocol_facts(analysis)),
+        "\n".join(f"- Machine: {markdown_text(facts)}" for facts in machine_facts(evidence.trials, evidence.machines)),
     ]
     return "\n\n".join(filter(None, parts))
 

@@ -3,6 +3,7 @@
 import datetime
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import threading
@@ -66,9 +67,15 @@ def train_stack(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = N
     try:
         outcomes, error = fit(stack, data, on_epoch), None
     except Exception as exception:
-        outcomes, error = [None] * len(stack), f"{type(exception).__name__}: {exception}"
+        outcomes, error = [None] * len(stack), _reason(exception)
     memory = _peak_memory_bytes()
     return [Trained(trial, outcome, error, started_at, memory) for trial, outcome in zip(stack, outcomes, strict=True)]
+
+
+def _reason(exception: Exception) -> str:
+    """An exception in one line, as a row may hold it: of a path only the file's name stays."""
+    message = re.sub(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s'\":/\\]+[/\\])+", "", " ".join(str(exception).split()))
+    return f"{type(exception).__name__}: {message}"
 
 
 def utc_now() -> str:

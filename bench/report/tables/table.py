@@ -9,7 +9,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from bench.report.stats.estimate import Estimate
-from bench.report.words import speed_change
+from bench.report.words import markdown_text, speed_change
 
 TableRow = Mapping[str, Any]
 
@@ -53,7 +53,7 @@ class Table:
 
     def markdown(self) -> str:
         """A table as GitHub draws it."""
-        escaped = [[text.replace("|", "\\|") for text in texts] for texts in self.texts()]
+        escaped = [[markdown_text(text) for text in texts] for texts in self.texts()]
         return self._tabulated(escaped, "pipe")
 
     def latex(self) -> str:
