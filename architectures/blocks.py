@@ -12,9 +12,9 @@
 
 from collections import OrderedDict
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from architectures.layers import Dropout
 from architectures.spec import Architecture, Conv, Levels
 
 
@@ -58,41 +58,6 @@ def _hidden_block(conv: Conv, in_channels: int, levels: Levels) -> nn.Sequential
     if levels.dropout:
         parts["dropout"] = Dropout(levels.dropout)
     return nn.Sequential(parts)
-
-
-class Dropout(nn.Module):
-    """Elementwise dropout of (N, C, H, W) maps that draws from `generator`, torch's global one when None.
-
-    Inverted dropout as in Srivastava et al. 2014, section 10: kept values are scaled by 1 / (1 - rate). A mask bit
-    takes 16 random bits, so the rate is met to within 2^-17; drawing them four to a 64-bit number is what makes this
-    faster than `nn.Dropout` on a CPU.
-    """
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        if not 0.0 < rate < 1.0:
-            raise ValueError(f"a dropout rate lies between 0 and 1, not at {rate}")
-        self.rate = rate
-        self.generator: torch.Generator | None = None
-        self._dropped = round(rate * 2**16)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """(N, C, H, W) to the same shape; the identity in evaluation mode."""
-        if not self.training:
-            return maps
-        count = maps.numel()
-        words = torch.empty((count + 3) // 4, dtype=torch.int64, device=maps.device)
-        words.random_(-(2**63), None, generator=self.generator)
-        kept = words.view(torch.int16)[:count] >= self._dropped - 2**15
-        scale = kept.to(maps.dtype).mul_(2**16 / (2**16 - self._dropped))
-        batch, channels, height, width = maps.shape
-        # The mask is laid out channels last, as the maps are in training: an elementwise product of one layout is
-        # faster, and the same element is dropped whatever the layout of `maps`.
-        return maps * scale.view(batch, height, width, channels).permute(0, 3, 1, 2)
-
-    def extra_repr(self) -> str:
-        """The rate, for `print(network)`."""
-        return f"rate={self.rate}"
 
 
 def _map_size(size: tuple[int, int], kernel: int, padding: int, pool: int) -> tuple[int, int]:

@@ -3,13 +3,15 @@
 from dataclasses import replace
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import architectures
-from architectures.blocks import Dropout, assemble
+from architectures.blocks import assemble
 from architectures.geometry import receptive_fields
+from architectures.layers import Dropout, dropped_positions, fast_generator
 from architectures.registry import ARCHITECTURES, UnknownArchitectureError
 from architectures.spec import Architecture, Levels
 from architectures.summary import summarise
@@ -118,7 +120,7 @@ def test_summary_of_a_network_counted_by_hand() -> None:
 
 def maps_of_ones(rate: float, seed: int) -> torch.Tensor:
     dropout = Dropout(rate)
-    dropout.generator = torch.Generator().manual_seed(seed)
+    dropout.generator = fast_generator(seed)
     dropped: torch.Tensor = dropout(torch.ones(64, 16, 26, 27))
     return dropped
 
@@ -130,6 +132,27 @@ def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
     assert abs(share - 0.1) < 0.0015
     assert abs(maps.double().mean().item() - 1) < 0.0015
     assert len(maps.unique()) == 2
+
+
+def test_each_value_is_dropped_as_often_as_any_other_and_without_regard_to_its_neighbour() -> None:
+    generator = fast_generator(0)
+    draws = 40_000
+    dropped = np.zeros((draws, 6), dtype=bool)
+    for draw in dropped:
+        draw[dropped_positions(generator, 0.3, 6)] = True
+    error = (0.3 * 0.7 / draws) ** 0.5
+    assert np.abs(dropped.mean(axis=0) - 0.3).max() < 5 * error
+    both = (dropped[:, :-1] & dropped[:, 1:]).mean(axis=0)
+    assert np.abs(both - 0.09).max() < 5 * (0.09 * 0.91 / draws) ** 0.5
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.1, 0.5, 0.999])
+def test_positions_ascend_to_the_end(rate: float) -> None:
+    positions = dropped_positions(fast_generator(0), rate, 100_000)
+    assert (np.diff(positions) > 0).all()
+    assert positions.min() >= 0
+    assert positions.max() < 100_000
+    assert abs(len(positions) / 100_000 - rate) < 5 * (rate * (1 - rate) / 100_000) ** 0.5
 
 
 def test_dropout_follows_its_generator_alone() -> None:
@@ -144,7 +167,7 @@ def test_dropout_drops_the_same_elements_in_either_layout() -> None:
     results = []
     for layout in (torch.contiguous_format, torch.channels_last):
         dropout = Dropout(0.1)
-        dropout.generator = torch.Generator().manual_seed(0)
+        dropout.generator = fast_generator(0)
         results.append(dropout(torch.ones(2, 3, 5, 7).contiguous(memory_format=layout)))
     assert torch.equal(*results)
 

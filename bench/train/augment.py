@@ -18,8 +18,16 @@ def augment(images: Tensor, level: str, generator: torch.Generator) -> Tensor:
     if augmentation == Augmentation():
         return images
     transforms = _transforms(images, augmentation, generator)
-    grid = F.affine_grid(transforms, list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return F.grid_sample(images, _grid(transforms, images), mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def _grid(transforms: Tensor, images: Tensor) -> Tensor:
+    """(N, H, W, 2) input coordinates of the output's pixels: `F.affine_grid`, without its product of small matrices."""
+    height, width = images.shape[2:]
+    across = (torch.arange(width) * 2 + 1) / width - 1
+    down = (torch.arange(height) * 2 + 1) / height - 1
+    along_x, along_y, offset = transforms[..., None, None].unbind(2)
+    return torch.addcmul(along_x * across + offset, along_y, down[:, None]).permute(0, 2, 3, 1)
 
 
 def _transforms(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:

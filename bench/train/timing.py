@@ -6,14 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 
 from bench.plan.cells import Cell
 from bench.plan.trials import Trial
-from bench.train.augment import augment
 from bench.train.data import Data
-from bench.train.fit import EVALUATION_BATCH, build_network, prepare
-from bench.train.optim import make_optimizer
+from bench.train.fit import EVALUATION_BATCH, Training, build_network, precision_of, prepare
 
 Metric = Literal["train", "inference", "latency"]
 
@@ -91,22 +88,15 @@ def _inference_tasks(trials: Sequence[Trial], data: Data) -> list[_Task]:
 
 
 def _training_task(trial: Trial, data: Data, steps: int) -> _Task:
-    network = build_network(trial, data)
-    optimizer = make_optimizer(trial, network.parameters())
-    mean, std = data.pixel_mean_std
-    generator = torch.Generator().manual_seed(0)
-    batch = data.train.take(torch.arange(trial.protocol.batch_size) % len(data.train))
-    level = trial.cell.levels.augmentation
+    training = Training(replace(trial, cell=_training_key(trial.cell)), data)
+    batch_size = trial.protocol.batch_size
+    indices = torch.arange(batch_size)
 
     def run() -> None:
         for _ in range(steps):
-            images = augment(batch.images.float().div_(255), level, generator)
-            loss = F.cross_entropy(network(prepare(images, mean, std)), batch.labels)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+            training.step(indices)
 
-    return _Task("train", trial.cell, level, trial.protocol.batch_size, steps * trial.protocol.batch_size, run)
+    return _Task("train", trial.cell, trial.cell.levels.augmentation, batch_size, steps * batch_size, run)
 
 
 def _inference_task(metric: Metric, trial: Trial, data: Data, batch_size: int, batches: int) -> _Task:
@@ -117,7 +107,8 @@ def _inference_task(metric: Metric, trial: Trial, data: Data, batch_size: int, b
     @torch.inference_mode()
     def run() -> None:
         for _ in range(batches):
-            network(prepare(images.float().div_(255), mean, std))
+            with precision_of(trial):
+                network(prepare(images.float().div_(255), mean, std))
 
     return _Task(metric, trial.cell, None, batch_size, batches * batch_size, run)
 
