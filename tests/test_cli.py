@@ -50,6 +50,7 @@ ROOT = Path(__file__).parent.parent
         ("run --all --batch-size 1", "--batch-size is at least 2"),
         ("run --all --optimizer adam", "--optimizer is one of sgd, adamw"),
         ("run --all --workers 10000", "--workers is 1 to"),
+        ("run --all --precision fp16", "--precision is one of auto, fp32, bf16"),
         ("run --all --dataset minst", "did you mean mnist"),
         ("run --all --dataset digits --batch-size 5000", "larger than the 898 training images"),
         ("run --all --dataset digits --val 5000", "leaves nothing to train on"),
@@ -155,7 +156,19 @@ def test_status_says_what_a_stale_trial_lacks(
     recorded |= written_levels(cell.levels) | {"code": code_digest(), "data": run.data.digest}
     recorded[column] = float(value) if column == "lr" else value
     run.store.add_trial(dataclasses.replace(ROW, **recorded))
-    command = ["status", "--models", "model3", "--design", "presets", "--seeds", "2", "--epochs", "1"]
+    command = [
+        "status",
+        "--models",
+        "model3",
+        "--design",
+        "presets",
+        "--seeds",
+        "2",
+        "--epochs",
+        "1",
+        "--precision",
+        "fp32",
+    ]
     assert run_command_line([*command, "--dataset", "digits", "--results", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     [line] = [line for line in out.splitlines() if line.startswith("model3")]

@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from bench.errors import UsageError
 from bench.plan.cells import preset_cell
 from bench.plan.factors import find_factors
-from bench.plan.protocol import Protocol
+from bench.plan.protocol import Precision, Protocol
 from bench.plan.trials import Trial
 from bench.record.store import Store
 from bench.report.evidence import NoRowsError, gather
@@ -23,7 +24,9 @@ def rewrite(store: Store, **changes: object) -> None:
     with store.trials_path.open(newline="") as file:
         rows = [row | {name: str(value) for name, value in changes.items()} for row in csv.DictReader(file)]
     for row in rows:
-        protocol = Protocol("mnist", int(row["epochs"]), precision=row["precision"], lr=float(row["lr"]))
+        protocol = Protocol(
+            "mnist", int(row["epochs"]), precision=cast(Precision, row["precision"]), lr=float(row["lr"])
+        )
         row["trial"] = Trial(PRESET, int(row["seed"]), protocol).key(row["data"], row["code"])
     with store.trials_path.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")

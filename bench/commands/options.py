@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -11,6 +11,7 @@ from bench.errors import UsageError, near_matches
 from bench.plan.cells import Cell, find_architecture
 from bench.plan.designs import DESIGNS
 from bench.plan.factors import FACTORS, find_factors
+from bench.plan.protocol import Optimizer, Precision, Protocol
 
 MOST_SEEDS = 10_000
 
@@ -59,6 +60,14 @@ LearningRate = Annotated[
     ),
 ]
 OptimizerName = Annotated[str, typer.Option("--optimizer", help="sgd (momentum 0.9) or adamw; adamw needs --lr.")]
+PrecisionName = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help="fp32, bf16 (convolutions in bfloat16, the rest in float32), or auto: bf16 where the CPU has it in "
+        "hardware. Rows of different precisions are never pooled.",
+    ),
+]
 Val = Annotated[
     int,
     typer.Option(
@@ -71,6 +80,31 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", help="Processes that train at once. Default: the core count.", show_default=False),
 ]
+
+
+def protocol_of(
+    epochs: int,
+    precision: str,
+    *,
+    batch_size: int = 64,
+    lr: float | None = None,
+    optimizer: str = "sgd",
+    val: int = 0,
+) -> Protocol:
+    """The options as a protocol, checked before torch is imported, which takes seconds. Raises UsageError.
+
+    The data set, and the precision where it is auto, are filled in by `bench.commands.session.settle`.
+    """
+    first = "fp32" if precision == "auto" else precision
+    return Protocol(
+        dataset="",
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=cast(Optimizer, optimizer),
+        lr=lr,
+        precision=cast(Precision, first),
+        val=val,
+    )
 
 
 def chosen_cells(all_models: bool, models: str | None, design: str, factors: str | None) -> list[Cell]:

@@ -1,13 +1,12 @@
 """`bench run`: trains what a design asks for and the rows lack, times the networks, prints the table."""
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
 from bench.commands import options as opt
 from bench.commands.report import Reports
-from bench.plan.protocol import Optimizer, Protocol
 from bench.plan.trials import trials
 
 
@@ -21,6 +20,7 @@ def run(
     batch_size: opt.BatchSize = 64,
     lr: opt.LearningRate = None,
     optimizer: opt.OptimizerName = "sgd",
+    precision: opt.PrecisionName = "auto",
     val: opt.Val = 0,
     dataset: opt.DatasetName = None,
     data_dir: opt.DataDir = Path("data"),
@@ -45,14 +45,13 @@ def run(
     cells = opt.chosen_cells(all_models, models, design, factors)
     processes = opt.chosen_workers(workers)
     count = opt.chosen_seeds(seeds)
-    # Checked here already: the imports below take seconds.
-    checked = Protocol(dataset or "", epochs, batch_size, cast(Optimizer, optimizer), lr, val=val)
+    checked = opt.protocol_of(epochs, precision, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val)
 
-    from bench.commands.session import announce_data, print_plan, print_result, report_on, train_and_time
+    from bench.commands.session import print_plan, print_result, report_on, settle, train_and_time
     from bench.report.summary import outcome_counts
     from bench.run.runner import prepare_run
 
-    protocol = announce_data(checked, dataset, data_dir)
+    protocol = settle(checked, dataset, data_dir, precision)
     wanted = list(trials(cells, count, protocol))
     prepared = prepare_run(wanted, design, data_dir, results)
     if plan:

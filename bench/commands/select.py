@@ -7,7 +7,6 @@ import typer
 
 from bench.commands import options as opt
 from bench.errors import UsageError
-from bench.plan.protocol import Protocol
 from bench.plan.selection import augmentation_trials, rate_trials
 
 
@@ -17,6 +16,7 @@ def select(
     models: opt.Models = None,
     seeds: opt.Seeds = 1,
     epochs: opt.Epochs = 15,
+    precision: opt.PrecisionName = "auto",
     val: opt.Val = 5000,
     dataset: opt.DatasetName = None,
     data_dir: opt.DataDir = Path("data"),
@@ -32,13 +32,13 @@ def select(
     names = opt.chosen_models(all_models or models is None, models)
     count = opt.chosen_seeds(seeds)
     processes = opt.chosen_workers(workers)
-    checked = Protocol(dataset or "", epochs, val=val)
+    checked = opt.protocol_of(epochs, precision, val=val)
 
-    from bench.commands.session import announce_data, train_and_time
+    from bench.commands.session import settle, train_and_time
     from bench.report.selection import augmentation_table, rate_table, render_selection
     from bench.run.runner import prepare_run
 
-    protocol = announce_data(checked, dataset, data_dir)
+    protocol = settle(checked, dataset, data_dir, precision)
     plan, table = (rate_trials, rate_table) if what == "rates" else (augmentation_trials, augmentation_table)
     wanted = list(plan(names, count, protocol))
     run = prepare_run(wanted, "selection", data_dir, results)

@@ -15,12 +15,18 @@ from bench.report.summary import outcome_counts, render, summary_table
 from bench.run.progress import format_duration
 from bench.run.runner import Run, expected_seconds, record_images, time_trials, train_missing
 from bench.train.datasets import choose_dataset
+from bench.train.fit import has_native_bf16
 
 
-def announce_data(protocol: Protocol, dataset: str | None, data_dir: Path) -> Protocol:
-    """The protocol with its data set filled in; says which one and why. Raises BenchError."""
+def settle(protocol: Protocol, dataset: str | None, data_dir: Path, precision: str) -> Protocol:
+    """The protocol with its data set and, where `precision` is auto, its precision; says which and why. Raises
+    BenchError."""
     chosen, reason = choose_dataset(dataset, data_dir)
-    print(f"Data set: {chosen.name}, {chosen.title} ({reason})", flush=True)
+    print(f"Data set: {chosen.name}, {chosen.title} ({reason})")
+    if precision == "auto":
+        protocol = replace(protocol, precision="bf16" if has_native_bf16() else "fp32")
+    in_hardware = f"this CPU has {'' if has_native_bf16() else 'no '}bf16 in hardware"
+    print(f"Precision: {protocol.precision} ({in_hardware if precision == 'auto' else 'as asked'})", flush=True)
     return replace(protocol, dataset=chosen.name)
 
 

@@ -4,7 +4,6 @@ from collections import Counter
 from pathlib import Path
 
 from bench.commands import options as opt
-from bench.plan.protocol import Protocol
 from bench.plan.trials import trials
 
 STATUSES = ("done", "diverged", "failed", "stale", "missing")
@@ -16,6 +15,7 @@ def status(
     factors: opt.FactorNames = None,
     seeds: opt.Seeds = 5,
     epochs: opt.Epochs = 15,
+    precision: opt.PrecisionName = "auto",
     dataset: opt.DatasetName = None,
     data_dir: opt.DataDir = Path("data"),
     results: opt.Results = Path("results"),
@@ -27,15 +27,15 @@ def status(
     """
     cells = opt.chosen_cells(models is None, models, design, factors)
     count = opt.chosen_seeds(seeds)
-    checked = Protocol(dataset or "", epochs)
+    checked = opt.protocol_of(epochs, precision)
 
     from tabulate import tabulate
 
-    from bench.commands.session import announce_data
+    from bench.commands.session import settle
     from bench.run.runner import prepare_run
     from bench.run.staleness import stale_trials
 
-    protocol = announce_data(checked, dataset, data_dir)
+    protocol = settle(checked, dataset, data_dir, precision)
     run = prepare_run(list(trials(cells, count, protocol)), design, data_dir, results)
     rows = run.rows()
     recorded = dict(zip(rows["trial"], rows["status"], strict=True))

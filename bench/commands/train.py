@@ -1,7 +1,7 @@
 """`bench train`: one trial, epoch by epoch."""
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -9,7 +9,7 @@ from bench.commands import options as opt
 from bench.commands.options import MOST_SEEDS
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import FACTORS, Level
-from bench.plan.protocol import Optimizer, Protocol
+from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 
 
@@ -34,6 +34,7 @@ def train(
     batch_size: opt.BatchSize = 64,
     lr: opt.LearningRate = None,
     optimizer: opt.OptimizerName = "sgd",
+    precision: opt.PrecisionName = "auto",
     val: opt.Val = 0,
     dataset: opt.DatasetName = None,
     data_dir: opt.DataDir = Path("data"),
@@ -51,18 +52,21 @@ def train(
         level = given.get(factor.name)
         if level is not None:
             cell = cell.with_level(factor, level)
-    protocol = Protocol(dataset or "", epochs, batch_size, cast(Optimizer, optimizer), lr, val=val)
-    return _train(cell, seed, protocol, dataset, data_dir, results)
+    checked = opt.protocol_of(epochs, precision, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val)
+    return _train(cell, seed, checked, precision, dataset, data_dir, results)
 
 
-def _train(cell: Cell, seed: int, protocol: Protocol, dataset: str | None, data_dir: Path, results: Path) -> int:
-    from bench.commands.session import announce_data
+def _train(
+    cell: Cell, seed: int, checked: Protocol, precision: str, dataset: str | None, data_dir: Path, results: Path
+) -> int:
+    from bench.commands.session import settle
     from bench.errors import BenchError
     from bench.run.runner import network_summary, prepare_run, record
     from bench.run.worker import train_stack, use_one_thread
     from bench.train.fit import Epoch
 
-    trial = Trial(cell, seed, announce_data(protocol, dataset, data_dir))
+    protocol = settle(checked, dataset, data_dir, precision)
+    trial = Trial(cell, seed, protocol)
     run = prepare_run([trial], "train", data_dir, results)
     use_one_thread()
     split = "Val" if protocol.val else "Test"

@@ -8,6 +8,7 @@ from architectures.spec import Levels
 from bench.errors import UsageError
 
 Optimizer = Literal["sgd", "adamw"]
+Precision = Literal["fp32", "bf16"]
 
 # The starting rate of `step` and the peak of `onecycle` for SGD, by (scheduler, batch_norm). One rate for every cell
 # would judge the techniques at a rate that suits some of them: without batch norm a one-cycle peak of 0.1 breaks
@@ -47,7 +48,7 @@ class Protocol:
     batch_size: int = 64
     optimizer: Optimizer = "sgd"
     lr: float | None = None
-    precision: str = "fp32"
+    precision: Precision = "fp32"
     device: str = "cpu"
     val: int = 0
 
@@ -60,6 +61,8 @@ class Protocol:
             raise UsageError(f"--val is 0 or more images, not {self.val}")
         if self.optimizer not in get_args(Optimizer):
             raise UsageError(f"--optimizer is one of {', '.join(get_args(Optimizer))}, not {self.optimizer!r}")
+        if self.precision not in get_args(Precision):
+            raise UsageError(f"--precision is one of auto, {', '.join(get_args(Precision))}, not {self.precision!r}")
         if self.lr is not None and not (math.isfinite(self.lr) and self.lr > 0):
             raise UsageError(f"--lr is a number above 0, not {self.lr}")
         if self.lr is None and self.optimizer != "sgd":

@@ -68,6 +68,8 @@ class Run:
             (rows["code"] == self.provenance.code)
             & (rows["machine"] == self.provenance.machine)
             & (rows["optimizer"] == protocol.optimizer)
+            & (rows["precision"] == protocol.precision)
+            & (rows["device"] == protocol.device)
             & ((rows["metric"] != "train") | (rows["batch_size"] == protocol.batch_size))
         ]
 

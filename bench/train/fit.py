@@ -135,6 +135,12 @@ def build_network(trial: Trial, data: Data) -> nn.Sequential:
     return network.to(memory_format=torch.channels_last)
 
 
+def has_native_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware: AMX or AVX-512 BF16 on x86, BF16 on ARM."""
+    has = torch.cpu.get_capabilities()
+    return any(has.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+
+
 def precision_of(trial: Trial) -> torch.autocast:
     """The context in which the trial's network computes: under bf16, convolutions and linear layers in bfloat16, while
     weights, statistics, losses and updates stay in float32."""
