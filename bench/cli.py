@@ -20,6 +20,7 @@ from bench.commands.report import report
 from bench.commands.run import run
 from bench.commands.select import select
 from bench.commands.show import show
+from bench.commands.speed import speed
 from bench.commands.status import status
 from bench.commands.train import train
 from bench.errors import BenchError, Terminated
@@ -54,6 +55,7 @@ app.command()(show)
 app.command("list")(list_names)
 app.command()(status)
 app.command()(select)
+app.command()(speed)
 app.add_typer(data, name="data")
 
 

@@ -1,15 +1,16 @@
-"""Rows as the harness writes them, made up: every toggle, two factorials, curves, bits, confusions, timings, images."""
+"""Rows as the harness writes them, made up: every toggle, two factorials, curves, bits, confusions, timings, speeds,
+images."""
 
 import base64
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from bench.plan.cells import Cell
+from bench.plan.cells import Cell, preset_cell
 from bench.plan.designs import factorial, toggles
 from bench.plan.factors import FACTORS, find_factors, level_of, written_levels
 from bench.plan.protocol import Protocol
@@ -22,6 +23,7 @@ from bench.record.schema import (
     ImageRow,
     MachineRow,
     Row,
+    SpeedRow,
     TimingRow,
     TrialRow,
     columns,
@@ -77,6 +79,7 @@ def write_rows(
             for row in _trial(cell, seed, right, labels, predicted, dataset):
                 rows.setdefault(type(row), []).append(row)
     rows[TimingRow] = list(_timings(list(accuracies), generator))
+    rows[SpeedRow] = list(_speeds(generator))
     rows[MachineRow] = [MachineRow("m", "A <made-up> CPU", 2, 2**34, None, "Linux x86_64", "3.11.7", "2.15.0", None)]
     rows[ImageRow] = [_image(index, int(labels[index])) for index in range(images - 60, images)]
     store = Store(folder)
@@ -189,6 +192,35 @@ def _timings(cells: Sequence[Cell], generator: np.random.Generator) -> list[Timi
                 )
                 rows.setdefault((number, metric, cell.architecture, *switches.values()), row)
     return list(rows.values())
+
+
+def _speeds(generator: np.random.Generator) -> Iterator[SpeedRow]:
+    """The harness is 5 times as fast as the plain loop, which does best with one loading process."""
+    for number in range(5):
+        for name in BASE:
+            levels = preset_cell(name).levels
+            switches = written_levels(levels)
+            del switches["scheduler"]
+            speeds = (("plain", 0, 1800), ("plain", 1, 2000), ("plain", 2, 1900), ("harness", None, 10000))
+            for arm, loaders, speed in speeds:
+                yield SpeedRow(
+                    **switches,  # type: ignore[arg-type]  # one column a factor
+                    run="r",
+                    arm=arm,
+                    architecture=name,
+                    loader_workers=loaders,
+                    processes=2 if arm == "harness" else 1,
+                    threads=1 if arm == "harness" else 2,
+                    batch_size=64,
+                    round=number,
+                    images=1920,
+                    seconds=1920 / speed * float(generator.lognormal(0, 0.02)),
+                    memory_bytes=10**9,
+                    precision="bf16" if arm == "harness" else "fp32",
+                    device="cpu",
+                    code="c",
+                    machine="m",
+                )
 
 
 def _image(index: int, label: int) -> ImageRow:

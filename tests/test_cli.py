@@ -43,6 +43,7 @@ ROOT = Path(__file__).parent.parent
         ("run --all --val -1", "--val is 0 or more"),
         ("train --model model1 --seed -1", "Invalid value for '--seed'"),
         ("train --model model1 --seed 99999999999999999999", "Invalid value for '--seed'"),
+        ("speed --rounds 1", "--rounds is 2 to 1,000"),
         ("report --margin nan", "--margin is 0 or more"),
         ("run --all --sedes 5", "--sedes (Possible options: --design, --models, --seeds)"),
         ("run --all --epochs -1", "--epochs is 1 to 100,000"),

@@ -10,7 +10,8 @@ SCHEMA = 1
 RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("test_accuracy", "val_accuracy", "train_accuracy", "best_test_accuracy"), (0.0, 1.0)),
     **dict.fromkeys(("epochs", "epoch", "epochs_to_99", "batch_size", "parameters", "images", "classes"), (1.0, 1e12)),
-    **dict.fromkeys(("seed", "val", "macs", "receptive_field", "round", "image", "label", "threads"), (0.0, 1e15)),
+    **dict.fromkeys(("seed", "val", "macs", "receptive_field", "round", "image", "label"), (0.0, 1e15)),
+    **dict.fromkeys(("threads", "processes", "loader_workers"), (0.0, 1e6)),
     **dict.fromkeys(("test_loss", "val_loss", "train_loss", "lr", "seconds", "train_seconds"), (0.0, math.inf)),
     "dropout": (0.0, 1.0),
 }
@@ -19,6 +20,7 @@ RANGES: dict[str, tuple[float, float]] = {
 LEVELS: dict[str, tuple[str, ...]] = {
     "status": ("done", "diverged", "failed"),
     "metric": ("train", "inference", "latency"),
+    "arm": ("plain", "harness"),
 }
 
 # How a spreadsheet's formula begins.
@@ -155,6 +157,35 @@ class TimingRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeedRow:
+    """A raw sample of training speed: `processes` trained side by side on `images` in all, in `seconds`.
+
+    `arm` is plain (the plain loop, on all cores, fed by `loader_workers`) or harness (a trial in each worker).
+    `memory_bytes` adds up the high-water marks of all processes; pages that they share count once for each.
+    """
+
+    run: str
+    arm: str
+    architecture: str
+    batch_norm: bool
+    gap: bool
+    dropout: float
+    augmentation: str
+    loader_workers: int | None
+    processes: int
+    threads: int
+    batch_size: int
+    round: int
+    images: int
+    seconds: float
+    memory_bytes: int | None
+    precision: str
+    device: str
+    code: str
+    machine: str
+
+
+@dataclass(frozen=True, slots=True)
 class MachineRow:
     """What rows were made on; `machine` is a digest of the rest."""
 
@@ -169,7 +200,7 @@ class MachineRow:
     cuda: str | None
 
 
-Row = TrialRow | EpochRow | CorrectRow | ConfusionRow | ImageRow | TimingRow | MachineRow
+Row = TrialRow | EpochRow | CorrectRow | ConfusionRow | ImageRow | TimingRow | SpeedRow | MachineRow
 
 
 def columns(row_type: type[Row]) -> list[str]:

@@ -21,6 +21,7 @@ from bench.record.schema import (
     ImageRow,
     MachineRow,
     Row,
+    SpeedRow,
     TimingRow,
     TrialRow,
     columns,
@@ -37,6 +38,7 @@ _FILES: dict[type[Row], str] = {
     ConfusionRow: "confusion.csv",
     ImageRow: "images.csv",
     TimingRow: "timings.csv",
+    SpeedRow: "speed.csv",
     MachineRow: "machines.csv",
 }
 
@@ -64,6 +66,10 @@ class Store:
     def add_timings(self, rows: Iterable[TimingRow]) -> None:
         """Records timing samples."""
         self._append(self.folder / _FILES[TimingRow], rows)
+
+    def add_speeds(self, rows: Iterable[SpeedRow]) -> None:
+        """Records samples of training speed."""
+        self._append(self.folder / _FILES[SpeedRow], rows)
 
     def add_images(self, rows: Iterable[ImageRow]) -> None:
         """Records test images."""
@@ -100,6 +106,10 @@ class Store:
     def timings(self) -> pd.DataFrame:
         """One row per timing sample, columns as in TimingRow."""
         return self._read(self.folder / _FILES[TimingRow], TimingRow)
+
+    def speeds(self) -> pd.DataFrame:
+        """One row per sample of training speed, columns as in SpeedRow."""
+        return self._read(self.folder / _FILES[SpeedRow], SpeedRow)
 
     def machines(self) -> pd.DataFrame:
         """One row per machine, columns as in MachineRow."""

@@ -15,6 +15,7 @@ from bench.report.cost import Cost, CostDifference, Costs
 from bench.report.curves import Curve, learning_curves
 from bench.report.evidence import Evidence
 from bench.report.mistakes import Confusion, HardImage, confusions, hard_images
+from bench.report.speed import Speedup, speedups
 from bench.report.stats.estimate import Estimate, estimate
 from bench.report.stats.factorial import Interaction, MainEffect, interactions, main_effects, shapley
 from bench.report.stats.noise import McNemar, VarianceSplit, compare_networks, split_variance
@@ -122,6 +123,7 @@ class Analysis:
     curves: tuple[Curve, ...]
     confusions: tuple[Confusion, ...]
     hardest: tuple[HardImage, ...]
+    speedups: tuple[Speedup, ...]
 
     @property
     def presets(self) -> list[CellResult]:
@@ -150,6 +152,7 @@ def analyse(evidence: Evidence, margin: float) -> Analysis:
         curves=tuple(learning_curves(evidence)),
         confusions=tuple(confusions(evidence)),
         hardest=tuple(hard_images(evidence, HARDEST_IMAGES)),
+        speedups=speedups(evidence.speeds),
     )
 
 

@@ -67,6 +67,7 @@ class Evidence:
     confusion: pd.DataFrame
     images: pd.DataFrame
     timings: pd.DataFrame
+    speeds: pd.DataFrame
     machines: pd.DataFrame
 
     @cached_property
@@ -154,6 +155,7 @@ def gather(store: Store, dataset: str, where: Mapping[str, str] | None = None) -
         confusion=_of(done, store.confusion()),
         images=images[images["data"] == chosen["data"].iloc[0]],
         timings=store.timings(),
+        speeds=store.speeds(),
         machines=store.machines(),
     )
 

@@ -23,6 +23,7 @@ _BRIEF = {
     "effects": ("model", "technique", "effect", "95 % interval", "n", "verdict", "parameters", "training speed"),
     "architectures": ("model", "parameters", "layers", "pools", "receptive field", "MACs", "measured", "n", "training"),
     "cells": ("cell", "accuracy", "95 % interval", "sd", "n", "parameters", "training", "inference"),
+    "speed": ("model", "plain loop", "its workers", "harness", "precision", "ratio", "95 % interval", "rounds"),
     "targets": ("model", "published", "measured", "difference", "95 % interval", "n"),
 }
 

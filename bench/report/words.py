@@ -38,6 +38,21 @@ def points_interval(low: float, high: float) -> str:
     return "" if math.isnan(low) else f"{points(low)} to {points(high)}"
 
 
+def times(ratio: float) -> str:
+    """A ratio: `6.3 times`."""
+    return f"{ratio:.1f} times"
+
+
+def times_interval(low: float, high: float) -> str:
+    """`6.1 to 6.5`; empty without an interval."""
+    return "" if math.isnan(low) else f"{low:.1f} to {high:.1f}"
+
+
+def gigabytes(size: float) -> str:
+    """Bytes in GB with one decimal; empty where it wasn't measured."""
+    return "" if math.isnan(size) else f"{size / 1e9:.1f}"
+
+
 def markdown_text(text: str) -> str:
     """Words as they are in Markdown: no markup, no HTML, no link, no second line."""
     return re.sub(r"([\\|`*\[\]])", r"\\\1", html.escape(" ".join(text.split()), quote=False))

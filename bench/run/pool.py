@@ -48,7 +48,7 @@ class LocalPool:
     """
 
     def __init__(self, workers: int, data: Data, train: Train = train_stack) -> None:
-        _share_memory(data)
+        share_memory(data)
         self._train = train
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPool(workers, initializer=start_worker, initargs=(data,), context=context)
@@ -73,7 +73,8 @@ class LocalPool:
         self._pool.join()
 
 
-def _share_memory(data: Data) -> None:
+def share_memory(data: Data) -> None:
+    """Moves images and labels to memory that other processes may map instead of copying. Raises BenchError."""
     tensors = [tensor for split in (data.train, data.held_out) for tensor in (split.images, split.labels)]
     try:
         for tensor in tensors:

@@ -9,7 +9,8 @@ from PIL import Image
 
 from architectures.summary import Summary
 from bench.plan.trials import Trial
-from bench.record.schema import SCHEMA, ConfusionRow, CorrectRow, EpochRow, ImageRow, TimingRow, TrialRow
+from bench.record.schema import SCHEMA, ConfusionRow, CorrectRow, EpochRow, ImageRow, SpeedRow, TimingRow, TrialRow
+from bench.run.speed import SpeedSample
 from bench.run.worker import Trained
 from bench.train.data import Split
 from bench.train.fit import Outcome
@@ -123,6 +124,32 @@ def image_row(index: int, test: Split, provenance: Provenance) -> ImageRow:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, format="png", optimize=True)
     return ImageRow(provenance.data, index, int(test.labels[index]), base64.b64encode(file.getvalue()).decode())
+
+
+def speed_row(sample: SpeedSample, trial: Trial, provenance: Provenance) -> SpeedRow:
+    """A sample of training speed of the trial's network. The plain loop is always fp32."""
+    levels = sample.cell.levels
+    return SpeedRow(
+        run=provenance.run,
+        arm=sample.arm,
+        architecture=sample.cell.architecture,
+        batch_norm=levels.batch_norm,
+        gap=levels.gap,
+        dropout=levels.dropout,
+        augmentation=levels.augmentation,
+        loader_workers=sample.loader_workers,
+        processes=sample.processes,
+        threads=sample.threads,
+        batch_size=trial.protocol.batch_size,
+        round=sample.round,
+        images=sample.images,
+        seconds=sample.seconds,
+        memory_bytes=sample.memory_bytes,
+        precision="fp32" if sample.arm == "plain" else trial.protocol.precision,
+        device=trial.protocol.device,
+        code=provenance.code,
+        machine=provenance.machine,
+    )
 
 
 def timing_row(sample: Sample, trial: Trial, provenance: Provenance) -> TimingRow:

@@ -2,7 +2,7 @@
 
 import datetime
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,17 @@ from bench.run.code import code_digest
 from bench.run.interrupt import held_back
 from bench.run.pool import LocalPool
 from bench.run.progress import Progress
-from bench.run.rows import Provenance, confusion_row, correct_row, epoch_rows, image_row, timing_row, trial_row
+from bench.run.rows import (
+    Provenance,
+    confusion_row,
+    correct_row,
+    epoch_rows,
+    image_row,
+    speed_row,
+    timing_row,
+    trial_row,
+)
+from bench.run.speed import SpeedSample
 from bench.run.training import train_all
 from bench.run.worker import Trained, use_one_thread
 from bench.train.data import Data
@@ -171,6 +181,14 @@ def time_trials(run: Run, untimed: Sequence[Trial]) -> None:
     run.store.add_machine(this_machine())
     samples = time_networks(untimed, run.data, TIMING_ROUNDS)
     run.store.add_timings(timing_row(sample, untimed[0], run.provenance) for sample in samples)
+
+
+def record_speeds(run: Run, samples: Iterable[SpeedSample]) -> None:
+    """Writes samples of training speed, all of them at once: a comparison that was cut short is none."""
+    trials = {trial.cell: trial for trial in run.trials}
+    rows = [speed_row(sample, trials[sample.cell], run.provenance) for sample in samples]
+    run.store.add_machine(this_machine())
+    run.store.add_speeds(rows)
 
 
 def network_summary(cell: Cell, data: Data) -> Summary:

@@ -44,7 +44,12 @@ def start_worker(data: Data) -> None:
 
 def train_on_own_data(train: Train, stack: Sequence[Trial]) -> list[Trained]:
     """Calls `train` in a worker process with the data that the worker was started with."""
-    return train(stack, _data[0])
+    return train(stack, worker_data())
+
+
+def worker_data() -> Data:
+    """The data that this worker process was started with."""
+    return _data[0]
 
 
 def _end_with_parent() -> None:
@@ -68,7 +73,7 @@ def train_stack(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = N
         outcomes, error = fit(stack, data, on_epoch), None
     except Exception as exception:
         outcomes, error = [None] * len(stack), _reason(exception)
-    memory = _peak_memory_bytes()
+    memory = peak_memory_bytes()
     return [Trained(trial, outcome, error, started_at, memory) for trial, outcome in zip(stack, outcomes, strict=True)]
 
 
@@ -83,10 +88,12 @@ def utc_now() -> str:
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _peak_memory_bytes() -> int | None:
+def peak_memory_bytes(helpers: int = 0) -> int | None:
+    """This process's high-water mark so far, and as often as it has helpers that of the largest child that ended."""
     try:
         import resource
     except ImportError:  # not on Windows
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak += helpers * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

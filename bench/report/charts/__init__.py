@@ -14,6 +14,7 @@ from bench.report.charts import (
     receptive_field,
     schedules,
     shapley,
+    speed,
 )
 from bench.report.charts.chart import Chart, save
 from bench.report.charts.style import applied, settle
@@ -31,6 +32,7 @@ _CHARTS = (
     shapley,
     confusion,
     hardest,
+    speed,
 )
 
 

@@ -1,0 +1,60 @@
+"""Training speed: the plain loop and the harness, side by side."""
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from bench.report.analysis import Analysis
+from bench.report.charts.chart import Chart
+from bench.report.charts.style import GREY, INK, figure, model_look
+from bench.report.speed import Speedup
+from bench.report.words import count, listed, times, times_interval
+
+
+def draw(analysis: Analysis) -> Chart | None:
+    """A row per network: a mark for each way to feed the plain loop, one for the harness, the ratio beside it."""
+    speedups = analysis.speedups
+    if not speedups:
+        return None
+    page = figure(1.15 + 0.5 * len(speedups))
+    axes = page.subplots()
+    for place, speedup in enumerate(speedups):
+        _draw_row(axes, speedup, place)
+    axes.set_yticks(range(len(speedups)), [speedup.architecture for speedup in speedups])
+    axes.set_ylim(len(speedups) - 0.5, -0.5)
+    axes.set_xlim(0, max(speedup.harness_speed for speedup in speedups) * 1.32)
+    axes.xaxis.set_major_formatter(lambda value, _: count(value))
+    axes.set_xlabel("images trained on per second, whole machine")
+    looks = [
+        ("plain loop, best loading", GREY, "o"),
+        ("plain loop, other loading", "white", "o"),
+        ("harness", INK, "s"),
+    ]
+    handles = [
+        Line2D([], [], linewidth=0, marker=marker, color=colour, mec=GREY if marker == "o" else INK, label=label)
+        for label, colour, marker in looks
+    ]
+    page.legend(handles=handles, loc="outside lower center", ncols=3)
+    described = [f"{s.architecture} {times(s.ratio.mean)}" for s in speedups]
+    rounds = speedups[0].ratio.n
+    return Chart(
+        name="speed",
+        title="Training speed against the plain loop",
+        caption="Images a second while training, all cores busy, medians over "
+        f"{rounds} interleaved rounds; at the right the ratio to the plain loop's best loading, with its 95 % t "
+        "interval. Right is better.",
+        alt=f"Training speed of the harness in multiples of the plain loop: {listed(described)}.",
+        figure=page,
+    )
+
+
+def _draw_row(axes: Axes, speedup: Speedup, place: int) -> None:
+    colour = model_look(speedup.architecture)[0]
+    best = speedup.plain_speed
+    axes.plot([best, speedup.harness_speed], [place, place], color="#d9d9d9", linewidth=3, zorder=1)
+    for workers, speed in speedup.plain_speeds:
+        face = GREY if workers == speedup.loader_workers else "white"
+        axes.plot([speed], [place], "o", color=face, mec=GREY, markersize=6, zorder=3 if face == GREY else 2)
+    axes.plot([speedup.harness_speed], [place], "s", color=colour, markersize=7, zorder=3)
+    interval = times_interval(speedup.ratio.low, speedup.ratio.high)
+    text = times(speedup.ratio.mean) + (f" ({interval})" if interval else "")
+    axes.annotate(text, (speedup.harness_speed, place), (9, 0), textcoords="offset points", va="center")

@@ -1,0 +1,62 @@
+"""How much faster the harness trains than the plain loop, from interleaved samples of one run."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.report.stats.estimate import Estimate, ratio
+
+_NETWORK = ["architecture", "batch_norm", "gap", "dropout", "augmentation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Speedup:
+    """Images a second of one network in both loops, medians over rounds, and the harness's ratio to the plain loop.
+
+    `loader_workers` is the number of loading processes with which the plain loop did best, which is the one compared.
+    Memory is the largest sample's, in bytes; NaN where it wasn't measured.
+    """
+
+    architecture: str
+    plain_speed: float
+    plain_speeds: tuple[tuple[int, float], ...]
+    loader_workers: int
+    harness_speed: float
+    processes: int
+    precision: str
+    ratio: Estimate
+    plain_memory: float
+    harness_memory: float
+
+
+def speedups(rows: pd.DataFrame) -> tuple[Speedup, ...]:
+    """One per network of the newest run in the samples."""
+    newest = rows[rows["run"] == rows["run"].iloc[-1]] if len(rows) else rows
+    return tuple(_speedups(newest))
+
+
+def _speedups(rows: pd.DataFrame) -> Iterator[Speedup]:
+    rows = rows.assign(speed=rows["images"] / rows["seconds"])
+    for (architecture, *_), of_network in rows.groupby(_NETWORK, sort=False):
+        plain, harness = of_network[of_network["arm"] == "plain"], of_network[of_network["arm"] == "harness"]
+        if not set(plain["round"]) & set(harness["round"]):
+            continue
+        medians = plain.groupby("loader_workers")["speed"].median()
+        by_workers = dict(zip(map(int, medians.index.to_numpy()), map(float, medians), strict=True))
+        best = max(by_workers, key=lambda workers: by_workers[workers])
+        theirs = plain[plain["loader_workers"] == best].set_index("round")
+        ours = harness.set_index("round")
+        rounds = ours.index.intersection(theirs.index)
+        yield Speedup(
+            architecture=str(architecture),
+            plain_speed=by_workers[best],
+            plain_speeds=tuple(by_workers.items()),
+            loader_workers=best,
+            harness_speed=float(ours["speed"].median()),
+            processes=int(ours["processes"].iloc[0]),
+            precision=str(ours["precision"].iloc[0]),
+            ratio=ratio(ours.loc[rounds, "speed"].to_numpy(), theirs.loc[rounds, "speed"].to_numpy()),
+            plain_memory=float(theirs["memory_bytes"].max()),
+            harness_memory=float(ours["memory_bytes"].max()),
+        )

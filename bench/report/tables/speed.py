@@ -1,0 +1,52 @@
+"""Training speed against the plain loop."""
+
+from bench.report.analysis import Analysis
+from bench.report.speed import Speedup
+from bench.report.tables.table import Table, TableRow, flat, interval_column, number_column, text_column
+from bench.report.words import count, gigabytes, times, times_interval
+
+
+def speed_table(analysis: Analysis) -> Table:
+    """One row per network that `bench speed` timed."""
+    return speedup_table(analysis.speedups)
+
+
+def speedup_table(speedups: tuple[Speedup, ...]) -> Table:
+    """The table of some comparisons of one run."""
+    return Table(
+        name="speed",
+        title="Training speed against the plain loop",
+        caption="Images a second while training the model as published, all cores busy: the plain loop (one image "
+        "at a time through torchvision, a DataLoader with the best of 0, 1 and 2 workers, fp32) and this harness (a "
+        "trial in each of its worker processes). Medians over interleaved rounds; the ratio with the 95 % t interval "
+        "of its logarithm.",
+        note="Memory is the sum of all processes' high-water marks.",
+        columns=(
+            text_column("model", "model"),
+            number_column("plain loop", "plain_speed", count),
+            number_column("its workers", "loader_workers", str),
+            number_column("harness", "harness_speed", count),
+            number_column("processes", "processes", str),
+            text_column("precision", "precision"),
+            number_column("ratio", "ratio", times),
+            interval_column("95 % interval", "ratio", times_interval),
+            number_column("rounds", "n", str),
+            number_column("plain GB", "plain_memory", gigabytes),
+            number_column("harness GB", "harness_memory", gigabytes),
+        ),
+        rows=tuple(_row(speedup) for speedup in speedups),
+    )
+
+
+def _row(speedup: Speedup) -> TableRow:
+    return {
+        "model": speedup.architecture,
+        "plain_speed": speedup.plain_speed,
+        "loader_workers": speedup.loader_workers,
+        "harness_speed": speedup.harness_speed,
+        "processes": speedup.processes,
+        "precision": speedup.precision,
+        **flat("ratio", speedup.ratio),
+        "plain_memory": speedup.plain_memory,
+        "harness_memory": speedup.harness_memory,
+    }

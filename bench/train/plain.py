@@ -1,0 +1,112 @@
+"""The plain training loop: what one writes first with torch and torchvision, and what the harness is measured against.
+
+One image at a time is turned into a picture, distorted, and turned into a tensor; a DataLoader makes batches; the
+network is made of torch's own layers in the usual order, and trains in float32 on all cores.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from multiprocessing import get_all_start_methods
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, RandomSampler
+from torchvision import transforms
+
+from architectures.spec import Architecture, Levels
+from bench.plan.augmentation import AUGMENTATIONS, Augmentation
+from bench.train.data import Data, Split
+
+
+def plain_network(
+    architecture: Architecture, levels: Levels, input_shape: tuple[int, int, int], classes: int
+) -> nn.Sequential:
+    """The network of a cell in torch's own layers: convolution, batch norm, ReLU, max pool, dropout."""
+    channels, height, width = input_shape
+    layers: list[nn.Module] = []
+    for conv in architecture.blocks:
+        layers.append(nn.Conv2d(channels, conv.channels, conv.kernel, padding=conv.padding))
+        if levels.batch_norm:
+            layers.append(nn.BatchNorm2d(conv.channels))
+        layers.append(nn.ReLU())
+        if conv.pool > 1:
+            layers.append(nn.MaxPool2d(conv.pool))
+        if levels.dropout:
+            layers.append(nn.Dropout(levels.dropout))
+        channels = conv.channels
+        height, width = ((side + 2 * conv.padding - conv.kernel + 1) // conv.pool for side in (height, width))
+    head = architecture.classifier
+    layers.append(nn.Conv2d(channels, classes, head.kernel, padding=head.padding))
+    height, width = (side + 2 * head.padding - head.kernel + 1 for side in (height, width))
+    if levels.gap:
+        layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    else:
+        layers += [nn.Flatten(), nn.Linear(classes * height * width, classes)]
+    return nn.Sequential(OrderedDict((f"layer{number}", layer) for number, layer in enumerate(layers)))
+
+
+def plain_transform(level: str, mean: float, std: float) -> transforms.Compose:
+    """torchvision's transforms for one picture: the same distortion, then a normalised (1, H, W) tensor."""
+    augmentation = AUGMENTATIONS[level]
+    steps: list[object] = []
+    if augmentation != Augmentation():
+        steps.append(_PixelAffine(augmentation))
+    return transforms.Compose([*steps, transforms.ToTensor(), transforms.Normalize((mean,), (std,))])
+
+
+class _PixelAffine(transforms.RandomAffine):  # type: ignore[misc]  # torchvision carries no types
+    """torchvision's RandomAffine, with a shift in pixels in place of a share of the picture's side."""
+
+    def __init__(self, augmentation: Augmentation) -> None:
+        super().__init__(
+            augmentation.rotation,
+            scale=(1 - augmentation.scale, 1 + augmentation.scale) if augmentation.scale else None,
+            interpolation=transforms.InterpolationMode.BILINEAR,
+        )
+        self._shift = augmentation.shift
+
+    def forward(self, img: Image.Image) -> Image.Image:
+        self.translate = tuple(self._shift / side for side in img.size)
+        distorted: Image.Image = super().forward(img)
+        return distorted
+
+
+class PlainImages(Dataset[tuple[Tensor, int]]):
+    """Images one at a time, as torchvision's MNIST hands them out."""
+
+    def __init__(self, split: Split, transform: transforms.Compose) -> None:
+        self._split = split
+        self._transform = transform
+
+    def __len__(self) -> int:
+        return len(self._split)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        picture = Image.fromarray(self._split.images[index, 0].numpy(), mode="L")
+        return self._transform(picture), int(self._split.labels[index])
+
+
+def plain_loader(
+    data: Data, level: str, batch_size: int, batches: int, workers: int
+) -> "DataLoader[tuple[Tensor, int]]":
+    """A DataLoader of so many shuffled batches of distorted training images, made by `workers` processes."""
+    images = PlainImages(data.train, plain_transform(level, *data.pixel_mean_std))
+    sampler = RandomSampler(images, num_samples=batches * batch_size)
+    # Inside a worker process of ours the default would be to start a new interpreter for each.
+    context = "fork" if workers and "fork" in get_all_start_methods() else None
+    return DataLoader(images, batch_size, sampler=sampler, num_workers=workers, multiprocessing_context=context)
+
+
+def plain_losses(
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], optimizer: torch.optim.Optimizer
+) -> Iterator[float]:
+    """Trains on each batch of (N, 1, H, W) images and (N,) labels and yields its mean loss before the step."""
+    network.train()
+    for images, labels in batches:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(network(images), labels)
+        loss.backward()
+        optimizer.step()
+        yield loss.item()
