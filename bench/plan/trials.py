@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 
 from architectures.spec import Classifier, Conv
-from bench.plan.augmentation import AUGMENTATIONS
+from bench.plan.augmentation import AUGMENTATIONS, Augmentation
 from bench.plan.cells import Cell, find_architecture
 from bench.plan.protocol import Protocol
 
@@ -32,12 +32,10 @@ class Trial:
         was given or looked up.
         """
         architecture = find_architecture(self.cell.architecture)
+        augmentation = AUGMENTATIONS[self.cell.levels.augmentation]
         inputs = {
-            **_layers(architecture.blocks, architecture.classifier),
-            "architecture": architecture.name,
-            "levels": asdict(self.cell.levels) | {"augmentation": asdict(AUGMENTATIONS[self.cell.levels.augmentation])},
+            **_shared_inputs(architecture.blocks, architecture.classifier, augmentation, self.cell, self.protocol),
             "seed": self.seed,
-            "protocol": asdict(self.protocol) | {"lr": self.lr},
             "data": data_digest,
             "code": code_digest,
         }
@@ -54,5 +52,14 @@ def trials(cells: Iterable[Cell], seeds: int, protocol: Protocol) -> Iterator[Tr
 
 
 @cache
-def _layers(blocks: tuple[Conv, ...], classifier: Classifier) -> dict[str, object]:
-    return {"blocks": [asdict(block) for block in blocks], "classifier": asdict(classifier)}
+def _shared_inputs(
+    blocks: tuple[Conv, ...], classifier: Classifier, augmentation: Augmentation, cell: Cell, protocol: Protocol
+) -> dict[str, object]:
+    """What the keys of a cell's trials under one protocol have in common."""
+    return {
+        "blocks": [asdict(block) for block in blocks],
+        "classifier": asdict(classifier),
+        "architecture": cell.architecture,
+        "levels": asdict(cell.levels) | {"augmentation": asdict(augmentation)},
+        "protocol": asdict(protocol) | {"lr": protocol.rate(cell.levels)},
+    }
