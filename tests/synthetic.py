@@ -22,6 +22,7 @@ from bench.record.schema import (
     EpochRow,
     ImageRow,
     MachineRow,
+    OverheadRow,
     Row,
     SpeedRow,
     TimingRow,
@@ -80,6 +81,11 @@ def write_rows(
                 rows.setdefault(type(row), []).append(row)
     rows[TimingRow] = list(_timings(list(accuracies), generator))
     rows[SpeedRow] = list(_speeds(generator))
+    rows[OverheadRow] = [
+        OverheadRow("r", count, 2, number, count * 0.02 * float(generator.lognormal(0, 0.05)), "c", "m")
+        for number in range(3)
+        for count in (10, 100, 1000)
+    ]
     rows[MachineRow] = [MachineRow("m", "A <made-up> CPU", 2, 2**34, None, "Linux x86_64", "3.11.7", "2.15.0", None)]
     rows[ImageRow] = [_image(index, int(labels[index])) for index in range(images - 60, images)]
     store = Store(folder)

@@ -37,6 +37,7 @@ EVERY_CHART = [
     "confusion",
     "hardest",
     "speed",
+    "overhead",
 ]
 
 
@@ -88,7 +89,7 @@ def test_charts_are_written_as_the_same_bytes_every_time(full: Drawn, tmp_path: 
 
 def test_sparse_rows_give_the_charts_that_they_can(tmp_path: Path) -> None:
     store = synthetic.write_rows(tmp_path / "mnist", list(toggles(["model2"], FACTORS)), seeds=1, images=200)
-    for name in ("epochs", "timings", "confusion", "correct", "images", "speed"):
+    for name in ("epochs", "timings", "confusion", "correct", "images", "speed", "overhead"):
         (tmp_path / "mnist" / f"{name}.csv").unlink()
     charts = drawn(store).charts
     assert list(charts) == ["effects", "cells", "pareto", "receptive_field"]
@@ -103,7 +104,7 @@ def test_a_cell_that_is_no_preset_is_drawn_alone(tmp_path: Path) -> None:
     [batch_norm] = find_factors(["batch_norm"])
     cell = preset_cell("model1").with_level(batch_norm, True)
     alone = drawn(synthetic.write_rows(tmp_path / "mnist", [cell], seeds=2, images=200))
-    assert list(alone.charts) == ["cells", "pareto", "schedules", "hardest", "speed"]
+    assert list(alone.charts) == ["cells", "pareto", "schedules", "hardest", "speed", "overhead"]
 
 
 def test_no_text_is_cut_and_no_tick_labels_overlap(either: Drawn) -> None:
@@ -140,7 +141,7 @@ def test_a_waterfall_keeps_clear_of_the_axis_ends(either: Drawn) -> None:
 
 def test_captions_name_the_seeds(full: Drawn, wide: Drawn) -> None:
     for rows, seeds in ((full, 3), (wide, 2)):
-        for name in {*EVERY_CHART} - {"schedules", "receptive_field", "hardest", "speed"}:
+        for name in {*EVERY_CHART} - {"schedules", "receptive_field", "hardest", "speed", "overhead"}:
             assert f"({seeds} seeds)" in rows.charts[name].caption, name
         assert f"{len(rows.analysis.evidence.trials)} trials" in rows.charts["hardest"].caption
 

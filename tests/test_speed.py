@@ -8,6 +8,7 @@ import pytest
 
 from bench.cli import run_command_line
 from bench.record.store import Store
+from bench.report.overhead import overheads
 from bench.report.speed import speedups
 from tests.synthetic import write_rows
 
@@ -30,6 +31,20 @@ def test_the_newest_run_counts_and_half_a_comparison_doesnt(tmp_path: Path) -> N
     assert [round(speedup.ratio.mean, 1) for speedup in speedups(later)] == pytest.approx([2.5, 2.5], abs=0.11)
     assert speedups(rows[rows["arm"] == "plain"]) == ()
     assert speedups(rows.iloc[:0]) == ()
+
+
+def test_what_a_run_costs_around_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bench.run.overhead.COUNTS", (2, 6))
+    command = ["speed", "--overhead", "--models", "model3", "--rounds", "2", "--results", str(tmp_path)]
+    assert run_command_line(command) == 0
+    rows = Store(tmp_path / "digits").overheads()
+    assert rows["trials"].tolist() == [2, 6, 2, 6]
+    assert (rows["seconds"] > 0).all()
+    assert not (tmp_path / "digits" / "trials.csv").exists()
+    assert [overhead.trials for overhead in overheads(rows)] == [2, 6]
+    assert "ms a trial" in capsys.readouterr().out
 
 
 def test_both_loops_are_timed_in_turns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,7 +53,7 @@ def tables(analysis: Analysis) -> dict[str, Table]:
 def test_every_table_has_rows_and_no_empty_column(tables: dict[str, Table]) -> None:
     assert set(tables) == {
         "effects", "cells", "architectures", "targets", "progress", "claims", "presets", "factorial", "attribution",
-        "variance", "mcnemar", "hardest", "speed",
+        "variance", "mcnemar", "hardest", "speed", "overhead",
     }  # fmt: skip
     for table in tables.values():
         for column, texts in zip(table.columns, zip(*table.texts(), strict=True), strict=True):
@@ -91,7 +91,7 @@ def test_the_same_rows_give_the_same_bytes(rows: Path, report: Path, tmp_path: P
     files = {path.relative_to(report): path.read_bytes() for path in report.rglob("*") if path.is_file()}
     others = {p.relative_to(again / "mnist"): p.read_bytes() for p in (again / "mnist").rglob("*") if p.is_file()}
     assert files == others
-    assert len(files) == 2 + 3 * 13 + 2 * 11
+    assert len(files) == 2 + 3 * 14 + 2 * 12
 
 
 def test_the_order_of_rows_changes_nothing(rows: Path, report: Path, tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_the_page_loads_by_itself(browser: "Chrome", report: Path) -> None:
     assert {url.partition(":")[0] for url in urls} <= {"file", "data"}
     assert sum(url.startswith("file:") for url in urls) == 1
     loaded = browser.execute_script("return [...document.images].map(image => image.naturalWidth)")
-    assert len(loaded) == 11
+    assert len(loaded) == 12
     assert min(loaded) > 0
 
 

@@ -1,12 +1,15 @@
-"""`bench speed`: training speed against the plain loop."""
+"""`bench speed`: training speed against the plain loop, and what a run costs around the training."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from bench.commands import options as opt
 from bench.errors import UsageError
+
+Sample = TypeVar("Sample")
 
 
 def speed(
@@ -18,6 +21,9 @@ def speed(
     data_dir: opt.DataDir = Path("data"),
     results: opt.Results = Path("results"),
     workers: opt.Workers = None,
+    overhead: Annotated[
+        bool, typer.Option("--overhead", help="Time what runs of 10 to 1,000 trials cost around the training instead.")
+    ] = False,
 ) -> None:
     """Time training against the plain loop that one writes first, on this machine, and print the ratios.
 
@@ -38,19 +44,34 @@ def speed(
     from bench.commands.session import settle
     from bench.plan.cells import preset_cell
     from bench.plan.trials import Trial
+    from bench.record.machine import this_machine
+    from bench.report.overhead import overheads
     from bench.report.speed import speedups
+    from bench.report.tables.overhead import cost_table
     from bench.report.tables.speed import speedup_table
-    from bench.run.runner import prepare_run, record_speeds
+    from bench.run.overhead import COUNTS, measure_overhead
+    from bench.run.rows import speed_row
+    from bench.run.runner import prepare_run
     from bench.run.speed import LOADER_WORKERS, compare_speeds
 
+    def shown(samples: Iterable[Sample], total: int) -> list[Sample]:
+        """All samples, before any is recorded: a comparison that was cut short is none."""
+        return list(tqdm(samples, "timing", total, disable=not sys.stderr.isatty(), leave=False))
+
     protocol = settle(checked, dataset, data_dir, precision)
-    trials = [Trial(preset_cell(name), 0, protocol) for name in names]
-    run = prepare_run(trials, "speed", data_dir, results)
-    total = rounds * len(trials) * (len(LOADER_WORKERS) + 1)
-    samples = compare_speeds(trials, run.data, processes, rounds)
-    with run.store.lock():
-        record_speeds(run, tqdm(samples, "timing", total, disable=not sys.stderr.isatty(), leave=False))
-    table = speedup_table(speedups(run.store.speeds()))
+    trials = {cell: Trial(cell, 0, protocol) for cell in map(preset_cell, names)}
+    run = prepare_run(list(trials.values()), "speed", data_dir, results)
+    store = run.store
+    with store.lock():
+        store.add_machine(this_machine())
+        if overhead:
+            store.add_overheads(shown(measure_overhead(run, processes, rounds), rounds * len(COUNTS)))
+            table, file = cost_table(overheads(store.overheads())), "overhead.csv"
+        else:
+            total = rounds * len(trials) * (len(LOADER_WORKERS) + 1)
+            samples = shown(compare_speeds(run.trials, run.data, processes, rounds), total)
+            store.add_speeds(speed_row(sample, trials[sample.cell], run.provenance) for sample in samples)
+            table, file = speedup_table(speedups(store.speeds())), "speed.csv"
     headers = [column.title for column in table.columns]
     print(tabulate(table.texts(), headers, disable_numparse=True, colalign=("left",) + ("right",) * (len(headers) - 1)))
-    print(f"Rows: {run.store.folder / 'speed.csv'}")
+    print(f"Rows: {store.folder / file}")

@@ -11,7 +11,7 @@ RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("test_accuracy", "val_accuracy", "train_accuracy", "best_test_accuracy"), (0.0, 1.0)),
     **dict.fromkeys(("epochs", "epoch", "epochs_to_99", "batch_size", "parameters", "images", "classes"), (1.0, 1e12)),
     **dict.fromkeys(("seed", "val", "macs", "receptive_field", "round", "image", "label"), (0.0, 1e15)),
-    **dict.fromkeys(("threads", "processes", "loader_workers"), (0.0, 1e6)),
+    **dict.fromkeys(("threads", "processes", "loader_workers", "trials"), (0.0, 1e6)),
     **dict.fromkeys(("test_loss", "val_loss", "train_loss", "lr", "seconds", "train_seconds"), (0.0, math.inf)),
     "dropout": (0.0, 1.0),
 }
@@ -186,6 +186,20 @@ class SpeedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class OverheadRow:
+    """A raw sample of what a run costs around the training: `trials`, set up and recorded but not trained, took
+    `seconds` with `processes` workers."""
+
+    run: str
+    trials: int
+    processes: int
+    round: int
+    seconds: float
+    code: str
+    machine: str
+
+
+@dataclass(frozen=True, slots=True)
 class MachineRow:
     """What rows were made on; `machine` is a digest of the rest."""
 
@@ -200,7 +214,7 @@ class MachineRow:
     cuda: str | None
 
 
-Row = TrialRow | EpochRow | CorrectRow | ConfusionRow | ImageRow | TimingRow | SpeedRow | MachineRow
+Row = TrialRow | EpochRow | CorrectRow | ConfusionRow | ImageRow | TimingRow | SpeedRow | OverheadRow | MachineRow
 
 
 def columns(row_type: type[Row]) -> list[str]:

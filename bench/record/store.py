@@ -20,6 +20,7 @@ from bench.record.schema import (
     EpochRow,
     ImageRow,
     MachineRow,
+    OverheadRow,
     Row,
     SpeedRow,
     TimingRow,
@@ -39,6 +40,7 @@ _FILES: dict[type[Row], str] = {
     ImageRow: "images.csv",
     TimingRow: "timings.csv",
     SpeedRow: "speed.csv",
+    OverheadRow: "overhead.csv",
     MachineRow: "machines.csv",
 }
 
@@ -70,6 +72,10 @@ class Store:
     def add_speeds(self, rows: Iterable[SpeedRow]) -> None:
         """Records samples of training speed."""
         self._append(self.folder / _FILES[SpeedRow], rows)
+
+    def add_overheads(self, rows: Iterable[OverheadRow]) -> None:
+        """Records samples of what runs cost around the training."""
+        self._append(self.folder / _FILES[OverheadRow], rows)
 
     def add_images(self, rows: Iterable[ImageRow]) -> None:
         """Records test images."""
@@ -110,6 +116,10 @@ class Store:
     def speeds(self) -> pd.DataFrame:
         """One row per sample of training speed, columns as in SpeedRow."""
         return self._read(self.folder / _FILES[SpeedRow], SpeedRow)
+
+    def overheads(self) -> pd.DataFrame:
+        """One row per sample of what a run costs around the training, columns as in OverheadRow."""
+        return self._read(self.folder / _FILES[OverheadRow], OverheadRow)
 
     def machines(self) -> pd.DataFrame:
         """One row per machine, columns as in MachineRow."""

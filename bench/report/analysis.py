@@ -15,6 +15,7 @@ from bench.report.cost import Cost, CostDifference, Costs
 from bench.report.curves import Curve, learning_curves
 from bench.report.evidence import Evidence
 from bench.report.mistakes import Confusion, HardImage, confusions, hard_images
+from bench.report.overhead import Overhead, overheads
 from bench.report.speed import Speedup, speedups
 from bench.report.stats.estimate import Estimate, estimate
 from bench.report.stats.factorial import Interaction, MainEffect, interactions, main_effects, shapley
@@ -124,6 +125,7 @@ class Analysis:
     confusions: tuple[Confusion, ...]
     hardest: tuple[HardImage, ...]
     speedups: tuple[Speedup, ...]
+    overheads: tuple[Overhead, ...]
 
     @property
     def presets(self) -> list[CellResult]:
@@ -153,6 +155,7 @@ def analyse(evidence: Evidence, margin: float) -> Analysis:
         confusions=tuple(confusions(evidence)),
         hardest=tuple(hard_images(evidence, HARDEST_IMAGES)),
         speedups=speedups(evidence.speeds),
+        overheads=overheads(evidence.overheads),
     )
 
 

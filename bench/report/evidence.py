@@ -68,6 +68,7 @@ class Evidence:
     images: pd.DataFrame
     timings: pd.DataFrame
     speeds: pd.DataFrame
+    overheads: pd.DataFrame
     machines: pd.DataFrame
 
     @cached_property
@@ -156,6 +157,7 @@ def gather(store: Store, dataset: str, where: Mapping[str, str] | None = None) -
         images=images[images["data"] == chosen["data"].iloc[0]],
         timings=store.timings(),
         speeds=store.speeds(),
+        overheads=store.overheads(),
         machines=store.machines(),
     )
 

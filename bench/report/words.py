@@ -48,6 +48,16 @@ def times_interval(low: float, high: float) -> str:
     return "" if math.isnan(low) else f"{low:.1f} to {high:.1f}"
 
 
+def milliseconds(seconds: float) -> str:
+    """Seconds in milliseconds with one decimal."""
+    return f"{seconds * 1000:.1f}"
+
+
+def milliseconds_interval(low: float, high: float) -> str:
+    """`2.1 to 2.5`; empty without an interval."""
+    return "" if math.isnan(low) else f"{milliseconds(max(low, 0))} to {milliseconds(high)}"
+
+
 def gigabytes(size: float) -> str:
     """Bytes in GB with one decimal; empty where it wasn't measured."""
     return "" if math.isnan(size) else f"{size / 1e9:.1f}"

@@ -2,7 +2,7 @@
 
 import datetime
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,11 +27,9 @@ from bench.run.rows import (
     correct_row,
     epoch_rows,
     image_row,
-    speed_row,
     timing_row,
     trial_row,
 )
-from bench.run.speed import SpeedSample
 from bench.run.training import train_all
 from bench.run.worker import Trained, use_one_thread
 from bench.train.data import Data
@@ -181,14 +179,6 @@ def time_trials(run: Run, untimed: Sequence[Trial]) -> None:
     run.store.add_machine(this_machine())
     samples = time_networks(untimed, run.data, TIMING_ROUNDS)
     run.store.add_timings(timing_row(sample, untimed[0], run.provenance) for sample in samples)
-
-
-def record_speeds(run: Run, samples: Iterable[SpeedSample]) -> None:
-    """Writes samples of training speed, all of them at once: a comparison that was cut short is none."""
-    trials = {trial.cell: trial for trial in run.trials}
-    rows = [speed_row(sample, trials[sample.cell], run.provenance) for sample in samples]
-    run.store.add_machine(this_machine())
-    run.store.add_speeds(rows)
 
 
 def network_summary(cell: Cell, data: Data) -> Summary:

@@ -10,6 +10,7 @@ from bench.report.charts import (
     effects,
     hardest,
     interactions,
+    overhead,
     pareto,
     receptive_field,
     schedules,
@@ -33,6 +34,7 @@ _CHARTS = (
     confusion,
     hardest,
     speed,
+    overhead,
 )
 
 

@@ -8,6 +8,7 @@ from bench.report.tables.cells import cell_table, hardest_table, variance_table
 from bench.report.tables.claims import claim_table
 from bench.report.tables.effects import effect_table, mcnemar_table, step_table
 from bench.report.tables.factorial import attribution_table, factorial_table
+from bench.report.tables.overhead import overhead_table
 from bench.report.tables.speed import speed_table
 from bench.report.tables.table import Table
 
@@ -27,6 +28,7 @@ _TABLES = (
     mcnemar_table,
     hardest_table,
     speed_table,
+    overhead_table,
 )
 
 

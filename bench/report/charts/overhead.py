@@ -1,0 +1,41 @@
+"""What a run costs around the training, by its number of trials."""
+
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from bench.report.analysis import Analysis
+from bench.report.charts.chart import Chart
+from bench.report.charts.style import GAIN, figure
+from bench.report.words import count, listed, milliseconds
+
+
+def draw(analysis: Analysis) -> Chart | None:
+    """Milliseconds a trial against the number of trials, with intervals."""
+    overheads = analysis.overheads
+    if not overheads:
+        return None
+    page = figure(2.6)
+    axes = page.subplots()
+    axes.set_xscale("log")
+    means = [overhead.seconds.mean * 1000 for overhead in overheads]
+    counts = [overhead.trials for overhead in overheads]
+    axes.plot(counts, means, "o-", color=GAIN, markersize=6, linewidth=1.2)
+    for overhead in overheads:
+        if overhead.seconds.has_interval:
+            ends = [overhead.seconds.low * 1000, overhead.seconds.high * 1000]
+            axes.plot([overhead.trials] * 2, ends, color=GAIN, linewidth=1.6)
+    axes.set_xticks(counts)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_ylim(0, max(*means, *(overhead.seconds.maximum * 1000 for overhead in overheads)) * 1.15)
+    axes.grid(axis="y")
+    axes.set(xlabel="trials in the run", ylabel="ms a trial, training left out")
+    described = [f"{milliseconds(o.seconds.mean)} ms with {count(o.trials)} trials" for o in overheads]
+    return Chart(
+        name="overhead",
+        title="What a run costs around the training",
+        caption="Milliseconds a trial for everything but the training, against the number of trials in a run: means "
+        f"over {overheads[0].seconds.n} rounds with their 95 % t intervals. Level means that long runs cost no more a "
+        "trial than short ones.",
+        alt=f"Cost of a trial around its training: {listed(described)}.",
+        figure=page,
+    )

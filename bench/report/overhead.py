@@ -1,0 +1,29 @@
+"""What a run costs around the training, by its number of trials."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.report.stats.estimate import Estimate, estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """Seconds a trial in runs of so many trials, over rounds."""
+
+    trials: int
+    processes: int
+    seconds: Estimate
+
+
+def overheads(rows: pd.DataFrame) -> tuple[Overhead, ...]:
+    """One per number of trials of the newest run in the samples, in ascending order."""
+    newest = rows[rows["run"] == rows["run"].iloc[-1]] if len(rows) else rows
+    return tuple(
+        Overhead(
+            trials=int(of_count["trials"].iloc[0]),
+            processes=int(of_count["processes"].iloc[0]),
+            seconds=estimate((of_count["seconds"] / of_count["trials"]).to_numpy()),
+        )
+        for _, of_count in newest.groupby("trials", sort=True)
+    )

@@ -1,0 +1,56 @@
+"""What a run costs around the training: trials that are set up, handed over, recorded and counted, but not trained."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from bench.plan.trials import Trial
+from bench.record.schema import OverheadRow
+from bench.record.store import Store
+from bench.run.interrupt import held_back
+from bench.run.pool import LocalPool
+from bench.run.runner import Run, record
+from bench.run.training import train_all
+from bench.run.worker import Trained, utc_now
+from bench.train.data import Data
+from bench.train.fit import Epoch, Outcome, Training
+
+# How many trials a run has.
+COUNTS = (10, 100, 1000)
+
+
+def measure_overhead(run: Run, workers: int, rounds: int) -> Iterator[OverheadRow]:
+    """Runs of COUNTS trials of the run's first cell, in turns, in an empty folder each. Workers are started before."""
+    first = run.trials[0]
+    for number in range(rounds):
+        for count in COUNTS:
+            planned = [replace(first, seed=seed) for seed in range(count)]
+            with tempfile.TemporaryDirectory() as folder:
+                seconds = _run_untrained(replace(run, store=Store(Path(folder))), planned, workers)
+            provenance = run.provenance
+            yield OverheadRow(provenance.run, count, workers, number, seconds, provenance.code, provenance.machine)
+
+
+def set_up_only(stack: Sequence[Trial], data: Data) -> list[Trained]:
+    """Stands in for training: builds network, optimiser and streams, and makes up the outcome."""
+    return [_made_up(Training(trial, data).trial, data) for trial in stack]
+
+
+def _made_up(trial: Trial, data: Data) -> Trained:
+    chance = 1 / data.classes
+    curve = tuple(Epoch(n, chance, 2.3, chance, 2.3, trial.lr, 0.0) for n in range(1, trial.protocol.epochs + 1))
+    predicted = tuple(torch.zeros(len(data.held_out), dtype=torch.int64).tolist())
+    return Trained(trial, Outcome("done", curve, predicted, 1.0), None, utc_now(), None)
+
+
+def _run_untrained(run: Run, planned: Sequence[Trial], workers: int) -> float:
+    warm_up = [replace(planned[0], seed=len(planned) + number) for number in range(2 * workers)]
+    with held_back() as interrupts, LocalPool(workers, run.data, set_up_only) as pool:
+        train_all(warm_up, pool, lambda trained: record(run, trained), lambda: None, interrupts)
+        start = time.perf_counter()
+        train_all(planned, pool, lambda trained: record(run, trained), lambda: None, interrupts)
+        return time.perf_counter() - start
