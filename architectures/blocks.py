@@ -1,9 +1,10 @@
 """Turns an architecture and its levels into an `nn.Module`. What each switch does to the layers:
 
-- A hidden block is convolution (with bias), batch norm, max pool, ReLU, dropout, in this order, each of the
-  last four only where the architecture or the levels ask for it. The pool stands before the ReLU because the
-  two commute exactly (ReLU is monotone) and the smaller map is cheaper.
-- batch_norm on: a `BatchNorm2d` after every hidden convolution, none after the classifier.
+- A hidden block is convolution (with bias), batch norm, ReLU, max pool, dropout, in this order, each but the first and
+  the ReLU only where the architecture or the levels ask for it.
+- batch_norm on: after every hidden convolution, none after the classifier. One layer does batch norm and ReLU, and
+  dropout too where no pool stands between them. Without batch norm the pool stands before the ReLU: the two commute
+  exactly (ReLU is monotone) and the smaller map is cheaper.
 - dropout p > 0: elementwise dropout with rate p at the end of every hidden block.
 - gap on: the classifier's map is averaged to one value per class. gap off: it is flattened and a linear layer
   maps classes x height x width features to the classes.
@@ -14,7 +15,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from architectures.layers import Dropout
+from architectures.layers import Dropout, NormReLU
 from architectures.spec import Architecture, Conv, Levels
 
 
@@ -48,14 +49,16 @@ def assemble(
 
 
 def _hidden_block(conv: Conv, in_channels: int, levels: Levels) -> nn.Sequential:
+    pools = conv.pool > 1
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     parts["conv"] = nn.Conv2d(in_channels, conv.channels, conv.kernel, padding=conv.padding)
     if levels.batch_norm:
-        parts["norm"] = nn.BatchNorm2d(conv.channels)
-    if conv.pool > 1:
+        parts["norm_relu"] = NormReLU(conv.channels, dropout=0.0 if pools else levels.dropout)
+    if pools:
         parts["pool"] = nn.MaxPool2d(conv.pool)
-    parts["relu"] = nn.ReLU(inplace=True)
-    if levels.dropout:
+    if not levels.batch_norm:
+        parts["relu"] = nn.ReLU(inplace=True)
+    if levels.dropout and (pools or not levels.batch_norm):
         parts["dropout"] = Dropout(levels.dropout)
     return nn.Sequential(parts)
 

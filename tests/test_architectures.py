@@ -3,7 +3,6 @@
 from dataclasses import replace
 from itertools import product
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,7 +10,7 @@ from torch import nn
 import architectures
 from architectures.blocks import assemble
 from architectures.geometry import receptive_fields
-from architectures.layers import Dropout, dropped_positions, fast_generator
+from architectures.layers import Dropout, NormReLU, fast_generator
 from architectures.registry import ARCHITECTURES, UnknownArchitectureError
 from architectures.spec import Architecture, Levels
 from architectures.summary import summarise
@@ -75,7 +74,7 @@ def test_images_too_small_are_refused(architecture: Architecture) -> None:
 def test_build_changes_only_what_it_is_told() -> None:
     network = architectures.build("model3", batch_norm=False)
     kinds = {type(module) for module in network.modules()}
-    assert nn.BatchNorm2d not in kinds
+    assert NormReLU not in kinds
     assert nn.AdaptiveAvgPool2d in kinds
 
 
@@ -134,25 +133,91 @@ def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
     assert len(maps.unique()) == 2
 
 
-def test_each_value_is_dropped_as_often_as_any_other_and_without_regard_to_its_neighbour() -> None:
-    generator = fast_generator(0)
-    draws = 40_000
-    dropped = np.zeros((draws, 6), dtype=bool)
-    for draw in dropped:
-        draw[dropped_positions(generator, 0.3, 6)] = True
-    error = (0.3 * 0.7 / draws) ** 0.5
-    assert np.abs(dropped.mean(axis=0) - 0.3).max() < 5 * error
-    both = (dropped[:, :-1] & dropped[:, 1:]).mean(axis=0)
-    assert np.abs(both - 0.09).max() < 5 * (0.09 * 0.91 / draws) ** 0.5
+def test_every_place_is_dropped_as_often_and_without_regard_to_its_neighbours_or_to_the_call_before() -> None:
+    dropout = Dropout(0.1)
+    dropout.generator = fast_generator(0)
+    maps = torch.ones(16, 8, 12, 12)
+    dropped = torch.stack([dropout(maps) == 0 for _ in range(400)]).double()
+    count = dropped.numel()
+    assert abs(dropped.mean().item() - 0.1) < 4 * (0.09 / count) ** 0.5
+    for dimension in range(1, 5):
+        others = [d for d in range(1, 5) if d != dimension]
+        spread = dropped.mean((0, *others)).std().item()
+        assert spread < 2 * (0.09 / count * dropped.shape[dimension]) ** 0.5
+    for dimension in range(5):
+        length = dropped.shape[dimension] - 1
+        both = (dropped.narrow(dimension, 0, length) * dropped.narrow(dimension, 1, length)).mean().item()
+        assert abs(both - 0.01) < 5 * (0.01 / count) ** 0.5, dimension
 
 
-@pytest.mark.parametrize("rate", [0.001, 0.1, 0.5, 0.999])
-def test_positions_ascend_to_the_end(rate: float) -> None:
-    positions = dropped_positions(fast_generator(0), rate, 100_000)
-    assert (np.diff(positions) > 0).all()
-    assert positions.min() >= 0
-    assert positions.max() < 100_000
-    assert abs(len(positions) / 100_000 - rate) < 5 * (rate * (1 - rate) / 100_000) ** 0.5
+def test_dropout_passes_the_gradient_where_it_passed_the_value() -> None:
+    maps = torch.rand(4, 8, 6, 6).add_(1).requires_grad_()
+    kept = Dropout(0.3)(maps)
+    kept.sum().backward()
+    assert maps.grad is not None
+    torch.testing.assert_close(maps.grad, (kept > 0) / 0.7)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("channels", "size"), [(8, 28), (12, 7), (16, 12), (24, 3)])
+def test_norm_relu_is_torchs_batch_norm_and_relu(channels: int, size: int, dtype: torch.dtype) -> None:
+    """Outputs, gradients and running statistics, against torch in float64; bfloat16 has 8 bits, float32 has 24."""
+    torch.manual_seed(0)
+    maps = torch.randn(32, channels, size, size + 1).mul_(3).add_(20).to(dtype).requires_grad_()
+    ours, exact = NormReLU(channels), nn.BatchNorm2d(channels).double()
+    with torch.no_grad():
+        ours.weight.copy_(torch.linspace(-0.5, 2, channels))
+        ours.bias.copy_(torch.linspace(-1, 1, channels))
+    exact.load_state_dict(ours.state_dict())
+    exact_maps = maps.detach().double().requires_grad_()
+    gradient = torch.randn(maps.shape).to(dtype)
+    activated = ours(maps)
+    results = [activated, *torch.autograd.grad(activated, (maps, ours.weight, ours.bias), gradient)]
+    expected = torch.relu(exact(exact_maps))
+    exact_results = [
+        expected,
+        *torch.autograd.grad(expected, (exact_maps, exact.weight, exact.bias), gradient.double()),
+    ]
+    results += ours.state_dict().values()
+    exact_results += exact.state_dict().values()
+    for mine, theirs in zip(results, exact_results, strict=True):
+        precision = 2**-7 if mine.dtype == torch.bfloat16 else 2e-5
+        scale = theirs.double().abs().max().item()
+        torch.testing.assert_close(mine.double(), theirs.double(), rtol=0, atol=precision * scale)
+    assert activated.dtype == dtype
+
+
+def test_norm_relu_in_evaluation_uses_the_running_statistics() -> None:
+    norm = NormReLU(4, dropout=0.5)
+    norm(torch.rand(8, 4, 5, 5))
+    maps = torch.rand(2, 4, 5, 5)
+    expected = torch.relu(nn.functional.batch_norm(maps, norm.running_mean, norm.running_var, norm.weight, norm.bias))
+    assert torch.equal(norm.eval()(maps), expected)
+
+
+def test_norm_relu_drops_and_scales_what_it_activated() -> None:
+    torch.manual_seed(0)
+    maps = torch.randn(64, 8, 14, 14).requires_grad_()
+    plain, dropping = NormReLU(8), NormReLU(8, dropout=0.2)
+    activated, kept = plain(maps), dropping(maps)
+    stayed = kept > 0
+    torch.testing.assert_close(kept[stayed], activated[stayed] / 0.8)
+    active = int((activated > 0).sum())
+    share = int(((activated > 0) & ~stayed).sum()) / active
+    assert abs(share - 0.2) < 5 * (0.16 / active) ** 0.5
+    weights = torch.randn_like(kept)
+    (gradient,) = torch.autograd.grad(kept, maps, weights)
+    (expected,) = torch.autograd.grad(plain(maps), maps, weights * stayed / 0.8)
+    torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_is_not_a_number_stays_so(dtype: torch.dtype) -> None:
+    """A network that diverged has to show it."""
+    maps = torch.rand(4, 8, 6, 6).to(dtype)
+    maps[0, 0, 0, 0] = float("nan")
+    assert NormReLU(8)(maps).isnan().any()
+    assert Dropout(0.1)(torch.full((4, 8, 6, 6), float("nan"), dtype=dtype)).isnan().any()
 
 
 def test_dropout_follows_its_generator_alone() -> None:

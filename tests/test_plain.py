@@ -25,15 +25,14 @@ def test_the_engine_follows_the_plain_loop(name: str, gap: bool, batch_norm: boo
     streams, augmentation and dropout, which draw differently."""
     preset = preset_cell(name)
     levels = replace(preset.levels, gap=gap, batch_norm=batch_norm, dropout=0.0, augmentation="none", scheduler="step")
-    training = Training(Trial(Cell(name, levels), 0, Protocol("digits", lr=0.01)), digits)
+    # With batch norm at 0.01 twenty steps make a thousandfold of any rounding: the plain loop in float32 and the plain
+    # loop in float64 then differ by 1e-3.
+    lr = 3e-5 if batch_norm else 1e-2
+    training = Training(Trial(Cell(name, levels), 0, Protocol("digits", lr=lr)), digits)
     network = plain_network(ARCHITECTURES[name], levels, digits.input_shape, digits.classes)
     theirs = dict(zip(network.state_dict(), training.network.state_dict().values(), strict=True))
     network.load_state_dict(theirs)
-    if batch_norm:
-        # torch's batch norm rounds differently in the two layouts, and a network that has it makes a thousandfold of
-        # the difference within 20 steps, as it does of that between float32 and float64.
-        network.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+    optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=0.9)
 
     mean, std = digits.pixel_mean_std
     order = torch.randperm(len(digits.train), generator=torch.Generator().manual_seed(1))

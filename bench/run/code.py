@@ -11,6 +11,7 @@ import bench
 # Everything that a trial's outcome depends on. Architectures' own files are left out: a trial's key holds their layers.
 _TRAINING_CODE = (
     (architectures, "blocks.py"),
+    (architectures, "kernels.py"),
     (architectures, "layers.py"),
     (bench, "plan/seeds.py"),
     (bench, "train/augment.py"),

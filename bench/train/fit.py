@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from architectures.blocks import assemble
-from architectures.layers import Dropout, fast_generator
+from architectures.layers import Dropout, NormReLU, fast_generator
 from bench.errors import UsageError
 from bench.plan.cells import find_architecture
 from bench.plan.seeds import stream
@@ -130,7 +130,7 @@ def build_network(trial: Trial, data: Data) -> nn.Sequential:
     network = assemble(find_architecture(trial.cell.architecture), trial.cell.levels, data.input_shape, data.classes)
     dropout_generator = fast_generator(stream("dropout", trial.seed))
     for module in network.modules():
-        if isinstance(module, Dropout):
+        if isinstance(module, Dropout | NormReLU):
             module.generator = dropout_generator
     return network.to(memory_format=torch.channels_last)
 
