@@ -159,10 +159,10 @@ def _overload_float(number):
 
 
 @overload(_like, inline="always")
-def _overload_like(number, other):  # noqa: ARG001
+def _overload_like(number, other):  # noqa: ARG001  # numba matches overloads by their parameters
     if isinstance(other, types.Float):
-        return lambda number, other: number  # noqa: ARG005
-    return lambda number, other: _to_bfloat16(number)  # noqa: ARG005
+        return lambda number, other: number  # noqa: ARG005  # as above
+    return lambda number, other: _to_bfloat16(number)  # noqa: ARG005  # as above
 
 
 @intrinsic

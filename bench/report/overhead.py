@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.report.speed import newest_run
 from bench.report.stats.estimate import Estimate, estimate
 
 
@@ -18,12 +19,11 @@ class Overhead:
 
 def overheads(rows: pd.DataFrame) -> tuple[Overhead, ...]:
     """One per number of trials of the newest run in the samples, in ascending order."""
-    newest = rows[rows["run"] == rows["run"].iloc[-1]] if len(rows) else rows
     return tuple(
         Overhead(
             trials=int(of_count["trials"].iloc[0]),
             processes=int(of_count["processes"].iloc[0]),
             seconds=estimate((of_count["seconds"] / of_count["trials"]).to_numpy()),
         )
-        for _, of_count in newest.groupby("trials", sort=True)
+        for _, of_count in newest_run(rows).groupby("trials", sort=True)
     )

@@ -10,13 +10,15 @@ chart's name.
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
 from bench.errors import BenchError, near_matches
 from bench.report.analysis import Analysis
-from bench.report.charts import draw_charts
+from bench.report.charts import Chart, draw_charts
 from bench.report.findings import findings, preset_sentences
-from bench.report.tables import make_tables
+from bench.report.tables import Table, make_tables
 
 # The columns that a reader of the README needs; the report has them all.
 _BRIEF = {
@@ -46,14 +48,11 @@ def rewrite(text: str, analysis_of: Callable[[str], Analysis], reports: str) -> 
         raise ReadmeError(
             "a block lacks its first or last line: `<!-- bench: mnist targets -->`, `<!-- bench: end -->`"
         )
-    analyses: dict[str, Analysis] = {}
+    blocks_of = cache(lambda dataset: _Blocks(analysis_of(dataset), f"{reports}/{dataset}"))
 
     def made(match: re.Match[str]) -> str:
         dataset, name = match["dataset"], match["name"]
-        if dataset not in analyses:
-            analyses[dataset] = analysis_of(dataset)
-        body = _body(analyses[dataset], name, f"{reports}/{dataset}")
-        return f"<!-- bench: {dataset} {name} -->\n{body}\n<!-- bench: end -->"
+        return f"<!-- bench: {dataset} {name} -->\n{blocks_of(dataset).body(name)}\n<!-- bench: end -->"
 
     return _BLOCK.sub(made, text)
 
@@ -68,25 +67,37 @@ def drifted(old: str, new: str) -> list[str]:
     ]
 
 
-def _body(analysis: Analysis, name: str, folder: str) -> str:
-    if name == "findings":
-        return "\n".join(f"- {text}" for _, text in findings(analysis))
-    if name == "presets":
-        return "\n".join(f"- {text}" for text in preset_sentences(analysis))
-    if name.startswith("chart:"):
-        charts = {f"chart:{chart.name}": chart for chart in draw_charts(analysis)}
-        if name in charts:
-            chart = charts[name]
-            return f"![{chart.alt}]({folder}/charts/{chart.name}.svg)\n\n{chart.caption}"
-        raise ReadmeError(f"no chart is called {name!r} in these rows: {near_matches(name, charts)}")
-    tables = {table.name: table for table in make_tables(analysis)}
-    if name not in tables:
-        raise ReadmeError(
-            f"no block is called {name!r} in these rows: {near_matches(name, [*tables, 'findings', 'presets'])}"
-        )
-    table = tables[name]
-    brief = table.only(_BRIEF[name]) if name in _BRIEF else table
-    return f"{brief.markdown()}\n\n{table.caption}"
+@dataclass(frozen=True)
+class _Blocks:
+    """What a data set's blocks are made of; charts and tables are made once. `folder` is where the charts lie."""
+
+    analysis: Analysis
+    folder: str
+
+    @cached_property
+    def charts(self) -> dict[str, Chart]:
+        return {f"chart:{chart.name}": chart for chart in draw_charts(self.analysis)}
+
+    @cached_property
+    def tables(self) -> dict[str, Table]:
+        return {table.name: table for table in make_tables(self.analysis)}
+
+    def body(self, name: str) -> str:
+        if name == "findings":
+            return "\n".join(f"- {text}" for _, text in findings(self.analysis))
+        if name == "presets":
+            return "\n".join(f"- {text}" for text in preset_sentences(self.analysis))
+        if name.startswith("chart:"):
+            if name not in self.charts:
+                raise ReadmeError(f"no chart is called {name!r} in these rows: {near_matches(name, self.charts)}")
+            chart = self.charts[name]
+            return f"![{chart.alt}]({self.folder}/charts/{chart.name}.svg)\n\n{chart.caption}"
+        if name not in self.tables:
+            known = [*self.tables, "findings", "presets"]
+            raise ReadmeError(f"no block is called {name!r} in these rows: {near_matches(name, known)}")
+        table = self.tables[name]
+        brief = table.only(_BRIEF[name]) if name in _BRIEF else table
+        return f"{brief.markdown()}\n\n{table.caption}"
 
 
 def read(path: Path) -> str:

@@ -32,8 +32,12 @@ class Speedup:
 
 def speedups(rows: pd.DataFrame) -> tuple[Speedup, ...]:
     """One per network of the newest run in the samples."""
-    newest = rows[rows["run"] == rows["run"].iloc[-1]] if len(rows) else rows
-    return tuple(_speedups(newest))
+    return tuple(_speedups(newest_run(rows)))
+
+
+def newest_run(samples: pd.DataFrame) -> pd.DataFrame:
+    """The samples of the run that was recorded last."""
+    return samples[samples["run"] == samples["run"].iloc[-1]] if len(samples) else samples
 
 
 def _speedups(rows: pd.DataFrame) -> Iterator[Speedup]:
