@@ -1,10 +1,8 @@
 """Turns an architecture and its levels into an `nn.Module`. What each switch does to the layers:
 
 - A hidden block is convolution (with bias), batch norm, ReLU, max pool, dropout, in this order, each but the first and
-  the ReLU only where the architecture or the levels ask for it.
-- batch_norm on: after every hidden convolution, none after the classifier. One layer does batch norm and ReLU, and
-  dropout too where no pool stands between them. Without batch norm the pool stands before the ReLU: the two commute
-  exactly (ReLU is monotone) and the smaller map is cheaper.
+  the ReLU only where the architecture or the levels ask for it. All but the convolution are one layer.
+- batch_norm on: after every hidden convolution, none after the classifier.
 - dropout p > 0: elementwise dropout with rate p at the end of every hidden block.
 - gap on: the classifier's map is averaged to one value per class. gap off: it is flattened and a linear layer
   maps classes x height x width features to the classes.
@@ -15,7 +13,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from architectures.layers import Dropout, NormReLU
+from architectures.layers import Activation
 from architectures.spec import Architecture, Conv, Levels
 
 
@@ -49,17 +47,11 @@ def assemble(
 
 
 def _hidden_block(conv: Conv, in_channels: int, levels: Levels) -> nn.Sequential:
-    pools = conv.pool > 1
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     parts["conv"] = nn.Conv2d(in_channels, conv.channels, conv.kernel, padding=conv.padding)
-    if levels.batch_norm:
-        parts["norm_relu"] = NormReLU(conv.channels, dropout=0.0 if pools else levels.dropout)
-    if pools:
-        parts["pool"] = nn.MaxPool2d(conv.pool)
-    if not levels.batch_norm:
-        parts["relu"] = nn.ReLU(inplace=True)
-    if levels.dropout and (pools or not levels.batch_norm):
-        parts["dropout"] = Dropout(levels.dropout)
+    parts["activation"] = Activation(
+        conv.channels, batch_norm=levels.batch_norm, pool=conv.pool, dropout=levels.dropout
+    )
     return nn.Sequential(parts)
 
 

@@ -18,25 +18,120 @@ Matrix = np.ndarray[Any, np.dtype[Any]]
 _BLOCK = 32
 
 
-def _compiled(function: Any) -> Any:
-    """Compiles on the first call, and keeps the result on the disk where there is a place for it.
+# Sums may be reordered to fill vector registers; not-a-numbers and infinities stay what they are.
+_within = partial(njit, fastmath={"reassoc", "contract", "nsz", "arcp"}, error_model="numpy")
+_inlined = _within(forceinline=True)
 
-    Sums may be reordered to fill vector registers; not-a-numbers and infinities stay what they are.
-    """
-    compiler = partial(njit, fastmath={"reassoc", "contract", "nsz", "arcp"}, error_model="numpy")
+
+def compiled(function: Any) -> Any:
+    """Compiles on the first call, and keeps the result on the disk where there is a place for it."""
     try:
-        return compiler(cache=True)(function)
+        return _within(cache=True)(function)
     except RuntimeError:  # neither the package's folder nor the user's can be written
-        return compiler()(function)
+        return _within()(function)
 
 
-@_compiled
-def moments(maps: Matrix, shift: Matrix, sums: Matrix, squares: Matrix) -> None:
-    """Column by column the sums, float64, of maps - shift and of its square."""
+@compiled
+def forward(
+    maps: Matrix,
+    height: int,
+    pool: int,
+    channels: int,
+    norm: Any,
+    moved: Any,
+    scale: np.float32,
+    threshold: np.uint32,
+    keys: Any,
+    out: Matrix,
+    where: Any,
+) -> None:
+    """Batch norm, ReLU, max pool and dropout of `maps`, whose images are `height` rows each, into `out`.
+
+    - `norm` is None, or per channel weight, bias, mean and variance, float32, and the constant added to a variance.
+    - `moved` is None where that mean and variance are the ones to use. Else they are running ones: the batch's move
+      them by its first item, the momentum; the batch's mean and 1 / deviation go to the others, float64.
+    - `scale` times what is kept; where `keys` is not None, 0 where the random 32 bits of a place lie below `threshold`.
+    - `where`, uint8 like `out`, gets the place of a window's maximum, row by row from 0; None for a pool of 1.
+    """
+    columns = maps.shape[1]
+    factor, offset = np.full(columns, scale, np.float32), np.zeros(columns, np.float32)
+    if norm is not None:
+        weight, bias, mean, var, eps = norm
+        if moved is not None:
+            _statistics(maps, mean, var, eps, moved)
+        for channel in range(channels):
+            if moved is not None:
+                centre, inverse_std = moved[1][channel], moved[2][channel]
+            else:
+                centre, inverse_std = np.float64(mean[channel]), 1 / np.sqrt(np.float64(var[channel]) + eps)
+            slope = weight[channel] * inverse_std
+            factor[channel::channels] = slope * scale
+            offset[channel::channels] = (bias[channel] - centre * slope) * scale
+    if where is None:
+        _activate(maps, factor, offset, threshold, keys, out)
+    else:
+        _activate_and_pool(maps, height, pool, channels, factor, offset, threshold, keys, out, where)
+
+
+@compiled
+def backward(
+    gradient: Matrix,
+    maps: Matrix,
+    height: int,
+    pool: int,
+    channels: int,
+    norm: Any,
+    scale: np.float32,
+    out: Matrix,
+    where: Any,
+    result: Matrix,
+) -> None:
+    """The gradient with respect to `maps` into `result`, from the one with respect to `out`.
+
+    `norm` is None, or per channel weight, float32, the batch's mean and 1 / deviation, float64, and where the gradients
+    of weight and bias go, float32.
+    """
     rows, columns = maps.shape
+    on_passed = np.full(columns, scale, np.float32)
+    on_maps, offset = np.zeros(columns, np.float32), np.zeros(columns, np.float32)
+    if norm is not None:
+        weight, mean, inverse_std, to_weight, to_bias = norm
+        centre = np.empty(columns, np.float32)
+        for channel in range(channels):
+            centre[channel::channels] = mean[channel]
+        sums, products = _gradient_moments(gradient, maps, height, pool, channels, centre, out, where)
+        count = rows * (columns // channels)
+        for channel in range(channels):
+            on_bias = sums[channel::channels].sum() * scale
+            on_weight = products[channel::channels].sum() * scale * inverse_std[channel]
+            to_weight[channel], to_bias[channel] = on_weight, on_bias
+            factor = weight[channel] * inverse_std[channel]
+            slope = -factor * inverse_std[channel] * on_weight / count
+            on_passed[channel::channels] = factor * scale
+            on_maps[channel::channels] = slope
+            offset[channel::channels] = -factor * on_bias / count - slope * mean[channel]
+    window, across, passed, spread, place = _unpooling(columns, channels, pool)
+    for row in range(rows):
+        _unpool(gradient, row, height, pool, out, where, window, across, passed, spread, place)
+        for column in range(columns):
+            value = on_passed[column] * passed[column]
+            if norm is not None:
+                value += on_maps[column] * _float(maps[row, column]) + offset[column]
+            result[row, column] = _like(value, result[row, column])
+
+
+@_within()
+def _statistics(maps: Matrix, running_mean: Matrix, running_var: Matrix, eps: float, moved: Any) -> None:
+    """Moves the running mean and variance by the batch's. The variance is that of values minus the running mean, so
+    that a mean far from 0 costs no digits."""
+    rows, columns = maps.shape
+    momentum, mean, inverse_std = moved
+    channels = len(mean)
+    shift = np.empty(columns, np.float32)
+    for channel in range(channels):
+        shift[channel::channels] = running_mean[channel]
+    sums, squares = np.zeros(columns), np.zeros(columns)
     block_sums, block_squares = np.empty(columns, np.float32), np.empty(columns, np.float32)
-    sums[:] = 0
-    squares[:] = 0
     for first in range(0, rows, _BLOCK):
         block_sums[:] = 0
         block_squares[:] = 0
@@ -48,79 +143,174 @@ def moments(maps: Matrix, shift: Matrix, sums: Matrix, squares: Matrix) -> None:
         for column in range(columns):
             sums[column] += block_sums[column]
             squares[column] += block_squares[column]
+    count = rows * (columns // channels)
+    for channel in range(channels):
+        shifted_mean = sums[channel::channels].sum() / count
+        var = squares[channel::channels].sum() / count - shifted_mean * shifted_mean
+        if var < 0:
+            var = 0.0
+        mean[channel] = shifted_mean + running_mean[channel]
+        inverse_std[channel] = 1 / np.sqrt(var + eps)
+        running_mean[channel] += momentum * shifted_mean
+        running_var[channel] += momentum * (var * count / (count - 1) - running_var[channel])
 
 
-@_compiled
-def norm_relu(maps: Matrix, factor: Matrix, offset: Matrix, out: Matrix) -> None:
-    """ReLU of factor x maps + offset."""
+@_within()
+def _activate(maps: Matrix, factor: Matrix, offset: Matrix, threshold: np.uint32, keys: Any, out: Matrix) -> None:
+    """ReLU and dropout of factor x maps + offset."""
     rows, columns = maps.shape
+    lanes = _lanes(columns, keys)
     for row in range(rows):
+        lane = _lane(row, keys)
         for column in range(columns):
             value = _float(maps[row, column]) * factor[column] + offset[column]
-            out[row, column] = _like(np.float32(0) if value <= 0 else value, out[row, column])
+            value = np.float32(0) if value <= 0 else value
+            if keys is not None:
+                value = value if _mix(lane ^ lanes[column]) >= threshold else np.float32(0)
+            out[row, column] = _like(value, out[row, column])
 
 
-@_compiled
-def norm_relu_dropout(
-    maps: Matrix, factor: Matrix, offset: Matrix, threshold: np.uint32, keys: Matrix, out: Matrix
+@_within()
+def _activate_and_pool(
+    maps: Matrix,
+    height: int,
+    pool: int,
+    channels: int,
+    factor: Matrix,
+    offset: Matrix,
+    threshold: np.uint32,
+    keys: Any,
+    out: Matrix,
+    where: Matrix,
 ) -> None:
-    """The same with dropout: 0 where the random 32 bits of a place lie below `threshold`."""
-    rows, columns = maps.shape
-    lanes = _lanes(columns, keys[1])
+    """ReLU, max pool and dropout of factor x maps + offset. Of equal values in a window the first counts."""
+    rows, columns = out.shape
+    wide = columns * pool
+    largest, place = np.empty(wide, np.float32), np.empty(wide, np.int32)
+    best, best_place = np.empty(wide, np.float32), np.empty(wide, np.int32)
+    pooled, pooled_place = np.empty(columns, np.float32), np.empty(columns, np.int32)
+    left = np.empty(columns, np.uint32)
+    for column in range(columns):
+        left[column] = column // channels * channels * pool + column % channels
+    lanes = _lanes(columns, keys)
     for row in range(rows):
-        lane = _mix(np.uint32(row) ^ keys[0])
+        first = row // (height // pool) * height + row % (height // pool) * pool
+        for column in range(wide):
+            largest[column] = _float(maps[first, column]) * factor[column] + offset[column]
+            place[column] = 0
+        for below in range(1, pool):
+            at = np.int32(below * pool)
+            for column in range(wide):
+                value = _float(maps[first + below, column]) * factor[column] + offset[column]
+                larger = value > largest[column]
+                largest[column] = value if larger else largest[column]
+                place[column] = at if larger else place[column]
+        best[:] = largest
+        best_place[:] = place
+        # A window's columns lie `channels` apart; every column is taken for a window's first, and then those that are.
+        for right in range(1, pool):
+            others, other_places, step = largest[right * channels :], place[right * channels :], np.int32(right)
+            for column in range(len(others)):
+                value, at = others[column], other_places[column] + step
+                better = value > best[column] or (value == best[column] and at < best_place[column])
+                best[column] = value if better else best[column]
+                best_place[column] = at if better else best_place[column]
+        _gather(best, left, pooled)
+        _gather(best_place, left, pooled_place)
+        lane = _lane(row, keys)
         for column in range(columns):
-            value = _float(maps[row, column]) * factor[column] + offset[column]
-            kept = _mix(lane ^ lanes[column]) >= threshold
-            out[row, column] = _like(np.float32(0) if value <= 0 or not kept else value, out[row, column])
+            value = np.float32(0) if pooled[column] <= 0 else pooled[column]
+            if keys is not None:
+                value = value if _mix(lane ^ lanes[column]) >= threshold else np.float32(0)
+            out[row, column] = _like(value, out[row, column])
+            where[row, column] = pooled_place[column]
 
 
-@_compiled
-def dropout(maps: Matrix, factor: np.float32, threshold: np.uint32, keys: Matrix, out: Matrix) -> None:
-    """factor x maps, and 0 where the random 32 bits of a place lie below `threshold`."""
+@_within()
+def _gradient_moments(
+    gradient: Matrix,
+    maps: Matrix,
+    height: int,
+    pool: int,
+    channels: int,
+    centre: Matrix,
+    out: Matrix,
+    where: Any,
+) -> tuple[Matrix, Matrix]:
+    """Column by column the sums, float64, of the gradient that reaches `maps` and of it times maps - centre."""
     rows, columns = maps.shape
-    lanes = _lanes(columns, keys[1])
-    for row in range(rows):
-        lane = _mix(np.uint32(row) ^ keys[0])
-        for column in range(columns):
-            kept = _mix(lane ^ lanes[column]) >= threshold
-            value = _float(maps[row, column]) * factor
-            out[row, column] = _like(value if kept else np.float32(0), out[row, column])
-
-
-@_compiled
-def gradient_moments(
-    gradient: Matrix, maps: Matrix, out: Matrix, centre: Matrix, sums: Matrix, products: Matrix
-) -> None:
-    """Column by column the sums, float64, of the gradient where `out` is above 0, and of it times maps - centre."""
-    rows, columns = maps.shape
+    sums, products = np.zeros(columns), np.zeros(columns)
     block_sums, block_products = np.empty(columns, np.float32), np.empty(columns, np.float32)
-    sums[:] = 0
-    products[:] = 0
+    window, across, passed, spread, place = _unpooling(columns, channels, pool)
     for first in range(0, rows, _BLOCK):
         block_sums[:] = 0
         block_products[:] = 0
         for row in range(first, min(first + _BLOCK, rows)):
+            _unpool(gradient, row, height, pool, out, where, window, across, passed, spread, place)
             for column in range(columns):
-                value = _float(gradient[row, column]) if _float(out[row, column]) > 0 else np.float32(0)
-                block_sums[column] += value
-                block_products[column] += value * (_float(maps[row, column]) - centre[column])
+                block_sums[column] += passed[column]
+                block_products[column] += passed[column] * (_float(maps[row, column]) - centre[column])
         for column in range(columns):
             sums[column] += block_sums[column]
             products[column] += block_products[column]
+    return sums, products
 
 
-@_compiled
-def input_gradient(
-    gradient: Matrix, maps: Matrix, out: Matrix, on_gradient: Matrix, on_maps: Matrix, offset: Matrix, result: Matrix
+@_within()
+def _unpooling(columns: int, channels: int, pool: int) -> tuple[Matrix, Matrix, Matrix, Matrix, Matrix]:
+    """For each column of maps the column of its window and its place across it, and room for three rows."""
+    window, across = np.empty(columns, np.uint32), np.empty(columns, np.int32)
+    for column in range(columns):
+        x = column // channels
+        window[column], across[column] = x // pool * channels + column % channels, x % pool
+    return window, across, np.zeros(columns, np.float32), np.zeros(columns, np.float32), np.zeros(columns, np.int32)
+
+
+@_inlined
+def _unpool(
+    gradient: Matrix,
+    row: int,
+    height: int,
+    pool: int,
+    out: Matrix,
+    where: Any,
+    window: Matrix,
+    across: Matrix,
+    passed: Matrix,
+    spread: Matrix,
+    place: Matrix,
 ) -> None:
-    """on_gradient x gradient, where `out` is above 0, + on_maps x maps + offset."""
-    rows, columns = maps.shape
-    for row in range(rows):
+    """Into `passed` what of the gradient reaches a row of maps: what ReLU and dropout let through, at the place of its
+    window's maximum. Rows come in order; `spread` and `place` hold what the rows of a window share."""
+    if where is None:
+        for column in range(len(passed)):
+            passed[column] = _float(gradient[row, column]) if _float(out[row, column]) > 0 else np.float32(0)
+        return
+    pooled_height, columns = height // pool, out.shape[1]
+    wide = columns * pool
+    if row % height >= pooled_height * pool:
+        passed[:] = 0
+        return
+    below = row % height % pool
+    if below == 0:
+        pooled_row = row // height * pooled_height + row % height // pool
         for column in range(columns):
-            passed = _float(gradient[row, column]) if _float(out[row, column]) > 0 else np.float32(0)
-            value = on_gradient[column] * passed + on_maps[column] * _float(maps[row, column]) + offset[column]
-            result[row, column] = _like(value, result[row, column])
+            through = _float(out[pooled_row, column]) > 0
+            passed[column] = _float(gradient[pooled_row, column]) if through else np.float32(0)
+        _gather(passed, window[:wide], spread)
+        _gather(where[pooled_row], window[:wide], place)
+        for column in range(wide):
+            place[column] -= across[column]
+    here = np.int32(below * pool)
+    for column in range(wide):
+        passed[column] = spread[column] if place[column] == here else np.float32(0)
+    passed[wide:] = 0
+
+
+@_inlined
+def _gather(values: Matrix, indices: Matrix, out: Matrix) -> None:
+    for index in range(len(indices)):
+        out[index] = values[indices[index]]
 
 
 @njit(inline="always")
@@ -136,11 +326,19 @@ def _mix(bits: Any) -> Any:
 
 
 @njit(inline="always")
-def _lanes(columns: int, key: Any) -> Any:
+def _lanes(columns: int, keys: Any) -> Any:
+    """The random bits of each column."""
     lanes = np.empty(columns, np.uint32)
-    for column in range(columns):
-        lanes[column] = _mix(np.uint32(column) ^ key)
+    if keys is not None:
+        for column in range(columns):
+            lanes[column] = _mix(np.uint32(column) ^ keys[1])
     return lanes
+
+
+@njit(inline="always")
+def _lane(row: int, keys: Any) -> Any:
+    """The random bits of a row; a place's are mixed from its row's and its column's."""
+    return np.uint32(0) if keys is None else _mix(np.uint32(row) ^ keys[0])
 
 
 def _float(number: Any) -> Any:

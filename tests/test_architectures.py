@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,7 +11,7 @@ from torch import nn
 import architectures
 from architectures.blocks import assemble
 from architectures.geometry import receptive_fields
-from architectures.layers import Dropout, NormReLU, fast_generator
+from architectures.layers import Activation, fast_generator
 from architectures.registry import ARCHITECTURES, UnknownArchitectureError
 from architectures.spec import Architecture, Levels
 from architectures.summary import summarise
@@ -74,7 +75,7 @@ def test_images_too_small_are_refused(architecture: Architecture) -> None:
 def test_build_changes_only_what_it_is_told() -> None:
     network = architectures.build("model3", batch_norm=False)
     kinds = {type(module) for module in network.modules()}
-    assert NormReLU not in kinds
+    assert nn.BatchNorm2d not in kinds
     assert nn.AdaptiveAvgPool2d in kinds
 
 
@@ -94,8 +95,8 @@ def test_receptive_field_is_what_reaches_a_classifier_output(architecture: Archi
         if isinstance(module, nn.Conv2d):
             nn.init.constant_(module.weight, 1.0)
             layers.append(module)
-        elif isinstance(module, nn.MaxPool2d):
-            layers.append(nn.AvgPool2d(module.kernel_size))
+        elif isinstance(module, Activation):
+            layers.append(nn.AvgPool2d(module.pool))
     image = torch.zeros(1, 1, size, size, dtype=torch.float64, requires_grad=True)
     maps = nn.Sequential(*layers).double()(image)
     middle = maps.shape[-1] // 2
@@ -117,11 +118,16 @@ def test_summary_of_a_network_counted_by_hand() -> None:
     assert summary.receptive_field == 34
 
 
+def dropped(maps: torch.Tensor, rate: float, generator: np.random.Generator) -> torch.Tensor:
+    layer = Activation(maps.shape[1], dropout=rate)
+    layer.generator = generator
+    # Without batch norm the layer works in the memory of its input.
+    result: torch.Tensor = layer(maps.clone(memory_format=torch.preserve_format))
+    return result
+
+
 def maps_of_ones(rate: float, seed: int) -> torch.Tensor:
-    dropout = Dropout(rate)
-    dropout.generator = fast_generator(seed)
-    dropped: torch.Tensor = dropout(torch.ones(64, 16, 26, 27))
-    return dropped
+    return dropped(torch.ones(64, 16, 26, 27), rate, fast_generator(seed))
 
 
 def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
@@ -134,51 +140,53 @@ def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
 
 
 def test_every_place_is_dropped_as_often_and_without_regard_to_its_neighbours_or_to_the_call_before() -> None:
-    dropout = Dropout(0.1)
-    dropout.generator = fast_generator(0)
-    maps = torch.ones(16, 8, 12, 12)
-    dropped = torch.stack([dropout(maps) == 0 for _ in range(400)]).double()
-    count = dropped.numel()
-    assert abs(dropped.mean().item() - 0.1) < 4 * (0.09 / count) ** 0.5
+    generator, maps = fast_generator(0), torch.ones(16, 8, 12, 12)
+    hit = torch.stack([dropped(maps, 0.1, generator) == 0 for _ in range(400)]).double()
+    count = hit.numel()
+    assert abs(hit.mean().item() - 0.1) < 4 * (0.09 / count) ** 0.5
     for dimension in range(1, 5):
         others = [d for d in range(1, 5) if d != dimension]
-        spread = dropped.mean((0, *others)).std().item()
-        assert spread < 2 * (0.09 / count * dropped.shape[dimension]) ** 0.5
+        spread = hit.mean((0, *others)).std().item()
+        assert spread < 2 * (0.09 / count * hit.shape[dimension]) ** 0.5
     for dimension in range(5):
-        length = dropped.shape[dimension] - 1
-        both = (dropped.narrow(dimension, 0, length) * dropped.narrow(dimension, 1, length)).mean().item()
+        length = hit.shape[dimension] - 1
+        both = (hit.narrow(dimension, 0, length) * hit.narrow(dimension, 1, length)).mean().item()
         assert abs(both - 0.01) < 5 * (0.01 / count) ** 0.5, dimension
 
 
 def test_dropout_passes_the_gradient_where_it_passed_the_value() -> None:
     maps = torch.rand(4, 8, 6, 6).add_(1).requires_grad_()
-    kept = Dropout(0.3)(maps)
+    kept = dropped(maps, 0.3, fast_generator(0))
     kept.sum().backward()
     assert maps.grad is not None
     torch.testing.assert_close(maps.grad, (kept > 0) / 0.7)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("pool", [1, 2, 3])
 @pytest.mark.parametrize(("channels", "size"), [(8, 28), (12, 7), (16, 12), (24, 3)])
-def test_norm_relu_is_torchs_batch_norm_and_relu(channels: int, size: int, dtype: torch.dtype) -> None:
+def test_an_activation_is_torchs_batch_norm_relu_and_max_pool(
+    channels: int, size: int, pool: int, dtype: torch.dtype
+) -> None:
     """Outputs, gradients and running statistics, against torch in float64; bfloat16 has 8 bits, float32 has 24."""
     torch.manual_seed(0)
     maps = torch.randn(32, channels, size, size + 1).mul_(3).add_(20).to(dtype).requires_grad_()
-    ours, exact = NormReLU(channels), nn.BatchNorm2d(channels).double()
+    ours, exact = Activation(channels, batch_norm=True, pool=pool), nn.BatchNorm2d(channels).double()
+    assert ours.norm is not None
     with torch.no_grad():
-        ours.weight.copy_(torch.linspace(-0.5, 2, channels))
-        ours.bias.copy_(torch.linspace(-1, 1, channels))
-    exact.load_state_dict(ours.state_dict())
+        ours.norm.weight.copy_(torch.linspace(-0.5, 2, channels))
+        ours.norm.bias.copy_(torch.linspace(-1, 1, channels))
+    exact.load_state_dict(ours.norm.state_dict())
     exact_maps = maps.detach().double().requires_grad_()
-    gradient = torch.randn(maps.shape).to(dtype)
     activated = ours(maps)
-    results = [activated, *torch.autograd.grad(activated, (maps, ours.weight, ours.bias), gradient)]
-    expected = torch.relu(exact(exact_maps))
+    gradient = torch.randn(activated.shape).to(dtype)
+    results = [activated, *torch.autograd.grad(activated, (maps, ours.norm.weight, ours.norm.bias), gradient)]
+    expected = nn.functional.max_pool2d(torch.relu(exact(exact_maps)), pool)
     exact_results = [
         expected,
         *torch.autograd.grad(expected, (exact_maps, exact.weight, exact.bias), gradient.double()),
     ]
-    results += ours.state_dict().values()
+    results += ours.norm.state_dict().values()
     exact_results += exact.state_dict().values()
     for mine, theirs in zip(results, exact_results, strict=True):
         precision = 2**-7 if mine.dtype == torch.bfloat16 else 2e-5
@@ -187,37 +195,59 @@ def test_norm_relu_is_torchs_batch_norm_and_relu(channels: int, size: int, dtype
     assert activated.dtype == dtype
 
 
-def test_norm_relu_in_evaluation_uses_the_running_statistics() -> None:
-    norm = NormReLU(4, dropout=0.5)
-    norm(torch.rand(8, 4, 5, 5))
-    maps = torch.rand(2, 4, 5, 5)
-    expected = torch.relu(nn.functional.batch_norm(maps, norm.running_mean, norm.running_var, norm.weight, norm.bias))
-    assert torch.equal(norm.eval()(maps), expected)
-
-
-def test_norm_relu_drops_and_scales_what_it_activated() -> None:
+@pytest.mark.parametrize("pool", [2, 3])
+def test_of_equal_values_in_a_window_the_first_gets_the_gradient_as_in_torch(pool: int) -> None:
     torch.manual_seed(0)
-    maps = torch.randn(64, 8, 14, 14).requires_grad_()
-    plain, dropping = NormReLU(8), NormReLU(8, dropout=0.2)
-    activated, kept = plain(maps), dropping(maps)
-    stayed = kept > 0
-    torch.testing.assert_close(kept[stayed], activated[stayed] / 0.8)
-    active = int((activated > 0).sum())
-    share = int(((activated > 0) & ~stayed).sum()) / active
-    assert abs(share - 0.2) < 5 * (0.16 / active) ** 0.5
-    weights = torch.randn_like(kept)
-    (gradient,) = torch.autograd.grad(kept, maps, weights)
-    (expected,) = torch.autograd.grad(plain(maps), maps, weights * stayed / 0.8)
-    torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-5)
+    maps = torch.randint(0, 2, (16, 8, 11, 13)).float().requires_grad_()
+    ours, theirs = Activation(8, batch_norm=True, pool=pool), nn.BatchNorm2d(8)
+    activated = ours(maps)
+    expected = nn.functional.max_pool2d(torch.relu(theirs(maps)), pool)
+    weights = torch.randn_like(activated)
+    (gradient,) = torch.autograd.grad(activated, maps, weights)
+    (expected_gradient,) = torch.autograd.grad(expected, maps, weights)
+    torch.testing.assert_close(gradient, expected_gradient, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("pool", [1, 2])
+@pytest.mark.parametrize("gradients", [False, True])
+def test_an_activation_in_evaluation_uses_the_running_statistics_and_drops_nothing(
+    batch_norm: bool, pool: int, gradients: bool
+) -> None:
+    layer = Activation(4, batch_norm=batch_norm, pool=pool, dropout=0.5)
+    layer(torch.rand(8, 4, 6, 6))
+    maps = torch.randn(2, 4, 6, 6)
+    norm = layer.norm.eval() if layer.norm is not None else nn.Identity()
+    expected = nn.functional.max_pool2d(torch.relu(norm(maps)), pool).detach()
+    with torch.set_grad_enabled(gradients):
+        torch.testing.assert_close(layer.eval()(maps.clone()).detach(), expected)
+
+
+def test_an_activation_drops_and_scales_what_is_left_of_batch_norm_relu_and_pool() -> None:
+    torch.manual_seed(0)
+    maps = torch.randn(64, 8, 28, 28).requires_grad_()
+    for pool in (1, 2):
+        plain = Activation(8, batch_norm=True, pool=pool)
+        dropping = Activation(8, batch_norm=True, pool=pool, dropout=0.2)
+        activated, kept = plain(maps), dropping(maps)
+        stayed = kept > 0
+        torch.testing.assert_close(kept[stayed], activated[stayed] / 0.8)
+        active = int((activated > 0).sum())
+        share = int(((activated > 0) & ~stayed).sum()) / active
+        assert abs(share - 0.2) < 5 * (0.16 / active) ** 0.5
+        weights = torch.randn_like(kept)
+        (gradient,) = torch.autograd.grad(kept, maps, weights)
+        (expected,) = torch.autograd.grad(plain(maps), maps, weights * stayed / 0.8)
+        torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_what_is_not_a_number_stays_so(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("pool", [1, 2])
+def test_what_is_not_a_number_stays_so(pool: int, batch_norm: bool, dtype: torch.dtype) -> None:
     """A network that diverged has to show it."""
-    maps = torch.rand(4, 8, 6, 6).to(dtype)
-    maps[0, 0, 0, 0] = float("nan")
-    assert NormReLU(8)(maps).isnan().any()
-    assert Dropout(0.1)(torch.full((4, 8, 6, 6), float("nan"), dtype=dtype)).isnan().any()
+    maps = torch.full((4, 8, 6, 6), float("nan"), dtype=dtype)
+    assert Activation(8, batch_norm=batch_norm, pool=pool, dropout=0.1)(maps).isnan().any()
 
 
 def test_dropout_follows_its_generator_alone() -> None:
@@ -229,20 +259,21 @@ def test_dropout_follows_its_generator_alone() -> None:
 
 
 def test_dropout_drops_the_same_elements_in_either_layout() -> None:
-    results = []
-    for layout in (torch.contiguous_format, torch.channels_last):
-        dropout = Dropout(0.1)
-        dropout.generator = fast_generator(0)
-        results.append(dropout(torch.ones(2, 3, 5, 7).contiguous(memory_format=layout)))
+    maps = torch.ones(2, 3, 5, 7)
+    results = [
+        dropped(maps.contiguous(memory_format=layout), 0.1, fast_generator(0))
+        for layout in (torch.contiguous_format, torch.channels_last)
+    ]
     assert torch.equal(*results)
 
 
-def test_dropout_leaves_evaluation_alone() -> None:
-    maps = torch.rand(2, 3, 5, 5)
-    assert torch.equal(Dropout(0.5).eval()(maps), maps)
+@pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan")])
+def test_a_dropout_rate_out_of_range_is_refused(rate: float) -> None:
+    with pytest.raises(ValueError, match="at least 0 and below 1"):
+        Activation(8, dropout=rate)
 
 
-@pytest.mark.parametrize("rate", [-0.1, 0.0, 1.0, float("nan")])
-def test_dropout_rate_out_of_range_is_refused(rate: float) -> None:
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        Dropout(rate)
+@pytest.mark.parametrize("pool", [0, 17])
+def test_a_pool_out_of_range_is_refused(pool: int) -> None:
+    with pytest.raises(ValueError, match="1 to 16 pixels"):
+        Activation(8, pool=pool)

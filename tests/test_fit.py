@@ -12,10 +12,13 @@ from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import FACTORS
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
-from bench.train.augment import augment
+from bench.train.augment import augment, draw
 from bench.train.data import Data
-from bench.train.fit import Outcome, build_network, fit
-from bench.train.optim import Schedule, current_rate, make_optimizer
+from bench.train.fit import fit
+from bench.train.optim import Schedule, make_update
+from bench.train.outcome import Outcome
+from bench.train.single import build_network
+from bench.train.weights import Weights
 
 SHORT = Protocol("digits", epochs=2)
 
@@ -91,16 +94,8 @@ def rates(scheduler: str, epochs: int, steps_per_epoch: int) -> list[float]:
     cell = preset_cell("model1")
     cell = replace(cell, levels=replace(cell.levels, scheduler=scheduler))
     trial = Trial(cell, 0, Protocol("digits", epochs=epochs, lr=0.5))
-    optimizer = make_optimizer(trial, [torch.nn.Parameter(torch.zeros(1))])
-    schedule = Schedule(trial, optimizer, steps_per_epoch)
-    seen = []
-    for _ in range(epochs):
-        for _ in range(steps_per_epoch):
-            seen.append(current_rate(optimizer))
-            optimizer.step()
-            schedule.after_step()
-        schedule.after_epoch()
-    return seen
+    schedule = Schedule(trial, steps_per_epoch)
+    return [schedule.take()[0] for _ in range(epochs * steps_per_epoch)]
 
 
 def test_step_is_constant_for_15_epochs_then_a_tenth() -> None:
@@ -118,10 +113,63 @@ def test_onecycle_rises_to_its_peak_and_falls_to_almost_nothing() -> None:
     assert seen == sorted(seen[: seen.index(max(seen))]) + sorted(seen[seen.index(max(seen)) :])[::-1]
 
 
+@pytest.mark.parametrize("scheduler", ["step", "onecycle"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_updates_are_those_of_torchs_optimisers_and_schedulers(optimizer: str, scheduler: str) -> None:
+    cell = preset_cell("model1")
+    cell = replace(cell, levels=replace(cell.levels, scheduler=scheduler))
+    trial = Trial(cell, 0, Protocol("digits", epochs=20, lr=0.1, optimizer=optimizer))  # type: ignore[arg-type]
+    theirs = torch.nn.Parameter(torch.linspace(-1, 1, 50))
+    ours = theirs.detach().clone()
+    reference: torch.optim.Optimizer = torch.optim.SGD([theirs], lr=0.1, momentum=0.9)
+    if optimizer == "adamw":
+        reference = torch.optim.AdamW([theirs], lr=0.1, weight_decay=0.0)
+    onecycle = torch.optim.lr_scheduler.OneCycleLR(reference, max_lr=0.1, total_steps=60)
+    stepped = torch.optim.lr_scheduler.StepLR(reference, 15, 0.1)
+    if scheduler == "step":
+        for group in reference.param_groups:
+            group.update(lr=0.1, **({"betas": (0.9, 0.999)} if optimizer == "adamw" else {"momentum": 0.9}))
+    update, schedule = make_update(trial), Schedule(trial, steps_per_epoch=3)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(60):
+        gradient = torch.randn(50, generator=generator)
+        theirs.grad = gradient
+        reference.step()
+        update(ours, gradient, *schedule.take())
+        if scheduler == "onecycle":
+            onecycle.step()
+        elif step % 3 == 2:
+            stepped.step()
+        torch.testing.assert_close(ours, theirs.detach(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_layers_compute_with_one_vector_and_leave_their_gradients_in_one(half: bool, few_digits: Data) -> None:
+    network = build_network(Trial(preset_cell("model2"), 0, SHORT), few_digits)
+    before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    weights = Weights(network, half=half)
+    assert weights.values.numel() == sum(parameter.numel() for parameter in before.values())
+    for name, parameter in network.named_parameters():
+        rounded = half and ".norm." not in name
+        assert parameter.dtype == (torch.bfloat16 if rounded else torch.float32)
+        assert torch.equal(parameter.detach(), before[name].to(parameter.dtype))
+    weights.values.add_(1)
+    weights.publish()
+    for name, parameter in network.named_parameters():
+        assert torch.equal(parameter.detach(), (before[name] + 1).to(parameter.dtype))
+    weights.clear()
+    for number, parameter in enumerate(network.parameters(), start=1):
+        assert parameter.grad is not None
+        parameter.grad.add_(number)
+    weights.gather()
+    sizes = {number: parameter.numel() for number, parameter in enumerate(network.parameters(), start=1)}
+    assert {int(n): int(count) for n, count in zip(*weights.gradient.unique(return_counts=True), strict=True)} == sizes
+
+
 def blob() -> torch.Tensor:
     """A smooth bright spot in the middle of a 28x28 image."""
     side = torch.arange(28) - 13.5
-    return torch.exp(-(side[:, None] ** 2 + side[None, :] ** 2) / 8).expand(256, 1, 28, 28)
+    return torch.exp(-(side[:, None] ** 2 + side[None, :] ** 2) / 8).mul(255).byte().expand(256, 1, 28, 28)
 
 
 def centres(images: torch.Tensor) -> torch.Tensor:
@@ -149,8 +197,8 @@ def test_shifts_fill_their_range_one_draw_an_image(level: str) -> None:
 
 def test_rotation_turns_by_up_to_its_angle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(AUGMENTATIONS, "advanced", Augmentation(rotation=7.0))
-    spot = torch.zeros(256, 1, 28, 28)
-    spot[:, :, 13:15, 23:25] = 1.0
+    spot = torch.zeros(256, 1, 28, 28, dtype=torch.uint8)
+    spot[:, :, 13:15, 23:25] = 255
     moved = centres(augment(spot, "advanced", torch.Generator().manual_seed(0)))
     degrees = torch.rad2deg(torch.atan2(moved[:, 0], moved[:, 1]))
     assert 6.5 < degrees.abs().max() <= 7.1
@@ -162,8 +210,26 @@ def test_none_draws_nothing_and_changes_nothing() -> None:
     generator = torch.Generator().manual_seed(0)
     before = generator.get_state()
     images = blob()
-    assert augment(images, "none", generator) is images
+    assert torch.equal(augment(images, "none", generator), images / 255)
     assert torch.equal(generator.get_state(), before)
+
+
+@pytest.mark.parametrize("size", [(28, 28), (8, 13)])
+@pytest.mark.parametrize("level", ["basic", "advanced"])
+def test_images_are_sampled_as_torch_samples_them(level: str, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (64, 3, *size), dtype=torch.uint8)
+    does = AUGMENTATIONS[level]
+    height, width = size
+    turn, right, down, grow = draw(64, torch.Generator().manual_seed(1)) * 2 - 1
+    angle, zoom = turn * math.radians(does.rotation), 1 / (1 + grow * does.scale)
+    rows = [
+        torch.stack([angle.cos() * zoom, -angle.sin() * zoom * height / width, right * does.shift * 2 / width], 1),
+        torch.stack([angle.sin() * zoom * width / height, angle.cos() * zoom, down * does.shift * 2 / height], 1),
+    ]
+    grid = torch.nn.functional.affine_grid(torch.stack(rows, 1), [64, 3, *size], align_corners=False)
+    expected = torch.nn.functional.grid_sample(images / 255, grid, align_corners=False)
+    torch.testing.assert_close(augment(images, level, torch.Generator().manual_seed(1)), expected, rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])

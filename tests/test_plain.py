@@ -12,8 +12,8 @@ from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.train.augment import augment
 from bench.train.data import Data
-from bench.train.fit import Training
 from bench.train.plain import plain_loader, plain_losses, plain_network, plain_transform
+from bench.train.single import Training
 
 STEPS = 20
 
@@ -57,7 +57,7 @@ def test_the_plain_loops_pictures_are_distorted_like_the_engines(level: str, dig
     picture = Image.fromarray(digits.train.images[index, 0].numpy())
     torch.manual_seed(0)
     plain = torch.stack([transform(picture) for _ in range(draws)]) * std + mean
-    ours = augment(image.expand(draws, 1, 28, 28), level, torch.Generator().manual_seed(0))
+    ours = augment(digits.train.images[index].expand(draws, 1, 28, 28), level, torch.Generator().manual_seed(0))
     difference = (plain.mean(0) - ours.mean(0)).abs().max()
     assert difference < (plain.mean(0) - image).abs().max() / 5
 

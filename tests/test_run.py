@@ -18,7 +18,7 @@ from bench.run.progress import Progress, describe, format_duration
 from bench.run.runner import prepare_run, record, time_trials, train_missing
 from bench.run.worker import Trained, train_stack
 from bench.train.data import Data, Split
-from bench.train.fit import Epoch, Outcome
+from bench.train.outcome import Epoch, Outcome
 
 SHORT = Protocol("digits", epochs=1)
 TIMES = ["run", "started_at", "train_seconds", "train_images_per_second", "peak_memory_bytes"]

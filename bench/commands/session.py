@@ -15,7 +15,7 @@ from bench.report.summary import outcome_counts, render, summary_table
 from bench.run.progress import format_duration
 from bench.run.runner import Run, expected_seconds, record_images, time_trials, train_missing
 from bench.train.datasets import choose_dataset
-from bench.train.fit import has_native_bf16
+from bench.train.single import has_native_bf16
 
 
 def settle(protocol: Protocol, dataset: str | None, data_dir: Path, precision: str) -> Protocol:

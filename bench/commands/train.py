@@ -63,7 +63,7 @@ def _train(
     from bench.errors import BenchError
     from bench.run.runner import network_summary, prepare_run, record
     from bench.run.worker import train_stack, use_one_thread
-    from bench.train.fit import Epoch
+    from bench.train.outcome import Epoch
 
     protocol = settle(checked, dataset, data_dir, precision)
     trial = Trial(cell, seed, protocol)

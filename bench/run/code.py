@@ -16,8 +16,10 @@ _TRAINING_CODE = (
     (bench, "plan/seeds.py"),
     (bench, "train/augment.py"),
     (bench, "train/data.py"),
-    (bench, "train/fit.py"),
+    (bench, "train/loop.py"),
     (bench, "train/optim.py"),
+    (bench, "train/single.py"),
+    (bench, "train/weights.py"),
 )
 
 

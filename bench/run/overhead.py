@@ -17,7 +17,8 @@ from bench.run.runner import Run, record
 from bench.run.training import train_all
 from bench.run.worker import Trained, utc_now
 from bench.train.data import Data
-from bench.train.fit import Epoch, Outcome, Training
+from bench.train.outcome import Epoch, Outcome
+from bench.train.single import Training
 
 # How many trials a run has.
 COUNTS = (10, 100, 1000)

@@ -13,7 +13,7 @@ from bench.record.schema import SCHEMA, ConfusionRow, CorrectRow, EpochRow, Imag
 from bench.run.speed import SpeedSample
 from bench.run.worker import Trained
 from bench.train.data import Split
-from bench.train.fit import Outcome
+from bench.train.outcome import Outcome
 from bench.train.timing import Sample
 
 

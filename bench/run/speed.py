@@ -17,8 +17,8 @@ from bench.record.machine import usable_cores
 from bench.run.pool import share_memory
 from bench.run.worker import peak_memory_bytes, start_worker, worker_data
 from bench.train.data import Data
-from bench.train.fit import Training
 from bench.train.plain import plain_loader, plain_losses, plain_network
+from bench.train.single import Training
 
 Arm = Literal["plain", "harness"]
 

@@ -15,7 +15,8 @@ import torch
 
 from bench.plan.trials import Trial
 from bench.train.data import Data
-from bench.train.fit import OnEpoch, Outcome, fit
+from bench.train.fit import fit
+from bench.train.outcome import OnEpoch, Outcome
 
 
 @dataclass(frozen=True, slots=True)

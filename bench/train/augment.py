@@ -2,45 +2,63 @@
 
 import math
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from architectures.kernels import Matrix, compiled
 from bench.plan.augmentation import AUGMENTATIONS, Augmentation
 
 
 def augment(images: Tensor, level: str, generator: torch.Generator) -> Tensor:
-    """Float images (N, C, H, W) with background 0, each under a transform of its own; same shape.
+    """uint8 images (N, C, H, W) with background 0 as float32 in [0, 1], each under a transform of its own; same shape.
 
     Every level but none takes the same draws from `generator`: under one seed, basic and advanced shift an image alike.
     """
     augmentation = AUGMENTATIONS[level]
     if augmentation == Augmentation():
-        return images
-    transforms = _transforms(images, augmentation, generator)
-    return F.grid_sample(images, _grid(transforms, images), mode="bilinear", padding_mode="zeros", align_corners=False)
+        return images.float().div_(255)
+    distorted = torch.empty(images.shape)
+    turn, shift, scale = math.radians(augmentation.rotation), augmentation.shift, augmentation.scale
+    _distort(images.numpy(), draw(len(images), generator).numpy(), turn, shift, scale, distorted.numpy())
+    return distorted
 
 
-def _grid(transforms: Tensor, images: Tensor) -> Tensor:
-    """(N, H, W, 2) input coordinates of the output's pixels: `F.affine_grid`, without its product of small matrices."""
-    height, width = images.shape[2:]
-    across = (torch.arange(width) * 2 + 1) / width - 1
-    down = (torch.arange(height) * 2 + 1) / height - 1
-    along_x, along_y, offset = transforms[..., None, None].unbind(2)
-    return torch.addcmul(along_x * across + offset, along_y, down[:, None]).permute(0, 2, 3, 1)
+def draw(count: int, generator: torch.Generator) -> Tensor:
+    """(4, count) numbers in [0, 1), a column an image: how far along each range it is turned, moved to the right and
+    down, and enlarged."""
+    return torch.rand(4, count, generator=generator)
 
 
-def _transforms(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
-    """(N, 2, 3) maps from output to input coordinates, both in [-1, 1] across the image."""
-    count, _, height, width = images.shape
-    turn, right, down, grow = torch.rand(4, count, generator=generator).mul_(2).sub_(1)
-    angle = turn * math.radians(augmentation.rotation)
-    zoom = 1 / (1 + grow * augmentation.scale)
-    transforms = torch.empty(count, 2, 3)
-    transforms[:, 0, 0] = angle.cos() * zoom
-    transforms[:, 0, 1] = -angle.sin() * zoom * (height / width)
-    transforms[:, 1, 0] = angle.sin() * zoom * (width / height)
-    transforms[:, 1, 1] = angle.cos() * zoom
-    transforms[:, 0, 2] = right * (augmentation.shift * 2 / width)
-    transforms[:, 1, 2] = down * (augmentation.shift * 2 / height)
-    return transforms
+@compiled
+def _distort(images: Matrix, draws: Matrix, turn: float, shift: float, scale: float, out: Matrix) -> None:
+    """Turns by up to `turn` radians, moves by up to `shift` pixels along either axis, enlarges by up to `scale`."""
+    count, channels, height, width = images.shape
+    # Room around the image for what is sampled outside it.
+    padded = np.zeros((height + 3, width + 3), np.float32)
+    one = np.uint32(1)
+    middle_x, middle_y = np.float32((width - 1) / 2), np.float32((height - 1) / 2)
+    for image in range(count):
+        angle = (2 * draws[0, image] - 1) * turn
+        zoom = 1 / (1 + (2 * draws[3, image] - 1) * scale)
+        cosine, sine = np.float32(math.cos(angle) * zoom), np.float32(math.sin(angle) * zoom)
+        right = np.float32((2 * draws[1, image] - 1) * shift) + middle_x
+        down = np.float32((2 * draws[2, image] - 1) * shift) + middle_y
+        for channel in range(channels):
+            for row in range(height):
+                for column in range(width):
+                    padded[row + 1, column + 1] = np.float32(images[image, channel, row, column]) / np.float32(255)
+            for row in range(height):
+                y = np.float32(row) - middle_y
+                for column in range(width):
+                    x = np.float32(column) - middle_x
+                    from_x = min(max(cosine * x - sine * y + right, np.float32(-1)), np.float32(width))
+                    from_y = min(max(sine * x + cosine * y + down, np.float32(-1)), np.float32(height))
+                    left, top = np.floor(from_x), np.floor(from_y)
+                    along, below = from_x - left, from_y - top
+                    at, under = np.uint32(np.int32(left) + 1), np.uint32(np.int32(top) + 1)
+                    left_top, right_top = padded[under, at], padded[under, at + one]
+                    left_bottom, right_bottom = padded[under + one, at], padded[under + one, at + one]
+                    upper = left_top + (right_top - left_top) * along
+                    lower = left_bottom + (right_bottom - left_bottom) * along
+                    out[image, channel, row, column] = upper + (lower - upper) * below

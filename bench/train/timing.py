@@ -10,7 +10,7 @@ import torch
 from bench.plan.cells import Cell
 from bench.plan.trials import Trial
 from bench.train.data import Data
-from bench.train.fit import EVALUATION_BATCH, Training, build_network, precision_of, prepare
+from bench.train.single import EVALUATION_BATCH, Training
 
 Metric = Literal["train", "inference", "latency"]
 
@@ -100,15 +100,14 @@ def _training_task(trial: Trial, data: Data, steps: int) -> _Task:
 
 
 def _inference_task(metric: Metric, trial: Trial, data: Data, batch_size: int, batches: int) -> _Task:
-    network = build_network(trial, data).eval()
-    mean, std = data.pixel_mean_std
+    training = Training(trial, data)
+    network = training.network.eval()
     images = data.held_out.take(torch.arange(batch_size) % len(data.held_out)).images
 
     @torch.inference_mode()
     def run() -> None:
         for _ in range(batches):
-            with precision_of(trial):
-                network(prepare(images.float().div_(255), mean, std))
+            network(training.prepare(images.float().div_(255)))
 
     return _Task(metric, trial.cell, None, batch_size, batches * batch_size, run)
 

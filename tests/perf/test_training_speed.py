@@ -14,8 +14,8 @@ from bench.plan.factors import FACTORS
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial, trials
 from bench.train.data import Data
-from bench.train.fit import Training
 from bench.train.plain import plain_loader, plain_losses, plain_network
+from bench.train.single import Training
 
 STEPS = 10
 

@@ -1,0 +1,114 @@
+"""A trial that trains alone, on a CPU."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from architectures.blocks import assemble
+from architectures.layers import Activation, fast_generator
+from bench.errors import UsageError
+from bench.plan.cells import find_architecture
+from bench.plan.seeds import stream
+from bench.plan.trials import Trial
+from bench.train.augment import augment
+from bench.train.data import Data
+from bench.train.optim import Schedule, make_update
+from bench.train.weights import Weights
+
+EVALUATION_BATCH = 200
+
+
+class Training:
+    """A trial under way: its network, schedule and streams of random numbers."""
+
+    def __init__(self, trial: Trial, data: Data) -> None:
+        if trial.protocol.batch_size > len(data.train):
+            raise UsageError(
+                f"--batch-size {trial.protocol.batch_size} is larger than "
+                f"{data.name}'s {len(data.train)} training images"
+            )
+        self.trial = trial
+        self.data = data
+        self.network = build_network(trial, data)
+        self._weights = Weights(self.network, half=trial.protocol.precision == "bf16")
+        self._update = make_update(trial)
+        steps_per_epoch = math.ceil(len(data.train) / trial.protocol.batch_size)
+        self._schedule = Schedule(trial, steps_per_epoch)
+        self._order = torch.Generator().manual_seed(stream("order", trial.seed))
+        self._distortion = torch.Generator().manual_seed(stream("augmentation", trial.seed))
+
+    @property
+    def trials(self) -> Sequence[Trial]:
+        """The trial."""
+        return [self.trial]
+
+    def rates(self) -> Sequence[float]:
+        """The learning rate of the next step."""
+        return [self._schedule.next_rate()]
+
+    def epoch(self) -> Sequence[tuple[int, float]]:
+        """One pass over the training images: the number that was right, and the sum of their losses."""
+        self.network.train()
+        hits = torch.zeros((), dtype=torch.int64)
+        loss_sum = torch.zeros((), dtype=torch.float64)
+        shuffled = torch.randperm(len(self.data.train), generator=self._order)
+        for indices in shuffled.split(self.trial.protocol.batch_size):
+            loss, right = self.step(indices)
+            hits += right
+            loss_sum += loss.double() * len(indices)
+        return [(int(hits.item()), float(loss_sum.item()))]
+
+    def step(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Trains on the training images at `indices`; their mean loss before the step, and how many were right."""
+        batch = self.data.train.take(indices)
+        images = augment(batch.images, self.trial.cell.levels.augmentation, self._distortion)
+        logits = self.network(self.prepare(images)).float()
+        loss = F.cross_entropy(logits, batch.labels)
+        self._weights.clear()
+        loss.backward()
+        self._weights.gather()
+        self._update(self._weights.values, self._weights.gradient, *self._schedule.take())
+        self._weights.publish()
+        return loss.detach(), (logits.detach().argmax(1) == batch.labels).sum()
+
+    def evaluate(self) -> Sequence[tuple[Tensor, float]]:
+        """The class that each held-out image is given, int64 (N,), and their mean loss in nats."""
+        split = self.data.held_out
+        self.network.eval()
+        predicted, loss_sum = [], 0.0
+        batches = zip(split.images.split(EVALUATION_BATCH), split.labels.split(EVALUATION_BATCH), strict=True)
+        with torch.inference_mode():
+            for images, labels in batches:
+                logits = self.network(self.prepare(images.float().div_(255))).float()
+                predicted.append(logits.argmax(1))
+                loss_sum += F.cross_entropy(logits, labels, reduction="sum").item()
+        return [(torch.cat(predicted), loss_sum / len(split))]
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Float images (N, C, H, W) in [0, 1] as the network takes them: normalised, laid out channels last, in the
+        trial's precision."""
+        mean, std = self.data.pixel_mean_std
+        dtype = torch.bfloat16 if self.trial.protocol.precision == "bf16" else torch.float32
+        # Of one channel, `to` would keep the strides, and convolutions then take the images for channels first.
+        prepared = torch.empty(images.shape, dtype=dtype, memory_format=torch.channels_last)
+        return prepared.copy_(images.sub(mean).div_(std))
+
+
+def build_network(trial: Trial, data: Data) -> nn.Sequential:
+    """The trial's network, initialised from its seed's stream, in training mode."""
+    torch.manual_seed(stream("init", trial.seed))
+    network = assemble(find_architecture(trial.cell.architecture), trial.cell.levels, data.input_shape, data.classes)
+    dropout_generator = fast_generator(stream("dropout", trial.seed))
+    for module in network.modules():
+        if isinstance(module, Activation):
+            module.generator = dropout_generator
+    return network
+
+
+def has_native_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware: AMX or AVX-512 BF16 on x86, BF16 on ARM."""
+    has = torch.cpu.get_capabilities()
+    return any(has.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
