@@ -1,5 +1,6 @@
 """Layer by layer: output shape, receptive field, parameters and multiply-accumulates (MACs) of a network."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from architectures.blocks import assemble
 from architectures.geometry import receptive_fields
+from architectures.layers import Activation
 from architectures.spec import Architecture, Levels
 
 
@@ -41,7 +43,7 @@ def summarise(architecture: Architecture, levels: Levels, input_shape: tuple[int
     MACs are half of what torch's FLOP counter counts: convolutions and linear layers only.
     """
     network = assemble(architecture, levels, input_shape, classes).eval()
-    leaves = {name: part for name, part in network.named_modules() if not list(part.children())}
+    leaves = dict(_leaves(network))
     shapes: dict[str, tuple[int, ...]] = {}
     for name, leaf in leaves.items():
         leaf.register_forward_hook(_recorder(shapes, name))
@@ -57,7 +59,7 @@ def summarise(architecture: Architecture, levels: Levels, input_shape: tuple[int
         rows.append(
             LayerRow(
                 name=name,
-                kind=type(leaf).__name__,
+                kind=_kind(leaf),
                 output=shapes[name],
                 receptive_field=field,
                 parameters=sum(parameter.numel() for parameter in leaf.parameters()),
@@ -70,6 +72,22 @@ def summarise(architecture: Architecture, levels: Levels, input_shape: tuple[int
         macs=sum(row.macs for row in rows),
         receptive_field=fields["classifier"],
     )
+
+
+def _leaves(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """The layers, by their path; an Activation is one, whatever it holds."""
+    for name, part in module.named_children():
+        if isinstance(part, Activation) or not list(part.children()):
+            yield path + name, part
+        else:
+            yield from _leaves(part, f"{path}{name}.")
+
+
+def _kind(layer: nn.Module) -> str:
+    if not isinstance(layer, Activation):
+        return type(layer).__name__
+    parts = {"BatchNorm2d": layer.norm is not None, "ReLU": True, "MaxPool2d": layer.pool > 1, "Dropout": layer.rate > 0}
+    return ", ".join(part for part, there in parts.items() if there)
 
 
 def _recorder(shapes: dict[str, tuple[int, ...]], name: str) -> Any:
