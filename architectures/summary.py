@@ -86,7 +86,12 @@ def _leaves(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]
 def _kind(layer: nn.Module) -> str:
     if not isinstance(layer, Activation):
         return type(layer).__name__
-    parts = {"BatchNorm2d": layer.norm is not None, "ReLU": True, "MaxPool2d": layer.pool > 1, "Dropout": layer.rate > 0}
+    parts = {
+        "BatchNorm2d": layer.norm is not None,
+        "ReLU": True,
+        "MaxPool2d": layer.pool > 1,
+        "Dropout": layer.rate > 0,
+    }
     return ", ".join(part for part, there in parts.items() if there)
 
 

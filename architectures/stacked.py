@@ -1,0 +1,145 @@
+"""Networks of the same shapes as one network: member k's channels stand beside member k+1's, in every layer."""
+
+from collections.abc import Sequence
+from typing import TypeVar, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from architectures.layers import Activation
+
+Layer = TypeVar("Layer", bound=nn.Module)
+
+
+class StackedNetwork(nn.Module):
+    """K networks, assembled alike but for their dropout rates, as one that starts from their weights.
+
+    Convolutions are grouped, one group a member; batch norm works channel by channel, so on each member alone; each
+    member's part computes what the member would. Raises ValueError for a layer that can't be stacked.
+    """
+
+    def __init__(self, networks: Sequence[nn.Sequential]) -> None:
+        super().__init__()
+        self.members = len(networks)
+        self.layers = nn.Sequential(*(_stacked(layers) for layers in zip(*networks, strict=True)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, K C, H, W), member by member, to (N, K, classes)."""
+        logits: Tensor = self.layers(images)
+        return logits.reshape(len(images), self.members, -1)
+
+    @property
+    def activations(self) -> "list[StackedActivation]":
+        """The layers that drop values, in the order in which they compute."""
+        return [module for module in self.modules() if isinstance(module, StackedActivation)]
+
+
+class StackedActivation(nn.Module):
+    """K members' `Activation`. Before a training step each member whose rate is not 0 needs its `keys`."""
+
+    keys: Tensor
+
+    def __init__(self, layers: Sequence[Activation]) -> None:
+        super().__init__()
+        self.pool = layers[0].pool
+        self.norm = _stacked_norm([layer.norm for layer in layers if layer.norm is not None])
+        self.rates = tuple(layer.rate for layer in layers)
+        self.register_buffer("keys", torch.zeros(len(layers), 2, dtype=torch.int32))
+        rates = torch.tensor(self.rates, dtype=torch.float64)
+        self.register_buffer("_scale", (1 / (1 - rates)).float())
+        self.register_buffer("_threshold", _as_int32((rates * 2**32).round().long() - 2**31))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, K C, H, W) to (N, K C, H // pool, W // pool)."""
+        normalised = maps if self.norm is None else self.norm(maps)
+        pooled = F.max_pool2d(normalised, self.pool) if self.pool > 1 else normalised
+        activated = F.relu(pooled)
+        if not (self.training and any(self.rates)):
+            return activated
+        members = activated.unflatten(1, (len(self.rates), -1))
+        kept = _kept(members.shape, self.keys, cast(Tensor, self._threshold))
+        scale = cast(Tensor, self._scale).to(maps.dtype).view(-1, 1, 1, 1)
+        return (members * scale).where(kept, 0).flatten(1, 2)
+
+
+class StackedLinear(nn.Linear):
+    """K members' linear layers, on what their maps hold."""
+
+    def __init__(self, layers: Sequence[nn.Linear]) -> None:
+        super().__init__(layers[0].in_features, len(layers) * layers[0].out_features)
+        self.members = len(layers)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, K C H W) to (N, K, out)."""
+        values = maps.unflatten(1, (self.members, -1))
+        weight, bias = (parameter.unflatten(0, (self.members, -1)) for parameter in (self.weight, self.bias))
+        return torch.einsum("nki,koi->nko", values, weight) + bias
+
+
+def _stacked(layers: Sequence[nn.Module]) -> nn.Module:
+    first = layers[0]
+    if isinstance(first, nn.Sequential):
+        return nn.Sequential(*(_stacked(parts) for parts in zip(*cast(Sequence[nn.Sequential], layers), strict=True)))
+    if isinstance(first, Activation):
+        return StackedActivation(cast(Sequence[Activation], layers))
+    if isinstance(first, nn.Conv2d):
+        count = len(layers)
+        grouped = nn.Conv2d(
+            count * first.in_channels,
+            count * first.out_channels,
+            cast(tuple[int, int], first.kernel_size),
+            padding=cast(tuple[int, int], first.padding),
+            groups=count,
+        )
+        return _with_state(grouped, layers)
+    if isinstance(first, nn.Linear):
+        return _with_state(StackedLinear(cast(Sequence[nn.Linear], layers)), layers)
+    if isinstance(first, nn.AdaptiveAvgPool2d | nn.Flatten):
+        return first
+    raise ValueError(f"{type(first).__name__} can't be stacked: teach {__name__} how")
+
+
+def _stacked_norm(layers: Sequence[nn.BatchNorm2d]) -> nn.BatchNorm2d | None:
+    if not layers:
+        return None
+    return _with_state(nn.BatchNorm2d(len(layers) * layers[0].num_features), layers)
+
+
+def _with_state(stacked: Layer, layers: Sequence[nn.Module]) -> Layer:
+    """Parameters and running statistics of all members, one after the other; a count of batches is that of the first."""
+    states = [layer.state_dict() for layer in layers]
+    stacked.load_state_dict(
+        {
+            name: torch.cat([state[name] for state in states]) if value.ndim else value
+            for name, value in states[0].items()
+        }
+    )
+    return stacked
+
+
+def _kept(shape: torch.Size, keys: Tensor, threshold: Tensor) -> Tensor:
+    """Which values of (N, K, C, H, W) maps stay, as `kernels` decides it for one member: from a hash of its two keys,
+    the row (image and pixel row) and the column (pixel column and channel)."""
+    count, _, channels, height, width = shape
+    rows = torch.arange(count * height, dtype=torch.int32, device=keys.device).view(count, 1, 1, height, 1)
+    columns = torch.arange(width * channels, dtype=torch.int32, device=keys.device).view(width, channels).T
+    row_key, column_key = (key.view(-1, 1, 1, 1) for key in keys.unbind(1))
+    bits = _mix(_mix(rows ^ row_key) ^ _mix(columns[:, None] ^ column_key))
+    return (bits ^ _LOWEST) >= threshold.view(-1, 1, 1, 1)
+
+
+_LOWEST = -(2**31)
+
+
+def _mix(bits: Tensor) -> Tensor:
+    """Christopher Wellons's lowbias32, as `kernels` has it, on int32: products wrap, and shifts must not copy the sign."""
+    bits = bits ^ (bits >> 16 & 0xFFFF)
+    bits = bits * 0x7FEB352D
+    bits = bits ^ (bits >> 15 & 0x1FFFF)
+    bits = bits * (0x846CA68B - 2**32)
+    return bits ^ (bits >> 16 & 0xFFFF)
+
+
+def _as_int32(numbers: Tensor) -> Tensor:
+    return numbers.to(torch.int32)
