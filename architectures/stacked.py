@@ -1,6 +1,7 @@
 """Networks of the same shapes as one network: member k's channels stand beside member k+1's, in every layer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TypeVar, cast
 
 import torch
@@ -53,14 +54,13 @@ class StackedActivation(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """(N, K C, H, W) to (N, K C, H // pool, W // pool)."""
         normalised = maps if self.norm is None else self.norm(maps)
-        pooled = F.max_pool2d(normalised, self.pool) if self.pool > 1 else normalised
-        activated = F.relu(pooled)
+        activated = F.relu(F.max_pool2d(normalised, self.pool) if self.pool > 1 else normalised)
         if not (self.training and any(self.rates)):
             return activated
         members = activated.unflatten(1, (len(self.rates), -1))
-        kept = _kept(members.shape, self.keys, cast(Tensor, self._threshold))
-        scale = cast(Tensor, self._scale).to(maps.dtype).view(-1, 1, 1, 1)
-        return (members * scale).where(kept, 0).flatten(1, 2)
+        drop = _fused_drop() if maps.is_cuda else _drop
+        dropped = drop(members, self.keys, cast(Tensor, self._threshold), cast(Tensor, self._scale))
+        return dropped.flatten(1, 2)
 
 
 class StackedLinear(nn.Linear):
@@ -74,7 +74,7 @@ class StackedLinear(nn.Linear):
         """(N, K C H W) to (N, K, out)."""
         values = maps.unflatten(1, (self.members, -1))
         weight, bias = (parameter.unflatten(0, (self.members, -1)) for parameter in (self.weight, self.bias))
-        return torch.einsum("nki,koi->nko", values, weight) + bias
+        return cast(Tensor, torch.einsum("nki,koi->nko", values, weight) + bias)
 
 
 def _stacked(layers: Sequence[nn.Module]) -> nn.Module:
@@ -107,7 +107,7 @@ def _stacked_norm(layers: Sequence[nn.BatchNorm2d]) -> nn.BatchNorm2d | None:
 
 
 def _with_state(stacked: Layer, layers: Sequence[nn.Module]) -> Layer:
-    """Parameters and running statistics of all members, one after the other; a count of batches is that of the first."""
+    """With the parameters and running statistics of all members, one after the other."""
     states = [layer.state_dict() for layer in layers]
     stacked.load_state_dict(
         {
@@ -118,22 +118,29 @@ def _with_state(stacked: Layer, layers: Sequence[nn.Module]) -> Layer:
     return stacked
 
 
-def _kept(shape: torch.Size, keys: Tensor, threshold: Tensor) -> Tensor:
-    """Which values of (N, K, C, H, W) maps stay, as `kernels` decides it for one member: from a hash of its two keys,
-    the row (image and pixel row) and the column (pixel column and channel)."""
-    count, _, channels, height, width = shape
+def _drop(maps: Tensor, keys: Tensor, threshold: Tensor, scale: Tensor) -> Tensor:
+    """Dropout of (N, K, C, H, W) maps. Which values stay is decided as `kernels` does for one member: from a hash of
+    its two keys, the row (image and pixel row) and the column (pixel column and channel)."""
+    count, _, channels, height, width = maps.shape
     rows = torch.arange(count * height, dtype=torch.int32, device=keys.device).view(count, 1, 1, height, 1)
     columns = torch.arange(width * channels, dtype=torch.int32, device=keys.device).view(width, channels).T
     row_key, column_key = (key.view(-1, 1, 1, 1) for key in keys.unbind(1))
     bits = _mix(_mix(rows ^ row_key) ^ _mix(columns[:, None] ^ column_key))
-    return (bits ^ _LOWEST) >= threshold.view(-1, 1, 1, 1)
+    kept = (bits ^ _LOWEST) >= threshold.view(-1, 1, 1, 1)
+    return (maps * scale.to(maps.dtype).view(-1, 1, 1, 1)).where(kept, 0)
+
+
+@cache
+def _fused_drop() -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+    """`_drop` in one kernel, without the maps of random bits that it takes call by call."""
+    return torch.compile(_drop)
 
 
 _LOWEST = -(2**31)
 
 
 def _mix(bits: Tensor) -> Tensor:
-    """Christopher Wellons's lowbias32, as `kernels` has it, on int32: products wrap, and shifts must not copy the sign."""
+    """Christopher Wellons's lowbias32, as `kernels` has it, on int32: products wrap; shifts must not copy the sign."""
     bits = bits ^ (bits >> 16 & 0xFFFF)
     bits = bits * 0x7FEB352D
     bits = bits ^ (bits >> 15 & 0x1FFFF)

@@ -238,7 +238,7 @@ def test_a_trial_that_kills_every_worker_fails_and_the_others_go_on(digits: Data
     planned = [Trial(preset_cell("model1"), seed, Protocol("digits")) for seed in range(4)]
     finished: list[Trained] = []
     with LocalPool(2, digits, train=deadly) as pool:
-        train_all(planned, pool, finished.append, lambda: None, Interrupts())
+        train_all([[trial] for trial in planned], pool, finished.append, lambda: None, Interrupts())
     assert {trained.trial for trained in finished} == set(planned)
     errors = {trained.trial.seed: trained.error for trained in finished}
     assert len(finished) == 4

@@ -11,7 +11,7 @@ from bench.errors import UsageError, near_matches
 from bench.plan.cells import Cell, find_architecture
 from bench.plan.designs import DESIGNS
 from bench.plan.factors import FACTORS, find_factors
-from bench.plan.protocol import Optimizer, Precision, Protocol
+from bench.plan.protocol import Device, Optimizer, Precision, Protocol
 
 MOST_SEEDS = 10_000
 
@@ -64,8 +64,16 @@ PrecisionName = Annotated[
     str,
     typer.Option(
         "--precision",
-        help="fp32, bf16 (convolutions in bfloat16, the rest in float32), or auto: bf16 where the CPU has it in "
-        "hardware. Rows of different precisions are never pooled.",
+        help="fp32, bf16 (convolutions in bfloat16, the rest in float32), or auto: bf16 where the device has it "
+        "in hardware. Rows of different precisions are never pooled.",
+    ),
+]
+DeviceName = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="cpu, cuda (one process trains all trials of a shape as one batch), or auto: cuda where there is a GPU. "
+        "Rows of different devices are never pooled.",
     ),
 ]
 Val = Annotated[
@@ -78,13 +86,16 @@ Val = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", help="Processes that train at once. Default: the core count.", show_default=False),
+    typer.Option(
+        "--workers", help="Processes that train at once; on a GPU one. Default: the core count.", show_default=False
+    ),
 ]
 
 
 def protocol_of(
     epochs: int,
     precision: str,
+    device: str,
     *,
     batch_size: int = 64,
     lr: float | None = None,
@@ -93,16 +104,16 @@ def protocol_of(
 ) -> Protocol:
     """The options as a protocol, checked before torch is imported, which takes seconds. Raises UsageError.
 
-    The data set, and the precision where it is auto, are filled in by `bench.commands.session.settle`.
+    The data set, and precision and device where they are auto, are filled in by `bench.commands.session.settle`.
     """
-    first = "fp32" if precision == "auto" else precision
     return Protocol(
         dataset="",
         epochs=epochs,
         batch_size=batch_size,
         optimizer=cast(Optimizer, optimizer),
         lr=lr,
-        precision=cast(Precision, first),
+        precision=cast(Precision, "fp32" if precision == "auto" else precision),
+        device=cast(Device, "cpu" if device == "auto" else device),
         val=val,
     )
 

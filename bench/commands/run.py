@@ -21,6 +21,7 @@ def run(
     lr: opt.LearningRate = None,
     optimizer: opt.OptimizerName = "sgd",
     precision: opt.PrecisionName = "auto",
+    device: opt.DeviceName = "auto",
     val: opt.Val = 0,
     dataset: opt.DatasetName = None,
     data_dir: opt.DataDir = Path("data"),
@@ -45,13 +46,13 @@ def run(
     cells = opt.chosen_cells(all_models, models, design, factors)
     processes = opt.chosen_workers(workers)
     count = opt.chosen_seeds(seeds)
-    checked = opt.protocol_of(epochs, precision, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val)
+    checked = opt.protocol_of(epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val)
 
     from bench.commands.session import print_plan, print_result, report_on, settle, train_and_time
     from bench.report.summary import outcome_counts
     from bench.run.runner import prepare_run
 
-    protocol = settle(checked, dataset, data_dir, precision)
+    protocol = settle(checked, dataset, data_dir, precision, device)
     wanted = list(trials(cells, count, protocol))
     prepared = prepare_run(wanted, design, data_dir, results)
     if plan:

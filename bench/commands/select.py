@@ -17,6 +17,7 @@ def select(
     seeds: opt.Seeds = 1,
     epochs: opt.Epochs = 15,
     precision: opt.PrecisionName = "auto",
+    device: opt.DeviceName = "auto",
     val: opt.Val = 5000,
     dataset: opt.DatasetName = None,
     data_dir: opt.DataDir = Path("data"),
@@ -32,13 +33,13 @@ def select(
     names = opt.chosen_models(all_models or models is None, models)
     count = opt.chosen_seeds(seeds)
     processes = opt.chosen_workers(workers)
-    checked = opt.protocol_of(epochs, precision, val=val)
+    checked = opt.protocol_of(epochs, precision, device, val=val)
 
     from bench.commands.session import settle, train_and_time
     from bench.report.selection import augmentation_table, rate_table, render_selection
     from bench.run.runner import prepare_run
 
-    protocol = settle(checked, dataset, data_dir, precision)
+    protocol = settle(checked, dataset, data_dir, precision, device)
     plan, table = (rate_trials, rate_table) if what == "rates" else (augmentation_trials, augmentation_table)
     wanted = list(plan(names, count, protocol))
     run = prepare_run(wanted, "selection", data_dir, results)

@@ -15,19 +15,23 @@ from bench.report.summary import outcome_counts, render, summary_table
 from bench.run.progress import format_duration
 from bench.run.runner import Run, expected_seconds, record_images, time_trials, train_missing
 from bench.train.datasets import choose_dataset
-from bench.train.single import has_native_bf16
+from bench.train.device import choose_device, gpu_and_cuda, multiplies_bf16
 
 
-def settle(protocol: Protocol, dataset: str | None, data_dir: Path, precision: str) -> Protocol:
-    """The protocol with its data set and, where `precision` is auto, its precision; says which and why. Raises
+def settle(protocol: Protocol, dataset: str | None, data_dir: Path, precision: str, device: str) -> Protocol:
+    """The protocol with its data set and, where they are auto, its device and precision; says which and why. Raises
     BenchError."""
     chosen, reason = choose_dataset(dataset, data_dir)
     print(f"Data set: {chosen.name}, {chosen.title} ({reason})")
+    trained_on = choose_device(device)
+    if trained_on == "cuda":
+        print(f"Device: {gpu_and_cuda(trained_on)[0]}")
+    in_hardware = multiplies_bf16(trained_on)
     if precision == "auto":
-        protocol = replace(protocol, precision="bf16" if has_native_bf16() else "fp32")
-    in_hardware = f"this CPU has {'' if has_native_bf16() else 'no '}bf16 in hardware"
-    print(f"Precision: {protocol.precision} ({in_hardware if precision == 'auto' else 'as asked'})", flush=True)
-    return replace(protocol, dataset=chosen.name)
+        protocol = replace(protocol, precision="bf16" if in_hardware else "fp32")
+    why = f"this {'GPU' if trained_on == 'cuda' else 'CPU'} has {'' if in_hardware else 'no '}bf16 in hardware"
+    print(f"Precision: {protocol.precision} ({why if precision == 'auto' else 'as asked'})", flush=True)
+    return replace(protocol, dataset=chosen.name, device=trained_on)
 
 
 def print_plan(run: Run, cells: Sequence[Cell], workers: int) -> None:

@@ -17,6 +17,7 @@ def speed(
     rounds: Annotated[int, typer.Option("--rounds", help="How often each loop is timed, in turns.")] = 5,
     batch_size: opt.BatchSize = 64,
     precision: opt.PrecisionName = "auto",
+    device: opt.DeviceName = "auto",
     dataset: opt.DatasetName = "digits",
     data_dir: opt.DataDir = Path("data"),
     results: opt.Results = Path("results"),
@@ -34,7 +35,7 @@ def speed(
     processes = opt.chosen_workers(workers)
     if not 2 <= rounds <= 1000:
         raise UsageError(f"--rounds is 2 to 1,000 (one round gives no interval), not {rounds:,}")
-    checked = opt.protocol_of(15, precision, batch_size=batch_size)
+    checked = opt.protocol_of(15, precision, device, batch_size=batch_size)
 
     import sys
 
@@ -44,7 +45,6 @@ def speed(
     from bench.commands.session import settle
     from bench.plan.cells import preset_cell
     from bench.plan.trials import Trial
-    from bench.record.machine import this_machine
     from bench.report.overhead import overheads
     from bench.report.speed import speedups
     from bench.report.tables.overhead import cost_table
@@ -58,12 +58,12 @@ def speed(
         """All samples, before any is recorded: a comparison that was cut short is none."""
         return list(tqdm(samples, "timing", total, disable=not sys.stderr.isatty(), leave=False))
 
-    protocol = settle(checked, dataset, data_dir, precision)
+    protocol = settle(checked, dataset, data_dir, precision, device)
     trials = {cell: Trial(cell, 0, protocol) for cell in map(preset_cell, names)}
     run = prepare_run(list(trials.values()), "speed", data_dir, results)
     store = run.store
     with store.lock():
-        store.add_machine(this_machine())
+        store.add_machine(run.machine)
         if overhead:
             store.add_overheads(shown(measure_overhead(run, processes, rounds), rounds * len(COUNTS)))
             table, file = cost_table(overheads(store.overheads())), "overhead.csv"

@@ -16,6 +16,7 @@ def status(
     seeds: opt.Seeds = 5,
     epochs: opt.Epochs = 15,
     precision: opt.PrecisionName = "auto",
+    device: opt.DeviceName = "auto",
     dataset: opt.DatasetName = None,
     data_dir: opt.DataDir = Path("data"),
     results: opt.Results = Path("results"),
@@ -27,7 +28,7 @@ def status(
     """
     cells = opt.chosen_cells(models is None, models, design, factors)
     count = opt.chosen_seeds(seeds)
-    checked = opt.protocol_of(epochs, precision)
+    checked = opt.protocol_of(epochs, precision, device)
 
     from tabulate import tabulate
 
@@ -35,7 +36,7 @@ def status(
     from bench.run.runner import prepare_run
     from bench.run.staleness import stale_trials
 
-    protocol = settle(checked, dataset, data_dir, precision)
+    protocol = settle(checked, dataset, data_dir, precision, device)
     run = prepare_run(list(trials(cells, count, protocol)), design, data_dir, results)
     rows = run.rows()
     recorded = dict(zip(rows["trial"], rows["status"], strict=True))

@@ -35,6 +35,7 @@ def train(
     lr: opt.LearningRate = None,
     optimizer: opt.OptimizerName = "sgd",
     precision: opt.PrecisionName = "auto",
+    device: opt.DeviceName = "auto",
     val: opt.Val = 0,
     dataset: opt.DatasetName = None,
     data_dir: opt.DataDir = Path("data"),
@@ -52,12 +53,18 @@ def train(
         level = given.get(factor.name)
         if level is not None:
             cell = cell.with_level(factor, level)
-    checked = opt.protocol_of(epochs, precision, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val)
-    return _train(cell, seed, checked, precision, dataset, data_dir, results)
+    checked = opt.protocol_of(epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val)
+    return _train(cell, seed, checked, (precision, device), dataset, data_dir, results)
 
 
 def _train(
-    cell: Cell, seed: int, checked: Protocol, precision: str, dataset: str | None, data_dir: Path, results: Path
+    cell: Cell,
+    seed: int,
+    checked: Protocol,
+    asked: tuple[str, str],
+    dataset: str | None,
+    data_dir: Path,
+    results: Path,
 ) -> int:
     from bench.commands.session import settle
     from bench.errors import BenchError
@@ -65,7 +72,7 @@ def _train(
     from bench.run.worker import train_stack, use_one_thread
     from bench.train.outcome import Epoch
 
-    protocol = settle(checked, dataset, data_dir, precision)
+    protocol = settle(checked, dataset, data_dir, *asked)
     trial = Trial(cell, seed, protocol)
     run = prepare_run([trial], "train", data_dir, results)
     use_one_thread()

@@ -9,6 +9,7 @@ from bench.errors import UsageError
 
 Optimizer = Literal["sgd", "adamw"]
 Precision = Literal["fp32", "bf16"]
+Device = Literal["cpu", "cuda"]
 
 # The starting rate of `step` and the peak of `onecycle` for SGD, by (scheduler, batch_norm). One rate for every cell
 # would judge the techniques at a rate that suits some of them: without batch norm a one-cycle peak of 0.1 breaks
@@ -49,7 +50,7 @@ class Protocol:
     optimizer: Optimizer = "sgd"
     lr: float | None = None
     precision: Precision = "fp32"
-    device: str = "cpu"
+    device: Device = "cpu"
     val: int = 0
 
     def __post_init__(self) -> None:
@@ -63,6 +64,8 @@ class Protocol:
             raise UsageError(f"--optimizer is one of {', '.join(get_args(Optimizer))}, not {self.optimizer!r}")
         if self.precision not in get_args(Precision):
             raise UsageError(f"--precision is one of auto, {', '.join(get_args(Precision))}, not {self.precision!r}")
+        if self.device not in get_args(Device):
+            raise UsageError(f"--device is one of auto, {', '.join(get_args(Device))}, not {self.device!r}")
         if self.lr is not None and not (math.isfinite(self.lr) and self.lr > 0):
             raise UsageError(f"--lr is a number above 0, not {self.lr}")
         if self.lr is None and self.optimizer != "sgd":

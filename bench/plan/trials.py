@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 
 from architectures.spec import Classifier, Conv
@@ -24,6 +24,13 @@ class Trial:
     def lr(self) -> float:
         """The learning rate of this trial's cell."""
         return self.protocol.rate(self.cell.levels)
+
+    @property
+    def stack_key(self) -> tuple[object, ...]:
+        """Trials that share it can train as one stack: shapes of weights, and all of the protocol but the rate."""
+        protocol = self.protocol
+        shared = [getattr(protocol, field.name) for field in fields(protocol) if field.name != "lr"]
+        return *self.cell.shapes, *shared
 
     def key(self, data_digest: str, code_digest: str) -> str:
         """16 hexadecimal digits that change with everything that can change the outcome, and with nothing else.

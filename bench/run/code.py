@@ -7,9 +7,10 @@ from pathlib import Path
 
 import architectures
 import bench
+from bench.plan.protocol import Device
 
 # Everything that a trial's outcome depends on. Architectures' own files are left out: a trial's key holds their layers.
-_TRAINING_CODE = (
+_ALWAYS = (
     (architectures, "blocks.py"),
     (architectures, "kernels.py"),
     (architectures, "layers.py"),
@@ -22,12 +23,18 @@ _TRAINING_CODE = (
     (bench, "train/weights.py"),
 )
 
+# A trial alone on a CPU has no part in these.
+_IN_STACKS = (
+    (architectures, "stacked.py"),
+    (bench, "train/stack.py"),
+)
+
 
 @cache
-def code_digest() -> str:
-    """16 hexadecimal digits of the SHA-256 of the training code."""
+def code_digest(device: Device = "cpu") -> str:
+    """16 hexadecimal digits of the SHA-256 of the code that trains on the device."""
     digest = hashlib.sha256()
-    for package, file in _TRAINING_CODE:
+    for package, file in (*_ALWAYS, *(_IN_STACKS if device == "cuda" else ())):
         digest.update(normalised((Path(package.__path__[0]) / file).read_text(encoding="utf-8")).encode())
     return digest.hexdigest()[:16]
 

@@ -51,7 +51,7 @@ def _made_up(trial: Trial, data: Data) -> Trained:
 def _run_untrained(run: Run, planned: Sequence[Trial], workers: int) -> float:
     warm_up = [replace(planned[0], seed=len(planned) + number) for number in range(2 * workers)]
     with held_back() as interrupts, LocalPool(workers, run.data, set_up_only) as pool:
-        train_all(warm_up, pool, lambda trained: record(run, trained), lambda: None, interrupts)
+        train_all([[trial] for trial in warm_up], pool, lambda trained: record(run, trained), lambda: None, interrupts)
         start = time.perf_counter()
-        train_all(planned, pool, lambda trained: record(run, trained), lambda: None, interrupts)
+        train_all([[trial] for trial in planned], pool, lambda trained: record(run, trained), lambda: None, interrupts)
         return time.perf_counter() - start

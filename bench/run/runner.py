@@ -15,7 +15,7 @@ from bench.plan.cells import Cell, find_architecture
 from bench.plan.factors import written_levels
 from bench.plan.trials import Trial
 from bench.record.machine import this_machine
-from bench.record.schema import Row
+from bench.record.schema import MachineRow, Row
 from bench.record.store import Store
 from bench.run.code import code_digest
 from bench.run.interrupt import held_back
@@ -34,6 +34,7 @@ from bench.run.training import train_all
 from bench.run.worker import Trained, use_one_thread
 from bench.train.data import Data
 from bench.train.datasets import find_dataset
+from bench.train.device import gpu_and_cuda
 from bench.train.timing import seconds_per_image, time_networks
 
 TIMING_ROUNDS = 5
@@ -54,6 +55,7 @@ class Run:
     data: Data
     store: Store
     provenance: Provenance
+    machine: MachineRow
 
     def missing(self, retry_failed: bool = False) -> list[Trial]:
         """The trials without a row, in the plan's order; with `retry_failed` also those whose row says that they
@@ -106,13 +108,14 @@ def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: P
                 f"--batch-size {trial.protocol.batch_size} is larger than the "
                 f"{len(data.train)} training images of {data.name}"
             )
+    machine = this_machine(*gpu_and_cuda(protocol.device))
     now = datetime.datetime.now(datetime.UTC)
     provenance = Provenance(
         run=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
         design=design,
         data=full.digest,
-        code=code_digest(),
-        machine=this_machine().machine,
+        code=code_digest(protocol.device),
+        machine=machine.machine,
     )
     file = "selection.csv" if protocol.val else "trials.csv"
     return Run(
@@ -121,6 +124,7 @@ def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: P
         data=data,
         store=Store(results / protocol.dataset, file),
         provenance=provenance,
+        machine=machine,
     )
 
 
@@ -135,23 +139,35 @@ def expected_seconds(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
 
 
 def train_missing(run: Run, missing: Sequence[Trial], workers: int) -> None:
-    """Trains the missing trials in worker processes and records each as it finishes."""
-    progress = Progress(missing, expected_seconds(missing, run.data), workers)
+    """Trains the missing trials in worker processes and records each as it finishes. A GPU has one worker."""
+    stacks = stacked(missing)
+    processes = 1 if run.trials[0].protocol.device == "cuda" else min(workers, len(stacks))
+    progress = Progress(missing, expected_seconds(missing, run.data), processes)
 
     def record_one(trained: Trained) -> None:
         record(run, trained)
         progress.finished(trained)
 
     try:
-        with held_back() as interrupts, LocalPool(min(workers, len(missing)), run.data) as pool:
-            train_all(missing, pool, record_one, progress.tick, interrupts)
+        with held_back() as interrupts, LocalPool(processes, run.data) as pool:
+            train_all(stacks, pool, record_one, progress.tick, interrupts)
     finally:
         progress.close()
 
 
+def stacked(trials: Sequence[Trial]) -> list[Sequence[Trial]]:
+    """The trials as stacks: on a GPU all whose networks have the same shapes, on a CPU each alone, which is faster."""
+    if trials[0].protocol.device == "cpu":
+        return [[trial] for trial in trials]
+    stacks: dict[object, list[Trial]] = {}
+    for trial in trials:
+        stacks.setdefault(trial.stack_key, []).append(trial)
+    return list(stacks.values())
+
+
 def record(run: Run, trained: Trained) -> None:
     """Writes the rows of a trial."""
-    run.store.add_machine(this_machine())
+    run.store.add_machine(run.machine)
     trial, outcome = trained.trial, trained.outcome
     row = trial_row(trained, network_summary(trial.cell, run.data), run.provenance, len(run.data.train))
     details: list[Row] = []
@@ -176,7 +192,7 @@ def record_images(run: Run, indices: Sequence[int]) -> None:
 def time_trials(run: Run, untimed: Sequence[Trial]) -> None:
     """Times the trials' networks in this process, with one thread."""
     use_one_thread()
-    run.store.add_machine(this_machine())
+    run.store.add_machine(run.machine)
     samples = time_networks(untimed, run.data, TIMING_ROUNDS)
     run.store.add_timings(timing_row(sample, untimed[0], run.provenance) for sample in samples)
 

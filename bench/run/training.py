@@ -28,19 +28,23 @@ Record = Callable[[Trained], None]
 
 
 def train_all(
-    trials: Sequence[Trial], executor: Executor, record: Record, tick: Callable[[], None], interrupts: Interrupts
+    stacks: Sequence[Sequence[Trial]],
+    executor: Executor,
+    record: Record,
+    tick: Callable[[], None],
+    interrupts: Interrupts,
 ) -> None:
-    """Trains every trial and hands it to `record`. Calls `tick` about once a second.
+    """Trains every trial of the stacks and hands it to `record`. Calls `tick` about once a second.
 
     A trial whose worker dies is begun again, at most ATTEMPTS times in all. Where `record` raises WriteError it is
     called again until it succeeds; nothing that finished is dropped while the process lives. Raises WriteError when
     that didn't help, KeyboardInterrupt or Terminated when a signal came, with everything that finished recorded.
     """
     waiting = _Waiting(record)
-    begun = Counter(trials)
-    unfinished = set(trials)
-    for trial in trials:
-        executor.submit([trial])
+    begun = Counter(trial for stack in stacks for trial in stack)
+    unfinished = set(begun)
+    for stack in stacks:
+        executor.submit(stack)
     last_change = time.monotonic()
     while unfinished or waiting:
         if unfinished:

@@ -67,14 +67,17 @@ def use_one_thread() -> None:
 
 
 def train_stack(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> list[Trained]:
-    """Trains a stack of trials. An exception becomes the reason of every trial in it."""
+    """Trains a stack of trials. An exception becomes the reason of every trial in it.
+
+    Peak memory is this process's, or on a GPU what torch took of its memory.
+    """
     started_at = utc_now()
     outcomes: Sequence[Outcome | None]
     try:
         outcomes, error = fit(stack, data, on_epoch), None
     except Exception as exception:
         outcomes, error = [None] * len(stack), _reason(exception)
-    memory = peak_memory_bytes()
+    memory = torch.cuda.max_memory_allocated() if stack[0].protocol.device == "cuda" else peak_memory_bytes()
     return [Trained(trial, outcome, error, started_at, memory) for trial, outcome in zip(stack, outcomes, strict=True)]
 
 

@@ -2,20 +2,41 @@
 
 from collections.abc import Sequence
 
+import torch
+
 from bench.plan.trials import Trial
 from bench.train.data import Data
 from bench.train.loop import train
 from bench.train.outcome import OnEpoch, Outcome
 from bench.train.single import Training
+from bench.train.stack import StackTraining
 
 
 def fit(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> list[Outcome]:
     """Trains the trials of a stack, whose networks must have the same shapes, and measures each after every epoch.
 
-    `data` must already hold out what the trials' protocol asks for. An outcome depends on its own trial alone, not on
-    the stack it was in. Changes torch's global generator. Raises UsageError for a batch larger than the training data,
-    ValueError for mixed shapes.
+    A trial alone on a CPU trains as `Training`, all others as one batched network. `data` must already hold out what
+    the trials' protocol asks for. An outcome depends on its own trial alone: on the stack it was in only by rounding.
+    A stack that the device has too little memory for is trained in halves, from their beginning. Changes torch's global
+    generator. Raises UsageError for a batch larger than the training data, ValueError for mixed shapes or protocols.
     """
-    if len({trial.cell.shapes for trial in stack}) > 1:
-        raise ValueError("the networks of a stack must have the same shapes")
-    return [outcome for trial in stack for outcome in train(Training(trial, data), data, on_epoch)]
+    if len({trial.stack_key for trial in stack}) > 1:
+        raise ValueError("the trials of a stack must share shapes and protocol")
+    try:
+        return train(begin(stack, data), data, on_epoch)
+    except torch.OutOfMemoryError:
+        if len(stack) == 1:
+            raise
+    # Only here, past the exception, is the memory of the failed attempt free.
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    middle = len(stack) // 2
+    return [*fit(stack[:middle], data, on_epoch), *fit(stack[middle:], data, on_epoch)]
+
+
+def begin(stack: Sequence[Trial], data: Data) -> Training | StackTraining:
+    """The trials of a stack before their first step, on their protocol's device."""
+    device = torch.device(stack[0].protocol.device)
+    if device.type == "cpu" and len(stack) == 1:
+        return Training(stack[0], data)
+    return StackTraining(stack, data, device)

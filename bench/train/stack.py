@@ -28,7 +28,8 @@ class StackTraining:
     """K trials under way on one device as one network. Members share the images and nothing else: each has its seed's
     order, distortions and dropout and its own rate, and ends where it would alone, but for rounding.
 
-    All numbers of an epoch are drawn ahead, on the CPU, from the streams that the trials would use alone.
+    All numbers of an epoch are drawn ahead, on the CPU, from the streams that the trials would use alone. `loss_sums`,
+    float64 (K,), holds the losses of the epoch's images so far.
     """
 
     def __init__(self, trials: Sequence[Trial], data: Data, device: torch.device) -> None:
@@ -47,9 +48,9 @@ class StackTraining:
         self._schedules = [Schedule(trial, self._steps_per_epoch) for trial in trials]
         self._orders = [torch.Generator().manual_seed(stream("order", trial.seed)) for trial in trials]
         self._distortion = _Distortion(trials, device)
-        self._dropped = _DropoutKeys(networks, self.network, device)
+        self._dropped = _DropoutKeys(networks, self.network)
         self._hits = torch.zeros(len(trials), dtype=torch.int64, device=device)
-        self._loss_sums = torch.zeros(len(trials), dtype=torch.float64, device=device)
+        self.loss_sums = torch.zeros(len(trials), dtype=torch.float64, device=device)
         # AdamW counts its steps in Python, where a recorded step would not count.
         recordable = device.type == "cuda" and trials[0].protocol.optimizer == "sgd"
         self._step = _Recorded(self._train_on) if recordable else self._train_on
@@ -62,14 +63,18 @@ class StackTraining:
         """One pass over the training images: the number that was right and the sum of their losses, by member."""
         self.network.train()
         self._hits.zero_()
-        self._loss_sums.zero_()
+        self.loss_sums.zero_()
         count, size = len(self.data.train), self.trials[0].protocol.batch_size
         orders = torch.stack([torch.randperm(count, generator=generator) for generator in self._orders])
         whole = count // size * size
         self.steps(orders[:, :whole].unflatten(1, (-1, size)).transpose(0, 1))
         if whole < count:
             self.steps(orders[None, :, whole:])
-        return list(zip(self._hits.tolist(), self._loss_sums.tolist(), strict=True))
+        return list(zip(self._hits.tolist(), self.loss_sums.tolist(), strict=True))
+
+    def step(self, indices: Tensor) -> None:
+        """Trains every member on the training images at `indices`, int64 (N,)."""
+        self.steps(indices.expand(1, len(self.trials), -1))
 
     def steps(self, indices: Tensor) -> None:
         """Trains on the training images at `indices`, int64 (steps, K, N)."""
@@ -87,19 +92,22 @@ class StackTraining:
         batches = zip(split.images.split(EVALUATION_BATCH), split.labels.split(EVALUATION_BATCH), strict=True)
         with torch.inference_mode():
             for images, labels in batches:
-                pictures = images.to(self._device).float().div_(255)[:, None].expand(-1, members, -1, -1, -1)
-                logits = self.network(self._prepare(pictures)).float()
+                logits = self.network(self.prepare(images.float().div_(255))).float()
                 predicted.append(logits.argmax(2))
                 loss_sums += _losses(logits, labels.to(self._device)[:, None].expand(-1, members)).sum(0)
         losses = (loss_sums / len(split)).tolist()
         return list(zip(torch.cat(predicted).T.cpu(), losses, strict=True))
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Float images (N, C, H, W) in [0, 1] as the network takes them, (N, K C, H, W): the same for every member."""
+        return self._normalise(images.to(self._device)[:, None].expand(-1, len(self.trials), -1, -1, -1))
 
     def _train_on(self, indices: Tensor, draws: Tensor, keys: Tensor, rates: Tensor) -> None:
         """One step: training images at `indices` (K, N), distorted after `draws` (K, 4, N), dropout from `keys`
         (layers, K, 2), and (K, 2) rates and momenta."""
         images, labels = self._images[indices].float().div_(255), self._labels[indices].T
         self._dropped.set(keys)
-        logits = self.network(self._prepare(self._distortion(images, draws).transpose(0, 1))).float()
+        logits = self.network(self._normalise(self._distortion(images, draws).transpose(0, 1))).float()
         losses = _losses(logits, labels).mean(0)
         self._weights.clear()
         losses.sum().backward()
@@ -107,10 +115,10 @@ class StackTraining:
         self._update(self._weights.values, self._weights.gradient, *rates[self._owner].unbind(1))
         self._weights.publish()
         self._hits += (logits.detach().argmax(2) == labels).sum(0)
-        self._loss_sums += losses.detach().double() * indices.shape[1]
+        self.loss_sums += losses.detach().double() * indices.shape[1]
 
-    def _prepare(self, images: Tensor) -> Tensor:
-        """Float images (N, K, C, H, W) in [0, 1] as the network takes them: normalised, (N, K C, H, W)."""
+    def _normalise(self, images: Tensor) -> Tensor:
+        """Float images (N, K, C, H, W) in [0, 1] to (N, K C, H, W)."""
         mean, std = self.data.pixel_mean_std
         return images.sub(mean).div_(std).to(self._dtype).flatten(1, 2)
 
@@ -159,12 +167,11 @@ class _Distortion:
 class _DropoutKeys:
     """The pairs of random numbers that decide what each member drops in each of its layers."""
 
-    def __init__(self, networks: Sequence[nn.Module], stacked: StackedNetwork, device: torch.device) -> None:
+    def __init__(self, networks: Sequence[nn.Module], stacked: StackedNetwork) -> None:
         layers = [[module for module in network.modules() if isinstance(module, Activation)] for network in networks]
         self._generators = [member[0].generator if member[0].rate else None for member in layers]
         self._layers = len(layers[0])
         self._buffers = [layer.keys for layer in stacked.activations]
-        assert all(buffer.device.type == device.type for buffer in self._buffers)
 
     def draw(self, steps: int) -> Tensor:
         """int32 (steps, layers, K, 2): what each member would draw alone."""

@@ -8,9 +8,11 @@ from typing import Literal
 import torch
 
 from bench.plan.cells import Cell
+from bench.plan.protocol import Device
 from bench.plan.trials import Trial
 from bench.train.data import Data
-from bench.train.single import EVALUATION_BATCH, Training
+from bench.train.fit import begin
+from bench.train.single import EVALUATION_BATCH
 
 Metric = Literal["train", "inference", "latency"]
 
@@ -41,6 +43,7 @@ class _Task:
     augmentation: str | None
     batch_size: int
     images: int
+    device: Device
     run: Callable[[], None]
 
 
@@ -88,7 +91,7 @@ def _inference_tasks(trials: Sequence[Trial], data: Data) -> list[_Task]:
 
 
 def _training_task(trial: Trial, data: Data, steps: int) -> _Task:
-    training = Training(replace(trial, cell=_training_key(trial.cell)), data)
+    training = begin([replace(trial, cell=_training_key(trial.cell))], data)
     batch_size = trial.protocol.batch_size
     indices = torch.arange(batch_size)
 
@@ -96,11 +99,13 @@ def _training_task(trial: Trial, data: Data, steps: int) -> _Task:
         for _ in range(steps):
             training.step(indices)
 
-    return _Task("train", trial.cell, trial.cell.levels.augmentation, batch_size, steps * batch_size, run)
+    return _Task(
+        "train", trial.cell, trial.cell.levels.augmentation, batch_size, steps * batch_size, trial.protocol.device, run
+    )
 
 
 def _inference_task(metric: Metric, trial: Trial, data: Data, batch_size: int, batches: int) -> _Task:
-    training = Training(trial, data)
+    training = begin([trial], data)
     network = training.network.eval()
     images = data.held_out.take(torch.arange(batch_size) % len(data.held_out)).images
 
@@ -109,11 +114,19 @@ def _inference_task(metric: Metric, trial: Trial, data: Data, batch_size: int, b
         for _ in range(batches):
             network(training.prepare(images.float().div_(255)))
 
-    return _Task(metric, trial.cell, None, batch_size, batches * batch_size, run)
+    return _Task(metric, trial.cell, None, batch_size, batches * batch_size, trial.protocol.device, run)
 
 
 def _time(task: _Task, number: int) -> Sample:
+    _wait(task.device)
     start = time.perf_counter()
     task.run()
+    _wait(task.device)
     seconds = time.perf_counter() - start
     return Sample(task.metric, task.cell, task.augmentation, task.batch_size, number, task.images, seconds)
+
+
+def _wait(device: Device) -> None:
+    """For what the device has been given and not finished."""
+    if device == "cuda":
+        torch.cuda.synchronize()

@@ -1,0 +1,26 @@
+"""The device class that trials train on, and what the machine offers of it."""
+
+import torch
+
+from bench.errors import UsageError
+from bench.plan.protocol import Device
+from bench.train.single import has_native_bf16
+
+
+def choose_device(asked: str) -> Device:
+    """`cpu` or `cuda`; of `auto`, cuda where torch finds a GPU. Raises UsageError where there is none as asked."""
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda needs a GPU that this torch can use, and it finds none: leave it at auto")
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return "cuda" if asked == "cuda" else "cpu"
+
+
+def multiplies_bf16(device: Device) -> bool:
+    """Whether the device multiplies bfloat16 in hardware."""
+    return torch.cuda.is_bf16_supported(including_emulation=False) if device == "cuda" else has_native_bf16()
+
+
+def gpu_and_cuda(device: Device) -> tuple[str | None, str | None]:
+    """The GPU's name and the CUDA version that torch was built with; None on a CPU."""
+    return (torch.cuda.get_device_name(), torch.version.cuda) if device == "cuda" else (None, None)
