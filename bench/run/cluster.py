@@ -3,6 +3,7 @@ lost it may end the process that it runs in, or hang it, and the process that wr
 
 import multiprocessing
 import queue
+import sys
 import threading
 import time
 from collections import deque
@@ -55,6 +56,8 @@ class RayExecutor:
         self._under_way = 0
         self._lost: str | None = None
         self._reached = False
+        self._device = device
+        self._said_empty = False
         self._heard = time.monotonic()
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
@@ -77,6 +80,7 @@ class RayExecutor:
         """The stacks that came back since, after about so many seconds at most. Raises ClusterError when the cluster is
         lost."""
         self._send()
+        self._say_if_empty()
         finished = self._receive(seconds)
         if finished:
             return finished
@@ -139,6 +143,13 @@ class RayExecutor:
                     self._lost = self._lost or "Ray gave it up"
                     return finished
             self._heard = time.monotonic()
+
+    def _say_if_empty(self) -> None:
+        """Once, until there is a node."""
+        if not self.slots and not self._said_empty:
+            unit = "GPU" if self._device == "cuda" else "CPU"
+            print(f"the cluster at {self._address} has no {unit} to train on; waiting for a node", file=sys.stderr)
+        self._said_empty = not self.slots
 
     def _leave(self) -> None:
         if self._reached and self._lost is None:
