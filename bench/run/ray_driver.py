@@ -66,7 +66,7 @@ def drive(pipe: Connection, address: str, data: Data, device: Device, gpus_per_s
             ray.init(address, runtime_env=_runtime_env(empty), log_to_driver=False, logging_level=logging.ERROR)
         # A terminal sends it to every process; the parent decides.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        _Tasks(pipe, data, device, gpus_per_stack, train).run()
+        Tasks(pipe, data, device, gpus_per_stack, train).run()
     except (EOFError, BrokenPipeError):  # the parent is gone
         pass
     except Exception as error:
@@ -75,40 +75,47 @@ def drive(pipe: Connection, address: str, data: Data, device: Device, gpus_per_s
         ray.shutdown()
 
 
-class _Tasks:
+class Tasks:
     """The tasks under way."""
 
     def __init__(self, pipe: Connection, data: Data, device: Device, gpus_per_stack: float, train: Train) -> None:
         import ray
 
-        self._ray = ray
+        self.ray = ray
         self._pipe = pipe
         self._resource, self._share = ("GPU", gpus_per_stack) if device == "cuda" else ("CPU", 1.0)
-        self._task = ray.remote(num_cpus=1, num_gpus=gpus_per_stack if device == "cuda" else 0, max_retries=0)(on_node)
-        # In a list, for a task would be handed the contents of a reference that it is given as it is.
-        self._data = [ray.put(_arrays(data))]
-        self._train = train
-        self._code = code_digest(device)
         self._stacks: dict[Any, Sequence[Trial]] = {}
+        self.prepare(train, data, code_digest(device))
 
     def run(self) -> None:
         """Until the pipe brings None. Raises EOFError when it ends."""
         asked = -ASK_SECONDS
         while True:
             if time.monotonic() - asked >= ASK_SECONDS:
-                self._pipe.send(Capacity(self._slots()))
+                self._pipe.send(Capacity(self.slots()))
                 asked = time.monotonic()
             while self._pipe.poll(0 if self._stacks else LOOK_SECONDS):
                 stack = self._pipe.recv()
                 if stack is None:
                     return
-                task = self._task.remote(self._train, stack, self._data, self._code)
-                self._stacks[task] = stack
+                self._stacks[self.begin(stack)] = stack
             for task in self._ready():
                 self._pipe.send(self._finished(self._stacks.pop(task), task))
 
-    def _slots(self) -> int:
-        there = self._ray.cluster_resources().get(self._resource, 0.0)
+    def prepare(self, train: Train, data: Data, code: str) -> None:
+        """Puts the data where every node fetches it once. A task is tried once: who tries again is `train_all`."""
+        gpus = self._share if self._resource == "GPU" else 0
+        self._task = self.ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(on_node)
+        # In a list, for a task would be handed the contents of a reference that it is given as it is.
+        self._given = train, [self.ray.put(_arrays(data))], code
+
+    def begin(self, stack: Sequence[Trial]) -> Any:
+        """Hands a stack to the cluster; the reference to what will come back."""
+        return self._task.remote(stack, *self._given)
+
+    def slots(self) -> int:
+        """How many stacks the cluster can train at once. Asking is what shows that it is there."""
+        there = self.ray.cluster_resources().get(self._resource, 0.0)
         if self._share >= 1:
             return int(there / self._share)
         return int(there) * int(1 / self._share)
@@ -117,15 +124,15 @@ class _Tasks:
         under_way = list(self._stacks)
         if not under_way:
             return []
-        ready, rest = self._ray.wait(under_way, timeout=LOOK_SECONDS)
+        ready, rest = self.ray.wait(under_way, timeout=LOOK_SECONDS)
         if ready and rest:
-            ready += self._ray.wait(rest, num_returns=len(rest), timeout=0)[0]
+            ready += self.ray.wait(rest, num_returns=len(rest), timeout=0)[0]
         return ready
 
     def _finished(self, stack: Sequence[Trial], task: Any) -> Finished:
-        exceptions = self._ray.exceptions
+        exceptions = self.ray.exceptions
         try:
-            return Finished(stack, self._ray.get(task), None)
+            return Finished(stack, self.ray.get(task), None)
         except exceptions.OutOfMemoryError:
             return Finished(stack, (), "killed by its node, whose memory was short")
         except exceptions.WorkerCrashedError:
@@ -138,7 +145,7 @@ class CodeError(Exception):
     """A node has other code than the run."""
 
 
-def on_node(train: Train, stack: Sequence[Trial], data: list[Any], code: str) -> list[Trained]:
+def on_node(stack: Sequence[Trial], train: Train, data: list[Any], code: str) -> list[Trained]:
     """The task: trains a stack on this node. `data` holds the reference to the arrays, `code` the run's digest."""
     device = stack[0].protocol.device
     if code_digest(device) != code:

@@ -148,7 +148,7 @@ def train_missing(run: Run, missing: Sequence[Trial], open_executor: Open) -> No
     """Trains the missing trials in an executor and records each as it finishes."""
     with open_executor(run.data, len(missing)) as executor:
         stacks = stacked(missing, executor.slots)
-        progress = Progress(missing, expected_seconds(missing, run.data), min(executor.slots, len(stacks)))
+        progress = Progress(missing, expected_seconds(missing, run.data), min(max(executor.slots, 1), len(stacks)))
 
         def record_one(trained: Trained) -> None:
             record(run, trained)
