@@ -54,9 +54,16 @@ def node(cpus: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where workers of `cluster` leave word."""
+    return tmp_path_factory.mktemp("word")
+
+
+@pytest.fixture(scope="module")
+def cluster(folder: Path) -> Iterator[Any]:
     """Two CPUs."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_TEST_FOLDER", str(folder))
         started = start_cluster(patch, 2)
         yield started
         started.shutdown()
@@ -159,26 +166,20 @@ def linger(stack: Sequence[Trial], data: Data) -> list[Trained]:
 
 
 @needs_ray
-def test_a_killed_worker_costs_one_more_try_and_leaving_ends_what_runs(
-    digits: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BENCH_TEST_FOLDER", str(tmp_path))
-    cluster = start_cluster(monkeypatch, 1)
-    try:
-        with RayExecutor("auto", digits, "cpu", train=linger) as executor:
-            executor.submit([Trial(MODEL3, 0, SHORT)])
-            os.kill(until_at_work(executor, tmp_path, 0), signal.SIGKILL)
-            [back] = until_back(executor)
-            assert back.death == "killed on its node, or crashed"
-            executor.submit(back.stack)
-            [back] = until_back(executor)
-            assert [trained.error for trained in back.trained] == ["as told"]
-            executor.submit([Trial(MODEL3, 1, SHORT)])
-            last = until_at_work(executor, tmp_path, 1)
-            assert alive(last)
-        assert wait_for(lambda: not alive(last), PATIENCE)
-    finally:
-        cluster.shutdown()
+@pytest.mark.usefixtures("cluster")
+def test_a_killed_worker_costs_one_more_try_and_leaving_ends_what_runs(digits: Data, folder: Path) -> None:
+    with RayExecutor("auto", digits, "cpu", train=linger) as executor:
+        executor.submit([Trial(MODEL3, 0, SHORT)])
+        os.kill(until_at_work(executor, folder, 0), signal.SIGKILL)
+        [back] = until_back(executor)
+        assert back.death == "killed on its node, or crashed"
+        executor.submit(back.stack)
+        [back] = until_back(executor)
+        assert [trained.error for trained in back.trained] == ["as told"]
+        executor.submit([Trial(MODEL3, 1, SHORT)])
+        last = until_at_work(executor, folder, 1)
+        assert alive(last)
+    assert wait_for(lambda: not alive(last), PATIENCE)
 
 
 def until_at_work(executor: RayExecutor, folder: Path, seed: int) -> int:
