@@ -20,7 +20,7 @@ from bench.plan.cells import preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial, trials
 from bench.record.store import Store
-from bench.run.cluster import RayExecutor
+from bench.run.cluster import ClusterError, RayExecutor
 from bench.run.executor import Finished, Open
 from bench.run.interrupt import Interrupts
 from bench.run.pool import LocalPool
@@ -180,6 +180,21 @@ def test_a_killed_worker_costs_one_more_try_and_leaving_ends_what_runs(digits: D
         last = until_at_work(executor, folder, 1)
         assert alive(last)
     assert wait_for(lambda: not alive(last), PATIENCE)
+
+
+def unfit(stack: Sequence[Trial], data: Data) -> list[Trained]:
+    """As on a node that lacks a package."""
+    raise ModuleNotFoundError(f"No module named 'torch' for {len(stack)} trial of {data.name}")
+
+
+@needs_ray
+@pytest.mark.usefixtures("cluster")
+def test_nodes_that_lack_a_package_end_the_run_with_one_line(digits: Data) -> None:
+    with RayExecutor("auto", digits, "cpu", train=unfit) as executor:
+        executor.submit([Trial(MODEL3, 0, SHORT)])
+        with pytest.raises(ClusterError, match=r"cannot train .*No module named 'torch'.*install") as raised:
+            until_back(executor)
+    assert "\n" not in str(raised.value)
 
 
 def until_at_work(executor: RayExecutor, folder: Path, seed: int) -> int:

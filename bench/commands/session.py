@@ -67,6 +67,9 @@ def print_plan(run: Run, cells: Sequence[Cell], place: Place) -> None:
 
 def train_and_time(run: Run, place: Place, timing: bool, retry_failed: bool = False) -> int:
     """Trains what is missing and times networks; the exit code. Ctrl-C and SIGTERM keep what is finished."""
+    device = run.trials[0].protocol.device
+    if timing and device == "cuda" and gpu_and_cuda(device)[0] is None:
+        raise UsageError("--timing times the networks on this machine, which has no GPU: leave it out")
     missing = run.missing(retry_failed)
     cells = list(dict.fromkeys(trial.cell for trial in run.trials))
     print(_counts(run, cells, len(missing)), flush=True)
@@ -75,7 +78,7 @@ def train_and_time(run: Run, place: Place, timing: bool, retry_failed: bool = Fa
     try:
         with run.store.lock():
             if missing := run.missing(retry_failed):
-                train_missing(run, missing, partial(_executor, place, run.trials[0].protocol.device))
+                train_missing(run, missing, partial(_executor, place, device))
             if timing and (untimed := run.untimed()):
                 print("Timing the networks ...", file=sys.stderr, flush=True)
                 time_trials(run, untimed)

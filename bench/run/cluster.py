@@ -17,6 +17,7 @@ from bench.errors import BenchError
 from bench.plan.protocol import Device
 from bench.plan.trials import Trial
 from bench.run.executor import Finished
+from bench.run.pool import share_memory
 from bench.run.ray_driver import Capacity, Failure, Message, drive
 from bench.run.worker import Train, train_stack
 from bench.train.data import Data
@@ -37,6 +38,9 @@ LOOK_SECONDS = 0.5
 LEAVE_SECONDS = 10.0
 
 
+WAY_ON_NODE = "install this project's dependencies on its nodes, in this machine's versions, and "
+
+
 class ClusterError(BenchError):
     """The cluster can't be reached, was lost, or can't run this code."""
 
@@ -44,17 +48,20 @@ class ClusterError(BenchError):
 class RayExecutor:
     """An Executor on a Ray cluster: a stack is a task that takes one CPU, or on a GPU also `gpus_per_stack` of one.
 
-    Nodes may come and go. `address` is `auto` or `ray://host:port`. Raises ClusterError when it isn't reached.
+    Nodes may come and go. `address` is `auto` or `ray://host:port`. Raises ClusterError when it isn't reached, and
+    BenchError when there is too little shared memory for `data`.
     """
 
     def __init__(
         self, address: str, data: Data, device: Device, gpus_per_stack: float = 1.0, train: Train = train_stack
     ) -> None:
+        share_memory(data)
         self.slots = 0
         self._address = address
         self._stacks: deque[Sequence[Trial]] = deque()
         self._under_way = 0
         self._lost: str | None = None
+        self._on_node = False
         self._reached = False
         self._device = device
         self._said_empty = False
@@ -88,7 +95,8 @@ class RayExecutor:
             self._lost = f"no word for {SILENCE_SECONDS:.0f} s"
         if self._lost is not None:
             raise ClusterError(
-                f"the cluster at {self._address} is lost ({self._lost}); every trial that came back is recorded: "
+                f"the cluster at {self._address} {'cannot train' if self._on_node else 'is lost'} ({self._lost}); "
+                f"every trial that came back is recorded: {WAY_ON_NODE if self._on_node else ''}"
                 "run the same command again to go on"
             )
         return []
@@ -136,8 +144,8 @@ class RayExecutor:
                 case Capacity(slots):
                     self.slots = slots
                     self._reached = True
-                case Failure(reason):
-                    self._lost = reason
+                case Failure(reason, on_node):
+                    self._lost, self._on_node = reason, on_node
                     return finished
                 case None:
                     self._lost = self._lost or "Ray gave it up"

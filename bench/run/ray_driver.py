@@ -46,9 +46,10 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The cluster is not there, or can't train; `reason` says why in half a sentence."""
+    """The cluster is not there, or its nodes can't train; `reason` says why."""
 
     reason: str
+    on_node: bool = False
 
 
 Message = Finished | Capacity | Failure
@@ -70,7 +71,9 @@ def drive(pipe: Connection, address: str, data: Data, device: Device, gpus_per_s
     except (EOFError, BrokenPipeError):  # the parent is gone
         pass
     except Exception as error:
-        pipe.send(Failure(_one_line(error)))
+        # Training catches what goes wrong in it, so here a node lacks what training needs.
+        on_node = isinstance(error, ray.exceptions.RayTaskError | ray.exceptions.RuntimeEnvSetupError)
+        pipe.send(Failure(_one_line(error), on_node))
     finally:
         ray.shutdown()
 
