@@ -176,7 +176,7 @@ def chosen_seeds(seeds: int) -> int:
 def chosen_place(workers: int | None, cluster: str | None, gpus_per_stack: float) -> Place:
     """Where to train. Raises UsageError."""
     if cluster is None:
-        return Place(0 if workers == 0 else chosen_workers(workers))
+        return Place(chosen_workers(workers, least=0))
     if workers is not None:
         raise UsageError("--workers and --cluster exclude each other: a cluster trains on all of its CPUs")
     if cluster != "auto" and not re.fullmatch(r"ray://[^/\s]+:\d+", cluster):
@@ -188,15 +188,15 @@ def chosen_place(workers: int | None, cluster: str | None, gpus_per_stack: float
     return Place(cluster=cluster, gpus_per_stack=gpus_per_stack)
 
 
-def chosen_workers(workers: int | None) -> int:
+def chosen_workers(workers: int | None, least: int = 1) -> int:
     """A number of worker processes. Raises UsageError."""
     from bench.record.machine import usable_cores
 
     cores = usable_cores()
     if workers is None:
         return cores
-    if not 1 <= workers <= 4 * cores:
-        raise UsageError(f"--workers is 1 to {4 * cores} on this machine's {cores} cores, not {workers}")
+    if not least <= workers <= 4 * cores:
+        raise UsageError(f"--workers is {least} to {4 * cores} on this machine's {cores} cores, not {workers}")
     return workers
 
 
