@@ -26,7 +26,7 @@ TIMES = ["run", "started_at", "train_seconds", "train_images_per_second", "peak_
 
 def trained_rows(folder: Path, planned: list[Trial], workers: int) -> pd.DataFrame:
     run = prepare_run(planned, "presets", Path("unused"), folder)
-    train_missing(run, run.missing(), workers)
+    train_missing(run, run.missing(), lambda data, stacks: LocalPool(min(workers, stacks), data))
     assert run.missing() == []
     return run.rows().sort_values("trial", ignore_index=True)
 

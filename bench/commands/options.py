@@ -1,6 +1,9 @@
 """Options that several commands share, and what they mean together."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -87,9 +90,34 @@ Val = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", help="Processes that train at once; on a GPU one. Default: the core count.", show_default=False
+        "--workers",
+        help="Processes that train at once; on a GPU one. 0 trains in this process, for debugging. Default: the core "
+        "count.",
+        show_default=False,
     ),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        help="Train on a Ray cluster: auto (the one that this machine is part of) or ray://host:port.",
+        metavar="ADDRESS",
+        show_default=False,
+    ),
+]
+GpusPerStack = Annotated[
+    float,
+    typer.Option("--gpus-per-stack", help="GPUs that a stack takes on a cluster: 0.5 lets two share one."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where trials are trained: in so many processes here (0: in this one), or on a cluster."""
+
+    workers: int = 0
+    cluster: str | None = None
+    gpus_per_stack: float = 1.0
 
 
 def protocol_of(
@@ -145,15 +173,30 @@ def chosen_seeds(seeds: int) -> int:
     return seeds
 
 
-def chosen_workers(workers: int | None) -> int:
+def chosen_place(workers: int | None, cluster: str | None, gpus_per_stack: float) -> Place:
+    """Where to train. Raises UsageError."""
+    if cluster is None:
+        return Place(chosen_workers(workers, least=0))
+    if workers is not None:
+        raise UsageError("--workers and --cluster exclude each other: a cluster trains on all of its CPUs")
+    if cluster != "auto" and not re.fullmatch(r"ray://[^/\s]+:\d+", cluster):
+        raise UsageError(f"--cluster is auto or an address like ray://host:10001, not {cluster!r}")
+    if not (0 < gpus_per_stack <= 1 or (gpus_per_stack > 1 and gpus_per_stack.is_integer())):
+        raise UsageError(f"--gpus-per-stack is a share up to 1 or a whole number of GPUs, not {gpus_per_stack:g}")
+    if find_spec("ray") is None:
+        raise UsageError("--cluster needs Ray, which is not installed: `pip install .[ray]` gets it")
+    return Place(cluster=cluster, gpus_per_stack=gpus_per_stack)
+
+
+def chosen_workers(workers: int | None, least: int = 1) -> int:
     """A number of worker processes. Raises UsageError."""
     from bench.record.machine import usable_cores
 
     cores = usable_cores()
     if workers is None:
         return cores
-    if not 1 <= workers <= 4 * cores:
-        raise UsageError(f"--workers is 1 to {4 * cores} on this machine's {cores} cores, not {workers}")
+    if not least <= workers <= 4 * cores:
+        raise UsageError(f"--workers is {least} to {4 * cores} on this machine's {cores} cores, not {workers}")
     return workers
 
 

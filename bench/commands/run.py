@@ -27,12 +27,19 @@ def run(
     data_dir: opt.DataDir = Path("data"),
     results: opt.Results = Path("results"),
     workers: opt.Workers = None,
+    cluster: opt.Cluster = None,
+    gpus_per_stack: opt.GpusPerStack = 1.0,
     plan: Annotated[
         bool, typer.Option("--plan", help="Print cells, trials and a time estimate; train nothing.")
     ] = False,
     timing: Annotated[
-        bool, typer.Option("--timing/--no-timing", help="Measure throughput when the training is done.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--timing/--no-timing",
+            help="Measure throughput on this machine when the training is done. Default: unless a cluster trained.",
+            show_default=False,
+        ),
+    ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Train those again whose row says that they failed.")
     ] = False,
@@ -44,7 +51,7 @@ def run(
     A trial that has a row is not trained again: run the same command after an interruption to go on.
     """
     cells = opt.chosen_cells(all_models, models, design, factors)
-    processes = opt.chosen_workers(workers)
+    place = opt.chosen_place(workers, cluster, gpus_per_stack)
     count = opt.chosen_seeds(seeds)
     checked = opt.protocol_of(epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val)
 
@@ -52,13 +59,13 @@ def run(
     from bench.report.summary import outcome_counts
     from bench.run.runner import prepare_run
 
-    protocol = settle(checked, dataset, data_dir, precision, device)
+    protocol = settle(checked, dataset, data_dir, precision, device, cluster is not None)
     wanted = list(trials(cells, count, protocol))
     prepared = prepare_run(wanted, design, data_dir, results)
     if plan:
-        print_plan(prepared, cells, processes)
+        print_plan(prepared, cells, place)
         return 0
-    code = train_and_time(prepared, processes, timing, retry_failed)
+    code = train_and_time(prepared, place, cluster is None if timing is None else timing, retry_failed)
     print_result(prepared, cells)
     if report and val == 0 and outcome_counts(prepared.rows())["done"]:
         report_on(prepared, reports)

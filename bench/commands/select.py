@@ -23,6 +23,8 @@ def select(
     data_dir: opt.DataDir = Path("data"),
     results: opt.Results = Path("results"),
     workers: opt.Workers = None,
+    cluster: opt.Cluster = None,
+    gpus_per_stack: opt.GpusPerStack = 1.0,
 ) -> int:
     """Train the candidates, measure them on held-out training images, print the choice.
 
@@ -32,18 +34,18 @@ def select(
         raise UsageError(f"`bench select` chooses rates or augmentation, not {what!r}")
     names = opt.chosen_models(all_models or models is None, models)
     count = opt.chosen_seeds(seeds)
-    processes = opt.chosen_workers(workers)
+    place = opt.chosen_place(workers, cluster, gpus_per_stack)
     checked = opt.protocol_of(epochs, precision, device, val=val)
 
     from bench.commands.session import settle, train_and_time
     from bench.report.selection import augmentation_table, rate_table, render_selection
     from bench.run.runner import prepare_run
 
-    protocol = settle(checked, dataset, data_dir, precision, device)
+    protocol = settle(checked, dataset, data_dir, precision, device, cluster is not None)
     plan, table = (rate_trials, rate_table) if what == "rates" else (augmentation_trials, augmentation_table)
     wanted = list(plan(names, count, protocol))
     run = prepare_run(wanted, "selection", data_dir, results)
-    code = train_and_time(run, processes, timing=False)
+    code = train_and_time(run, place, timing=False)
     print(render_selection(table(run.rows())))
     print(f"Rows: {run.store.trials_path}")
     return code

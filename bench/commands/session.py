@@ -3,38 +3,55 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from bench.commands.options import Place
 from bench.commands.report import write_reports
-from bench.errors import Terminated
+from bench.errors import Terminated, UsageError
 from bench.plan.cells import Cell
-from bench.plan.protocol import Protocol
+from bench.plan.protocol import Device, Protocol
 from bench.report.analysis import HARDEST_IMAGES
 from bench.report.evidence import gather
 from bench.report.summary import outcome_counts, render, summary_table
+from bench.run.executor import Executor
+from bench.run.pool import LocalPool
 from bench.run.progress import format_duration
 from bench.run.runner import Run, expected_seconds, record_images, time_trials, train_missing
+from bench.run.serial import Serial
+from bench.train.data import Data
 from bench.train.datasets import choose_dataset
 from bench.train.device import choose_device, gpu_and_cuda, multiplies_bf16
 
 
-def settle(protocol: Protocol, dataset: str | None, data_dir: Path, precision: str, device: str) -> Protocol:
-    """The protocol with its data set and, where they are auto, its device and precision; says which and why. Raises
-    BenchError."""
+def settle(
+    protocol: Protocol,
+    dataset: str | None,
+    data_dir: Path,
+    precision: str,
+    device: str,
+    cluster: bool = False,
+) -> Protocol:
+    """The protocol with its data set and, where they are auto, its device and precision, which this machine decides;
+    says which and why. Raises BenchError."""
     chosen, reason = choose_dataset(dataset, data_dir)
     print(f"Data set: {chosen.name}, {chosen.title} ({reason})")
-    trained_on = choose_device(device)
+    trained_on = choose_device(device, elsewhere=cluster)
     if trained_on == "cuda":
-        print(f"Device: {gpu_and_cuda(trained_on)[0]}")
-    in_hardware = multiplies_bf16(trained_on)
+        print(f"Device: {gpu_and_cuda(trained_on)[0] or 'GPUs of the cluster'}")
     if precision == "auto":
+        if trained_on == "cuda" and gpu_and_cuda(trained_on)[0] is None:
+            raise UsageError("without a GPU here the cluster's precision is yours to say: --precision bf16 or fp32")
+        in_hardware = multiplies_bf16(trained_on)
         protocol = replace(protocol, precision="bf16" if in_hardware else "fp32")
-    why = f"this {'GPU' if trained_on == 'cuda' else 'CPU'} has {'' if in_hardware else 'no '}bf16 in hardware"
-    print(f"Precision: {protocol.precision} ({why if precision == 'auto' else 'as asked'})", flush=True)
+        why = f"this {'GPU' if trained_on == 'cuda' else 'CPU'} has {'' if in_hardware else 'no '}bf16 in hardware"
+    else:
+        why = "as asked"
+    print(f"Precision: {protocol.precision} ({why})", flush=True)
     return replace(protocol, dataset=chosen.name, device=trained_on)
 
 
-def print_plan(run: Run, cells: Sequence[Cell], workers: int) -> None:
+def print_plan(run: Run, cells: Sequence[Cell], place: Place) -> None:
     """Cells, trials and an estimate of the time."""
     missing = run.missing()
     rates = {trial.cell: trial.lr for trial in run.trials}
@@ -43,12 +60,16 @@ def print_plan(run: Run, cells: Sequence[Cell], workers: int) -> None:
     print(_counts(run, cells, len(missing)))
     if missing:
         seconds = expected_seconds(missing, run.data)
+        workers = max(place.workers, 1)
         total = sum(seconds[trial.cell] for trial in missing) / min(workers, len(missing))
         print(f"About {format_duration(total)} of training with {workers} workers, from a few timed steps.")
 
 
-def train_and_time(run: Run, workers: int, timing: bool, retry_failed: bool = False) -> int:
+def train_and_time(run: Run, place: Place, timing: bool, retry_failed: bool = False) -> int:
     """Trains what is missing and times networks; the exit code. Ctrl-C and SIGTERM keep what is finished."""
+    device = run.trials[0].protocol.device
+    if timing and device == "cuda" and gpu_and_cuda(device)[0] is None:
+        raise UsageError("--timing times the networks on this machine, which has no GPU: leave it out")
     missing = run.missing(retry_failed)
     cells = list(dict.fromkeys(trial.cell for trial in run.trials))
     print(_counts(run, cells, len(missing)), flush=True)
@@ -57,7 +78,7 @@ def train_and_time(run: Run, workers: int, timing: bool, retry_failed: bool = Fa
     try:
         with run.store.lock():
             if missing := run.missing(retry_failed):
-                train_missing(run, missing, workers)
+                train_missing(run, missing, partial(_executor, place, device))
             if timing and (untimed := run.untimed()):
                 print("Timing the networks ...", file=sys.stderr, flush=True)
                 time_trials(run, untimed)
@@ -92,6 +113,17 @@ def report_on(run: Run, reports: Path) -> None:
     evidence = gather(run.store, dataset)
     record_images(run, [index for index, _ in evidence.hardest_images(HARDEST_IMAGES)])
     write_reports([dataset], results, reports)
+
+
+def _executor(place: Place, device: Device, data: Data, stacks: int) -> Executor:
+    """Opens what trains at the place; on this machine a GPU has one worker."""
+    if place.cluster is not None:
+        from bench.run.cluster import RayExecutor
+
+        return RayExecutor(place.cluster, data, device, place.gpus_per_stack)
+    if place.workers == 0:
+        return Serial(data)
+    return LocalPool(1 if device == "cuda" else min(place.workers, stacks), data)
 
 
 def _exit_code(run: Run) -> int:

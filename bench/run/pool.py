@@ -4,41 +4,16 @@ import multiprocessing
 import signal
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from bench.errors import BenchError
 from bench.plan.trials import Trial
+from bench.run.executor import Finished
 from bench.run.worker import Train, Trained, start_worker, train_on_own_data, train_stack
 from bench.train.data import Data
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A stack that came back: trained, or without outcomes since its worker died; then `death` says how."""
-
-    stack: Sequence[Trial]
-    trained: Sequence[Trained]
-    death: str | None
-
-
-class Executor(Protocol):
-    """Where stacks are trained. Leaving its context stops what still runs."""
-
-    def submit(self, stack: Sequence[Trial]) -> None:
-        """Takes a stack to train, in order of submission."""
-
-    def wait(self, seconds: float) -> list[Finished]:
-        """The stacks that came back since, after at most so many seconds."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None: ...
 
 
 class LocalPool:
@@ -49,6 +24,7 @@ class LocalPool:
 
     def __init__(self, workers: int, data: Data, train: Train = train_stack) -> None:
         share_memory(data)
+        self.slots = workers
         self._train = train
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPool(workers, initializer=start_worker, initargs=(data,), context=context)

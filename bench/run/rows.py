@@ -81,7 +81,7 @@ def trial_row(trained: Trained, summary: Summary, provenance: Provenance, train_
         started_at=trained.started_at,
         data=provenance.data,
         code=provenance.code,
-        machine=provenance.machine,
+        machine=trained.machine.machine if trained.machine else provenance.machine,
     )
 
 

@@ -1,13 +1,16 @@
 """Runs what a plan asks for and the store lacks; times networks afterwards, when nothing else runs."""
 
 import datetime
+import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from architectures.summary import Summary, summarise
 from bench.errors import UsageError
@@ -18,8 +21,8 @@ from bench.record.machine import this_machine
 from bench.record.schema import MachineRow, Row
 from bench.record.store import Store
 from bench.run.code import code_digest
+from bench.run.executor import Open
 from bench.run.interrupt import held_back
-from bench.run.pool import LocalPool
 from bench.run.progress import Progress
 from bench.run.rows import (
     Provenance,
@@ -129,7 +132,10 @@ def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: P
 
 
 def expected_seconds(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
-    """What one trial of each cell should take in one worker, from a few timed steps on this machine now."""
+    """What one trial of each cell should take in one worker, from a few timed steps on this machine now.
+    Without a GPU here, for trials that train on a cluster's, all count alike: finished ones correct it."""
+    if trials[0].protocol.device == "cuda" and not torch.cuda.is_available():
+        return {trial.cell: 1.0 for trial in trials}
     use_one_thread()
     cost = seconds_per_image(trials, data)
     return {
@@ -138,36 +144,43 @@ def expected_seconds(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
     }
 
 
-def train_missing(run: Run, missing: Sequence[Trial], workers: int) -> None:
-    """Trains the missing trials in worker processes and records each as it finishes. A GPU has one worker."""
-    stacks = stacked(missing)
-    processes = 1 if run.trials[0].protocol.device == "cuda" else min(workers, len(stacks))
-    progress = Progress(missing, expected_seconds(missing, run.data), processes)
+def train_missing(run: Run, missing: Sequence[Trial], open_executor: Open) -> None:
+    """Trains the missing trials in an executor and records each as it finishes."""
+    with open_executor(run.data, len(missing)) as executor:
+        stacks = stacked(missing, executor.slots)
+        progress = Progress(missing, expected_seconds(missing, run.data), min(max(executor.slots, 1), len(stacks)))
 
-    def record_one(trained: Trained) -> None:
-        record(run, trained)
-        progress.finished(trained)
+        def record_one(trained: Trained) -> None:
+            record(run, trained)
+            progress.finished(trained)
 
-    try:
-        with held_back() as interrupts, LocalPool(processes, run.data) as pool:
-            train_all(stacks, pool, record_one, progress.tick, interrupts)
-    finally:
-        progress.close()
+        try:
+            with held_back() as interrupts:
+                train_all(stacks, executor, record_one, progress.tick, interrupts)
+        finally:
+            progress.close()
 
 
-def stacked(trials: Sequence[Trial]) -> list[Sequence[Trial]]:
-    """The trials as stacks: on a GPU all whose networks have the same shapes, on a CPU each alone, which is faster."""
+def stacked(trials: Sequence[Trial], slots: int = 1) -> list[Sequence[Trial]]:
+    """The trials as stacks. On a CPU each trains alone, which is faster; on a GPU all whose networks have the same
+    shapes together, in as many parts as give each of the executor's slots one."""
     if trials[0].protocol.device == "cpu":
         return [[trial] for trial in trials]
-    stacks: dict[object, list[Trial]] = {}
+    by_shape: dict[object, list[Trial]] = {}
     for trial in trials:
-        stacks.setdefault(trial.stack_key, []).append(trial)
-    return list(stacks.values())
+        by_shape.setdefault(trial.stack_key, []).append(trial)
+    parts = math.ceil(slots / len(by_shape))
+    return [part for same in by_shape.values() for part in _parts(same, min(parts, len(same)))]
+
+
+def _parts(trials: Sequence[Trial], count: int) -> list[Sequence[Trial]]:
+    bounds = [len(trials) * number // count for number in range(count + 1)]
+    return [trials[start:end] for start, end in pairwise(bounds)]
 
 
 def record(run: Run, trained: Trained) -> None:
-    """Writes the rows of a trial."""
-    run.store.add_machine(run.machine)
+    """Writes the rows of a trial, with the machine that trained it."""
+    run.store.add_machine(trained.machine or run.machine)
     trial, outcome = trained.trial, trained.outcome
     row = trial_row(trained, network_summary(trial.cell, run.data), run.provenance, len(run.data.train))
     details: list[Row] = []

@@ -7,10 +7,11 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
+from bench.errors import BenchError
 from bench.plan.trials import Trial
 from bench.record.store import WriteError
+from bench.run.executor import Executor, Finished
 from bench.run.interrupt import Interrupts
-from bench.run.pool import Executor, Finished
 from bench.run.worker import Trained, utc_now
 
 _log = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ def train_all(
 
     A trial whose worker dies is begun again, at most ATTEMPTS times in all. Where `record` raises WriteError it is
     called again until it succeeds; nothing that finished is dropped while the process lives. Raises WriteError when
-    that didn't help, KeyboardInterrupt or Terminated when a signal came, with everything that finished recorded.
+    that didn't help, BenchError when the executor is lost, KeyboardInterrupt or Terminated when a signal came, with
+    everything that finished recorded.
     """
     waiting = _Waiting(record)
     begun = Counter(trial for stack in stacks for trial in stack)
@@ -48,7 +50,12 @@ def train_all(
     last_change = time.monotonic()
     while unfinished or waiting:
         if unfinished:
-            for finished in executor.wait(0.0 if interrupts.received else TICK_SECONDS):
+            try:
+                back = executor.wait(0.0 if interrupts.received else TICK_SECONDS)
+            except BenchError:
+                waiting.warn_if_any()
+                raise
+            for finished in back:
                 for trained in _outcomes(finished, begun, executor):
                     unfinished.discard(trained.trial)
                     waiting.add(trained)

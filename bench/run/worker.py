@@ -14,6 +14,7 @@ from multiprocessing.connection import wait
 import torch
 
 from bench.plan.trials import Trial
+from bench.record.schema import MachineRow
 from bench.train.data import Data
 from bench.train.fit import fit
 from bench.train.outcome import OnEpoch, Outcome
@@ -21,13 +22,15 @@ from bench.train.outcome import OnEpoch, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A trial that was trained, or failed: then `outcome` is None and `error` says why in one line."""
+    """A trial that was trained, or failed: then `outcome` is None and `error` says why in one line. `machine` is where,
+    None the machine of the run."""
 
     trial: Trial
     outcome: Outcome | None
     error: str | None
     started_at: str
     peak_memory_bytes: int | None
+    machine: MachineRow | None = None
 
 
 Train = Callable[[Sequence[Trial], Data], list[Trained]]
@@ -36,9 +39,8 @@ _data: list[Data] = []
 
 
 def start_worker(data: Data) -> None:
-    """Called once in a new worker process. Ctrl-C is the parent's to handle, and without a parent the worker ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    """Called once in a new worker process."""
+    follow_parent()
     use_one_thread()
     _data.append(data)
 
@@ -51,6 +53,12 @@ def train_on_own_data(train: Train, stack: Sequence[Trial]) -> list[Trained]:
 def worker_data() -> Data:
     """The data that this worker process was started with."""
     return _data[0]
+
+
+def follow_parent() -> None:
+    """Sets a child process up: Ctrl-C is its parent's to handle, and without a parent it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:

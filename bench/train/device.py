@@ -7,9 +7,10 @@ from bench.plan.protocol import Device
 from bench.train.single import has_native_bf16
 
 
-def choose_device(asked: str) -> Device:
-    """`cpu` or `cuda`; of `auto`, cuda where torch finds a GPU. Raises UsageError where there is none as asked."""
-    if asked == "cuda" and not torch.cuda.is_available():
+def choose_device(asked: str, elsewhere: bool = False) -> Device:
+    """`cpu` or `cuda`; of `auto`, cuda where torch finds a GPU. Raises UsageError where there is none as asked, unless
+    it is needed `elsewhere`."""
+    if asked == "cuda" and not elsewhere and not torch.cuda.is_available():
         raise UsageError("--device cuda needs a GPU that this torch can use, and it finds none: leave it at auto")
     if asked == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -22,5 +23,7 @@ def multiplies_bf16(device: Device) -> bool:
 
 
 def gpu_and_cuda(device: Device) -> tuple[str | None, str | None]:
-    """The GPU's name and the CUDA version that torch was built with; None on a CPU."""
-    return (torch.cuda.get_device_name(), torch.version.cuda) if device == "cuda" else (None, None)
+    """The GPU's name and the CUDA version that torch was built with; None on a CPU, and where there is no GPU."""
+    if device == "cpu" or not torch.cuda.is_available():
+        return None, None
+    return torch.cuda.get_device_name(), torch.version.cuda

@@ -1,0 +1,203 @@
+"""The process between a run and a Ray cluster, and what a task does on a node. Nothing else imports Ray."""
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import architectures
+import bench
+from bench.plan.protocol import Device
+from bench.plan.trials import Trial
+from bench.record.machine import this_machine
+from bench.record.schema import MachineRow
+from bench.run.code import code_digest
+from bench.run.executor import Finished
+from bench.run.worker import Train, Trained, follow_parent, use_one_thread
+from bench.train.data import Data, Split
+from bench.train.device import gpu_and_cuda
+
+# How often the cluster is asked how large it is, which is also the sign that it is there.
+ASK_SECONDS = 1.0
+
+# How long a look for finished stacks takes at most: so long may a new stack lie.
+LOOK_SECONDS = 0.1
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The cluster is there and can train so many stacks at once."""
+
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The cluster is not there, or its nodes can't train; `reason` says why."""
+
+    reason: str
+    on_node: bool = False
+
+
+Message = Finished | Capacity | Failure
+
+
+def drive(pipe: Connection, address: str, data: Data, device: Device, gpus_per_stack: float, train: Train) -> None:
+    """Trains the stacks that the pipe brings as tasks and sends what comes back, until it brings None or ends."""
+    follow_parent()
+    _silence()
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    import ray
+
+    try:
+        with tempfile.TemporaryDirectory() as empty:
+            ray.init(address, runtime_env=_runtime_env(empty), log_to_driver=False, logging_level=logging.ERROR)
+        # A terminal sends it to every process; the parent decides.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        Tasks(pipe, data, device, gpus_per_stack, train).run()
+    except (EOFError, BrokenPipeError):  # the parent is gone
+        pass
+    except Exception as error:
+        # Training catches what goes wrong in it, so here a node lacks what training needs.
+        on_node = isinstance(error, ray.exceptions.RayTaskError | ray.exceptions.RuntimeEnvSetupError)
+        pipe.send(Failure(_one_line(error), on_node))
+    finally:
+        ray.shutdown()
+
+
+class Tasks:
+    """The tasks under way."""
+
+    def __init__(self, pipe: Connection, data: Data, device: Device, gpus_per_stack: float, train: Train) -> None:
+        import ray
+
+        self.ray = ray
+        self._pipe = pipe
+        self._resource, self._share = ("GPU", gpus_per_stack) if device == "cuda" else ("CPU", 1.0)
+        self._stacks: dict[Any, Sequence[Trial]] = {}
+        self.prepare(train, data, code_digest(device))
+
+    def run(self) -> None:
+        """Until the pipe brings None. Raises EOFError when it ends."""
+        asked = -ASK_SECONDS
+        while True:
+            if time.monotonic() - asked >= ASK_SECONDS:
+                self._pipe.send(Capacity(self.slots()))
+                asked = time.monotonic()
+            while self._pipe.poll(0 if self._stacks else LOOK_SECONDS):
+                stack = self._pipe.recv()
+                if stack is None:
+                    return
+                self._stacks[self.begin(stack)] = stack
+            for task in self._ready():
+                self._pipe.send(self._finished(self._stacks.pop(task), task))
+
+    def prepare(self, train: Train, data: Data, code: str) -> None:
+        """Puts the data where every node fetches it once. A task is tried once: who tries again is `train_all`."""
+        gpus = self._share if self._resource == "GPU" else 0
+        self._task = self.ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(on_node)
+        # In a list, for a task would be handed the contents of a reference that it is given as it is.
+        self._given = train, [self.ray.put(_arrays(data))], code
+
+    def begin(self, stack: Sequence[Trial]) -> Any:
+        """Hands a stack to the cluster; the reference to what will come back."""
+        return self._task.remote(stack, *self._given)
+
+    def slots(self) -> int:
+        """How many stacks the cluster can train at once. Asking is what shows that it is there."""
+        there = self.ray.cluster_resources().get(self._resource, 0.0)
+        if self._share >= 1:
+            return int(there / self._share)
+        return int(there) * int(1 / self._share)
+
+    def _ready(self) -> list[Any]:
+        under_way = list(self._stacks)
+        if not under_way:
+            return []
+        ready, rest = self.ray.wait(under_way, timeout=LOOK_SECONDS)
+        if ready and rest:
+            ready += self.ray.wait(rest, num_returns=len(rest), timeout=0)[0]
+        return ready
+
+    def _finished(self, stack: Sequence[Trial], task: Any) -> Finished:
+        exceptions = self.ray.exceptions
+        try:
+            return Finished(stack, self.ray.get(task), None)
+        except exceptions.OutOfMemoryError:
+            return Finished(stack, (), "killed by its node, whose memory was short")
+        except exceptions.WorkerCrashedError:
+            return Finished(stack, (), "killed on its node, or crashed")
+        except (exceptions.NodeDiedError, exceptions.ObjectLostError):
+            return Finished(stack, (), "lost with its node")
+
+
+class CodeError(Exception):
+    """A node has other code than the run."""
+
+
+def on_node(stack: Sequence[Trial], train: Train, data: list[Any], code: str) -> list[Trained]:
+    """The task: trains a stack on this node. `data` holds the reference to the arrays, `code` the run's digest."""
+    device = stack[0].protocol.device
+    if code_digest(device) != code:
+        raise CodeError("a node trains with other code than this machine's; remove what it has installed of it")
+    use_one_thread()
+    machine = _machine(device)
+    return [replace(trained, machine=machine) for trained in train(stack, _data(data[0]))]
+
+
+@cache
+def _machine(device: Device) -> MachineRow:
+    return this_machine(*gpu_and_cuda(device))
+
+
+Arrays = tuple[str, int, tuple[Any, ...]]
+
+
+def _arrays(data: Data) -> Arrays:
+    """What Ray keeps once a node, in memory that all of the node's workers map."""
+    splits = (data.train, data.held_out)
+    return data.name, data.classes, tuple(t.numpy() for split in splits for t in (split.images, split.labels))
+
+
+@cache
+def _data(reference: Any) -> Data:
+    """The data behind a reference, which a worker process makes once."""
+    import ray
+
+    name, classes, arrays = ray.get(reference)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # and nobody writes
+        images, labels, held_out_images, held_out_labels = map(torch.from_numpy, arrays)
+    return Data(name, Split(images, labels), Split(held_out_images, held_out_labels), classes)
+
+
+def _runtime_env(empty: str) -> dict[str, object]:
+    """The code that nodes get. A working directory, though empty, keeps Ray from looking on nodes for this machine's
+    directories, where other code may lie."""
+    packages = [str(Path(package.__path__[0])) for package in (bench, architectures)]
+    return {"working_dir": empty, "py_modules": packages, "env_vars": ONE_THREAD}
+
+
+def _silence() -> None:
+    """What Ray prints, by the page where a node dies, isn't for whoever watches a run; it stands in Ray's own logs."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nothing, stream.fileno())
+
+
+def _one_line(error: Exception) -> str:
+    cause = getattr(error, "cause", None) or error
+    return next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
