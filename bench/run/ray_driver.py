@@ -127,6 +127,7 @@ class Tasks:
         under_way = list(self._stacks)
         if not under_way:
             return []
+        ready: list[Any]
         ready, rest = self.ray.wait(under_way, timeout=LOOK_SECONDS)
         if ready and rest:
             ready += self.ray.wait(rest, num_returns=len(rest), timeout=0)[0]
