@@ -1,0 +1,96 @@
+"""The committed baselines: small CSV files, read with every check, written only when asked, with a diff to review."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bench.plan.factors import format_level
+from bench.record.reading import StoreError, WriteError, read_rows
+from bench.record.schema import ExactRow, QualityRow, columns, to_cells
+
+BaselineRow = TypeVar("BaselineRow", ExactRow, QualityRow)
+
+FILES: dict[type[ExactRow] | type[QualityRow], str] = {ExactRow: "exact.csv", QualityRow: "quality.csv"}
+
+# Of a file that changes altogether nobody reads every line.
+_MOST_LINES = 40
+_MOST_PARTS = 3
+
+
+def baseline_path(results: Path, row_type: type[ExactRow] | type[QualityRow]) -> Path:
+    """Where the baseline of such rows lies."""
+    return results / "baseline" / FILES[row_type]
+
+
+def read_baseline(results: Path, row_type: type[BaselineRow]) -> list[BaselineRow]:
+    """The committed rows; none where there is no file. Raises StoreError for a file that this version didn't write."""
+    path = baseline_path(results, row_type)
+    frame = read_rows(path, row_type)
+    rows = [as_row(row_type, record) for record in frame.to_dict("records")]
+    if len(set(map(_identity, rows))) < len(rows):
+        raise StoreError(f"{path} has two rows of the same network or trial: delete one of them")
+    return rows
+
+
+def as_row(row_type: type[BaselineRow], record: Mapping[Any, Any]) -> BaselineRow:
+    """A record of a frame of rows as a row; what else is in the record is left out."""
+    switches = {field.name for field in dataclasses.fields(row_type) if field.type is bool}
+    names = columns(row_type)
+    return row_type(**{name: record[name] == "on" if name in switches else record[name] for name in names})
+
+
+def write_baseline(results: Path, row_type: type[BaselineRow], rows: Sequence[BaselineRow]) -> str:
+    """Writes the rows in place of the file and returns what changed, for a reviewer. Raises StoreError."""
+    path = baseline_path(results, row_type)
+    before = read_baseline(results, row_type)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([columns(row_type), *map(to_cells, rows)])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.getvalue(), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise WriteError(f"{path} can't be written: {error.strerror or error}") from error
+    return "\n".join(_differences(path, before, rows))
+
+
+def _differences(path: Path, before: Sequence[BaselineRow], after: Sequence[BaselineRow]) -> Iterator[str]:
+    """Row by row what is gone, what has come, and which values have changed from what to what."""
+    old = {_identity(row): row for row in before}
+    new = {_identity(row): row for row in after}
+    changed: dict[tuple[object, ...], list[str]] = {
+        name: list(_changed(old[name], new[name])) for name in new if name in old and new[name] != old[name]
+    }
+    gone: list[tuple[object, ...]] = [name for name in old if name not in new]
+    come: list[tuple[object, ...]] = [name for name in new if name not in old]
+    yield f"{path}: {len(changed)} rows changed, {len(come)} new, {len(gone)} gone; look at `git diff` and commit it"
+    lines = [
+        *(f"- {_words(name)}" for name in gone),
+        *(f"+ {_words(name)}" for name in come),
+        *(f"~ {_words(name)}: {'; '.join(values)}" for name, values in changed.items()),
+    ]
+    yield from lines[:_MOST_LINES]
+    if len(lines) > _MOST_LINES:
+        yield f"... and {len(lines) - _MOST_LINES} rows more"
+
+
+def _changed(old: BaselineRow, new: BaselineRow) -> Iterator[str]:
+    for name in columns(type(new)):
+        before, after = str(getattr(old, name)).split(), str(getattr(new, name)).split()
+        pairs = [(one, other) for one, other in zip_longest(before, after, fillvalue="nothing") if one != other]
+        yield from (f"{name} {one} to {other}" for one, other in pairs[:_MOST_PARTS])
+        if len(pairs) > _MOST_PARTS:
+            yield f"and {len(pairs) - _MOST_PARTS} parts of {name} more"
+
+
+def _words(identity: Sequence[object]) -> str:
+    return " ".join(format_level(part) if isinstance(part, bool) else str(part) for part in identity)
+
+
+def _identity(row: ExactRow | QualityRow) -> tuple[object, ...]:
+    """What names a row: all its columns but what was measured."""
+    measured = {"parameters", "macs", "receptive_field", "layers", "test_accuracy", "trial"}
+    return tuple(getattr(row, name) for name in columns(type(row)) if name not in measured)
