@@ -1,7 +1,8 @@
 """The command line: `python -m bench COMMAND`. Torch is imported only inside the commands that need it.
 
 Exit codes: 0 done; 1 something outside the program went wrong or a trial failed; 2 the command line makes no sense;
-130 interrupted with Ctrl-C; 143 ended with SIGTERM.
+3 `bench check` found a regression; 4 `bench check` could not measure something; 130 interrupted with Ctrl-C; 143
+ended with SIGTERM.
 """
 
 import logging
@@ -13,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from bench.commands.check import check
 from bench.commands.data import data
 from bench.commands.list import list_names
 from bench.commands.readme import readme
@@ -35,7 +37,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Which technique really helps small image classifiers, by how much, how surely and at what cost.",
     epilog="Exit codes: 0 done; 1 a trial failed or something outside the program went wrong; "
-    "2 the command line makes no sense; 130 interrupted; 143 terminated.",
+    "2 the command line makes no sense; 3 `bench check` found a regression; 4 `bench check` could not measure "
+    "something; 130 interrupted; 143 terminated.",
 )
 
 
@@ -56,6 +59,7 @@ app.command("list")(list_names)
 app.command()(status)
 app.command()(select)
 app.command()(speed)
+app.add_typer(check, name="check")
 app.add_typer(data, name="data")
 
 

@@ -214,7 +214,55 @@ class MachineRow:
     cuda: str | None
 
 
-Row = TrialRow | EpochRow | CorrectRow | ConfusionRow | ImageRow | TimingRow | SpeedRow | OverheadRow | MachineRow
+@dataclass(frozen=True, slots=True)
+class ExactRow:
+    """What `bench check exact` expects of a network on one 28x28 image: counts, and its layers with spaces between, as
+    name:kind:output:receptive field."""
+
+    architecture: str
+    batch_norm: bool
+    gap: bool
+    dropout: float
+    parameters: int
+    macs: int
+    receptive_field: int
+    layers: str
+
+
+@dataclass(frozen=True, slots=True)
+class QualityRow:
+    """A trial that `bench check quality` compares with, columns as in TrialRow."""
+
+    dataset: str
+    architecture: str
+    batch_norm: bool
+    gap: bool
+    dropout: float
+    augmentation: str
+    scheduler: str
+    epochs: int
+    batch_size: int
+    optimizer: str
+    lr: float
+    precision: str
+    seed: int
+    test_accuracy: float
+    trial: str
+
+
+Row = (
+    TrialRow
+    | EpochRow
+    | CorrectRow
+    | ConfusionRow
+    | ImageRow
+    | TimingRow
+    | SpeedRow
+    | OverheadRow
+    | MachineRow
+    | ExactRow
+    | QualityRow
+)
 
 
 def columns(row_type: type[Row]) -> list[str]:

@@ -1,0 +1,174 @@
+"""Times one arm of `bench check speed`, with pytest-benchmark.
+
+This file of the tree under test is copied out of it, and run in a process whose `bench` and `architectures` come from
+the arm's tree. Each test leaves word of the files that were imported. A workload that the arm's tree has no code for
+fails by itself and leaves no time. The environment says in ROWS which folder of rows to read.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+
+import architectures
+from architectures.registry import ARCHITECTURES
+
+ROWS = "BENCH_CHECK_ROWS"
+
+BATCH = 64
+Timed = Callable[[Callable[[], object], int], None]
+
+torch.set_num_threads(1)
+torch.set_flush_denormal(True)
+
+each_model = pytest.mark.parametrize("model", ARCHITECTURES)
+
+
+@pytest.fixture
+def timed(benchmark: BenchmarkFixture) -> Timed:
+    """Times a function: two rounds to warm up, then as many as it is told. Leaves word of what was imported."""
+
+    def run(function: Callable[[], object], rounds: int) -> None:
+        benchmark.pedantic(function, rounds=rounds, warmup_rounds=2)
+        benchmark.extra_info["imported"] = sorted(_imported_files())
+
+    return run
+
+
+def _imported_files() -> Iterator[str]:
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in {"architectures", "bench"} and getattr(module, "__file__", None):
+            yield str(module.__file__)
+
+
+def _calibrate() -> float:
+    """Work that no change of either tree can touch: some of torch's, some of numpy's, some of Python's."""
+    total = 0
+    for number in range(100_000):
+        total += number * number % 7
+    left = torch.ones(160, 160)
+    for _ in range(40):
+        left = left @ left / 160
+    values = np.linspace(0, 1, 200_000)
+    for _ in range(5):
+        values = np.sqrt(values + 1)
+    return total + float(left.sum()) + float(values.sum())
+
+
+def test_calibration_before(timed: Timed) -> None:
+    timed(_calibrate, 15)
+
+
+def _training(model: str) -> Any:
+    from bench.plan.cells import preset_cell
+    from bench.plan.protocol import Protocol
+    from bench.plan.trials import Trial
+    from bench.train.datasets import DATASETS
+    from bench.train.single import Training
+
+    return Training(Trial(preset_cell(model), 0, Protocol("digits")), DATASETS["digits"].load(Path("unused")))
+
+
+@each_model
+def test_training_step(timed: Timed, model: str) -> None:
+    training = _training(model)
+    training.network.train()
+    indices = torch.arange(BATCH)
+
+    def steps() -> None:
+        for _ in range(4):
+            training.step(indices)
+
+    timed(steps, 12)
+
+
+@each_model
+def test_inference(timed: Timed, model: str) -> None:
+    network = architectures.build(model).eval()
+    images = torch.rand(200, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+
+    @torch.inference_mode()
+    def infer() -> None:
+        for _ in range(3):
+            network(images)
+
+    timed(infer, 12)
+
+
+@each_model
+def test_latency(timed: Timed, model: str) -> None:
+    network = architectures.build(model).eval()
+    image = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+
+    @torch.inference_mode()
+    def infer() -> None:
+        for _ in range(50):
+            network(image)
+
+    timed(infer, 12)
+
+
+def test_fit_digits(timed: Timed) -> None:
+    from bench.plan.cells import preset_cell
+    from bench.plan.protocol import Protocol
+    from bench.plan.trials import Trial
+    from bench.train.datasets import DATASETS
+    from bench.train.fit import fit
+
+    data = DATASETS["digits"].load(Path("unused"))
+    trial = Trial(preset_cell(next(reversed(ARCHITECTURES))), 0, Protocol("digits", epochs=2))
+    timed(lambda: fit([trial], data), 3)
+
+
+def test_planning(timed: Timed) -> None:
+    from bench.plan.designs import DESIGNS
+    from bench.plan.factors import FACTORS
+    from bench.plan.protocol import Protocol
+    from bench.plan.trials import trials
+
+    def plan() -> set[str]:
+        cells = DESIGNS["factorial"](list(ARCHITECTURES), FACTORS)
+        return {trial.key("data", "code") for trial in trials(cells, 10, Protocol("digits"))}
+
+    timed(plan, 8)
+
+
+def test_row_reading(timed: Timed) -> None:
+    from bench.record.store import Store
+
+    folder = Path(os.environ[ROWS])
+
+    def read() -> None:
+        store = Store(folder)
+        for rows in (store.trials, store.epochs, store.correct, store.timings, store.speeds):
+            rows()
+
+    timed(read, 8)
+
+
+def test_report(timed: Timed, tmp_path: Path) -> None:
+    from bench.record.store import Store
+    from bench.report.analysis import analyse
+    from bench.report.evidence import gather
+    from bench.report.findings import findings
+    from bench.report.tables import make_tables
+
+    folder = Path(os.environ[ROWS])
+    evidence = gather(Store(folder), folder.name)
+
+    def report() -> None:
+        analysis = analyse(evidence, 0.0005)
+        text = "".join(table.markdown() + table.csv() for table in make_tables(analysis)) + repr(findings(analysis))
+        (tmp_path / "report.md").write_text(text, encoding="utf-8")
+
+    timed(report, 6)
+
+
+def test_calibration_after(timed: Timed) -> None:
+    timed(_calibrate, 15)

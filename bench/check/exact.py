@@ -1,0 +1,89 @@
+"""What must not change at all: parameters, MACs, output shapes and receptive field of every network."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+
+from architectures.registry import ARCHITECTURES
+from architectures.summary import LayerRow, summarise
+from bench.check.verdict import CheckRow, Kind, Verdict
+from bench.errors import UsageError
+from bench.plan.cells import Cell, find_architecture
+from bench.plan.designs import factorial
+from bench.plan.factors import FACTORS, format_level
+from bench.record.schema import ExactRow
+
+# The images that the architectures were published for.
+INPUT_SHAPE = (1, 28, 28)
+CLASSES = 10
+
+_COUNTS = ("parameters", "macs", "receptive_field")
+_MOST_LAYERS_NAMED = 3
+
+
+def measure_networks() -> list[ExactRow]:
+    """One row per registered architecture and combination of the levels that change the network."""
+    cells = factorial(list(ARCHITECTURES), [factor for factor in FACTORS if factor.changes_network])
+    return list(map(_measure, dict.fromkeys(cells)))
+
+
+def compare_networks(current: Sequence[ExactRow], baseline: Sequence[ExactRow]) -> list[CheckRow]:
+    """Both directions: what the baseline lacks is new, what only it has is missing."""
+    here, there = ({_name(row): row for row in rows} for rows in (current, baseline))
+    return [_compare(name, here, there) for name in dict.fromkeys((*here, *there))]
+
+
+def _measure(cell: Cell) -> ExactRow:
+    levels = cell.levels
+    try:
+        summary = summarise(find_architecture(cell.architecture), levels, INPUT_SHAPE, CLASSES)
+    except (RuntimeError, ValueError) as error:
+        raise UsageError(f"{cell.label} can't be built: {error}") from error
+    return ExactRow(
+        architecture=cell.architecture,
+        batch_norm=levels.batch_norm,
+        gap=levels.gap,
+        dropout=levels.dropout,
+        parameters=summary.parameters,
+        macs=summary.macs,
+        receptive_field=summary.receptive_field,
+        layers=" ".join(map(_layer, summary.layers)),
+    )
+
+
+def _layer(layer: LayerRow) -> str:
+    kind = layer.kind.replace(", ", "+")
+    field = "all" if layer.receptive_field is None else layer.receptive_field
+    return f"{layer.name}:{kind}:{'x'.join(map(str, layer.output))}:{field}"
+
+
+def _name(row: ExactRow) -> str:
+    switches = {name: format_level(getattr(row, name)) for name in ("batch_norm", "gap", "dropout")}
+    return " ".join([row.architecture, *(f"{name}={level}" for name, level in switches.items())])
+
+
+def _compare(name: str, here: Mapping[str, ExactRow], there: Mapping[str, ExactRow]) -> CheckRow:
+    new, old = here.get(name), there.get(name)
+    if new is None or old is None:
+        verdict = Verdict.NEW if old is None else Verdict.MISSING
+        message = "not in the baseline" if old is None else "in the baseline, but no network here is called that"
+    else:
+        changes = list(_changes(old, new))
+        verdict = Verdict.FAIL if changes else Verdict.PASS
+        message = "; ".join(changes) or "as in the baseline"
+    return CheckRow(Kind.EXACT, name, verdict, _shown(old), _shown(new), message)
+
+
+def _shown(row: ExactRow | None) -> str:
+    return "" if row is None else f"{row.parameters:,} parameters, {row.macs:,} MACs"
+
+
+def _changes(old: ExactRow, new: ExactRow) -> Iterator[str]:
+    for name in _COUNTS:
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            yield f"{name.replace('_', ' ')} {before:,} to {after:,}"
+    pairs = zip_longest(old.layers.split(), new.layers.split(), fillvalue="nothing")
+    layers = [f"{before} to {after}" for before, after in pairs if before != after]
+    yield from layers[:_MOST_LAYERS_NAMED]
+    if len(layers) > _MOST_LAYERS_NAMED:
+        yield f"and {len(layers) - _MOST_LAYERS_NAMED} layers more"

@@ -1,0 +1,37 @@
+"""What `bench check quality` trains on each data set.
+
+digits. As published, these networks say little on so few images: plain model1 stays at chance for hundreds of steps,
+and a rate that never drops leaves accuracies that differ by 5 to 10 points from seed to seed. With batch norm and the
+one-cycle schedule on every architecture, batches of 32 and 10 epochs they end at 94 to 98 % with an sd of about one
+point, so that five seeds can tell a loss of twice the margin from none.
+
+mnist. The presets as published but for three epochs. It takes minutes, and runs where its files are there and a
+baseline of it is committed, or where `--dataset mnist` asks for it. The power that is printed is at that baseline's
+spread.
+
+Both train in fp32: it is the precision that every processor has.
+"""
+
+from collections.abc import Callable, Mapping
+
+from architectures.registry import ARCHITECTURES
+from bench.check.quality import Plan
+from bench.plan.cells import preset_cell
+from bench.plan.factors import find_factors
+from bench.plan.protocol import Protocol
+
+
+def digits() -> Plan:
+    """Every architecture with batch norm and the one-cycle schedule."""
+    batch_norm, scheduler = find_factors(["batch_norm", "scheduler"])
+    cells = [preset_cell(name).with_level(batch_norm, True).with_level(scheduler, "onecycle") for name in ARCHITECTURES]
+    return Plan(tuple(cells), Protocol("digits", epochs=10, batch_size=32), seeds=5, margin=0.02)
+
+
+def mnist() -> Plan:
+    """The presets."""
+    cells = tuple(map(preset_cell, ARCHITECTURES))
+    return Plan(cells, Protocol("mnist", epochs=3), seeds=3, margin=0.01)
+
+
+PLANS: Mapping[str, Callable[[], Plan]] = {"digits": digits, "mnist": mnist}
