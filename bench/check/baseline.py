@@ -2,12 +2,13 @@
 
 import csv
 import dataclasses
-import difflib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bench.plan.factors import format_level
 from bench.record.reading import StoreError, WriteError, read_rows
 from bench.record.schema import ExactRow, QualityRow, columns, to_cells
 
@@ -16,7 +17,8 @@ BaselineRow = TypeVar("BaselineRow", ExactRow, QualityRow)
 FILES: dict[type[ExactRow] | type[QualityRow], str] = {ExactRow: "exact.csv", QualityRow: "quality.csv"}
 
 # Of a file that changes altogether nobody reads every line.
-_LONGEST_DIFF = 40
+_MOST_LINES = 40
+_MOST_PARTS = 3
 
 
 def baseline_path(results: Path, row_type: type[ExactRow] | type[QualityRow]) -> Path:
@@ -42,30 +44,48 @@ def as_row(row_type: type[BaselineRow], record: Mapping[Any, Any]) -> BaselineRo
 
 
 def write_baseline(results: Path, row_type: type[BaselineRow], rows: Sequence[BaselineRow]) -> str:
-    """Writes the rows in place of the file and returns what changed, as a diff. Raises WriteError."""
+    """Writes the rows in place of the file and returns what changed, for a reviewer. Raises StoreError."""
     path = baseline_path(results, row_type)
+    before = read_baseline(results, row_type)
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([columns(row_type), *map(to_cells, rows)])
     try:
-        before = path.read_text(encoding="utf-8") if path.exists() else ""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text.getvalue(), encoding="utf-8", newline="\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise WriteError(f"{path} can't be written: {error}") from error
-    return _diff(path, before, text.getvalue())
+    except OSError as error:
+        raise WriteError(f"{path} can't be written: {error.strerror or error}") from error
+    return "\n".join(_differences(path, before, rows))
 
 
-def _diff(path: Path, before: str, after: str) -> str:
-    if before == after:
-        return f"{path}: nothing to change"
-    changes = [
-        line
-        for line in difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
-        if not line.startswith(("---", "+++", "@@"))
+def _differences(path: Path, before: Sequence[BaselineRow], after: Sequence[BaselineRow]) -> Iterator[str]:
+    """Row by row what is gone, what has come, and which values have changed from what to what."""
+    old = {_identity(row): row for row in before}
+    new = {_identity(row): row for row in after}
+    changed = {name: _changed(old[name], new[name]) for name in new if name in old and new[name] != old[name]}
+    gone = [name for name in old if name not in new]
+    come = [name for name in new if name not in old]
+    yield f"{path}: {len(changed)} rows changed, {len(come)} new, {len(gone)} gone; look at `git diff` and commit it"
+    lines = [
+        *(f"- {_words(name)}" for name in gone),
+        *(f"+ {_words(name)}" for name in come),
+        *(f"~ {_words(name)}: {'; '.join(values)}" for name, values in changed.items()),
     ]
-    gone, come = (sum(line.startswith(mark) for line in changes) for mark in "-+")
-    more = [f"... and {len(changes) - _LONGEST_DIFF} lines more"] if len(changes) > _LONGEST_DIFF else []
-    return "\n".join([f"{path}: {gone} lines taken out, {come} put in", *changes[:_LONGEST_DIFF], *more])
+    yield from lines[:_MOST_LINES]
+    if len(lines) > _MOST_LINES:
+        yield f"... and {len(lines) - _MOST_LINES} rows more"
+
+
+def _changed(old: BaselineRow, new: BaselineRow) -> Iterator[str]:
+    for name in columns(type(new)):
+        before, after = str(getattr(old, name)).split(), str(getattr(new, name)).split()
+        pairs = [(one, other) for one, other in zip_longest(before, after, fillvalue="nothing") if one != other]
+        yield from (f"{name} {one} to {other}" for one, other in pairs[:_MOST_PARTS])
+        if len(pairs) > _MOST_PARTS:
+            yield f"and {len(pairs) - _MOST_PARTS} parts of {name} more"
+
+
+def _words(identity: Sequence[object]) -> str:
+    return " ".join(format_level(part) if isinstance(part, bool) else str(part) for part in identity)
 
 
 def _identity(row: ExactRow | QualityRow) -> tuple[object, ...]:

@@ -1,8 +1,8 @@
 """Two arms timed in pairs: how much slower one is, how surely, and what that means. Pure functions of samples.
 
-A pair is a fresh process of each arm, one right after the other; its value is the log ratio of their medians. are the
-replicates: iterations within a process share its luck (memory layout, neighbours on the machine), so an interval over
-iterations would be far too narrow (Kalibera and Jones 2013, "Rigorous benchmarking in reasonable time").
+A pair is a fresh process of each arm, one right after the other; its value is the log ratio of their medians. Pairs are
+the replicates: iterations within a process share its luck (memory layout, neighbours on the machine), so an interval
+over iterations would be far too narrow (Kalibera and Jones 2013, "Rigorous benchmarking in reasonable time").
 """
 
 import math

@@ -72,10 +72,10 @@ def train_baseline(plan: Plan, data_dir: Path, workers: int) -> list[QualityRow]
 
 
 def planned_seeds(plan: Plan, baseline: Sequence[QualityRow]) -> Planned | None:
-    """The power of the plan at the spread that the baseline's cells show, pooled; None without a baseline."""
+    """The power of the plan at the spread of the baseline's most uncertain cell; None without a baseline."""
     by_cell = _by_cell(plan, baseline)
     variances = [np.var(list(values.values()), ddof=1) for values in by_cell.values() if len(values) > 1]
-    return plan_seeds(plan.margin, float(np.sqrt(np.mean(variances))), plan.seeds) if variances else None
+    return plan_seeds(plan.margin, float(np.sqrt(max(variances))), plan.seeds) if variances else None
 
 
 def check_quality(plan: Plan, baseline: Sequence[QualityRow], data_dir: Path, workers: int) -> list[CheckRow]:
