@@ -57,7 +57,9 @@ def write_baseline(results: Path, row_type: type[BaselineRow], rows: Sequence[Ba
     return "\n".join(_differences(path, before, rows))
 
 
-def _differences(path: Path, before: Sequence[BaselineRow], after: Sequence[BaselineRow]) -> Iterator[str]:
+def _differences(
+    path: Path, before: Sequence[ExactRow | QualityRow], after: Sequence[ExactRow | QualityRow]
+) -> Iterator[str]:
     """Row by row what is gone, what has come, and which values have changed from what to what."""
     old = {_identity(row): row for row in before}
     new = {_identity(row): row for row in after}
@@ -75,7 +77,7 @@ def _differences(path: Path, before: Sequence[BaselineRow], after: Sequence[Base
         yield f"... and {len(lines) - _MOST_LINES} rows more"
 
 
-def _changed(old: BaselineRow, new: BaselineRow) -> Iterator[str]:
+def _changed(old: ExactRow | QualityRow, new: ExactRow | QualityRow) -> Iterator[str]:
     for name in columns(type(new)):
         before, after = str(getattr(old, name)).split(), str(getattr(new, name)).split()
         pairs = [(one, other) for one, other in zip_longest(before, after, fillvalue="nothing") if one != other]
