@@ -6,7 +6,7 @@ from itertools import zip_longest
 from architectures.registry import ARCHITECTURES
 from architectures.summary import LayerRow, summarise
 from bench.check.verdict import CheckRow, Kind, Verdict
-from bench.errors import UsageError
+from bench.errors import BenchError
 from bench.plan.cells import Cell, find_architecture
 from bench.plan.designs import factorial
 from bench.plan.factors import FACTORS, format_level
@@ -37,7 +37,7 @@ def _measure(cell: Cell) -> ExactRow:
     try:
         summary = summarise(find_architecture(cell.architecture), levels, INPUT_SHAPE, CLASSES)
     except (RuntimeError, ValueError) as error:
-        raise UsageError(f"{cell.label} can't be built: {error}") from error
+        raise BenchError(f"{cell.label} can't be built: {error}") from error
     return ExactRow(
         architecture=cell.architecture,
         batch_norm=levels.batch_norm,

@@ -147,8 +147,11 @@ def quality(
     """Accuracies of the same seeds, against results/baseline/quality.csv: a minute on digits."""
     processes = opt.chosen_workers(workers)
 
+    from bench.check.plans import PLANS
     from bench.check.verdict import Kind
 
+    if dataset is not None and dataset not in PLANS:
+        raise UsageError(f"no quality is checked on {dataset!r}: {near_matches(dataset, PLANS)}")
     if update:
         return _update_quality(dataset, results, data_dir, processes)
     return _report(
@@ -282,8 +285,6 @@ def _datasets(dataset: str | None, data_dir: Path, in_baseline: set[str]) -> Ite
     from bench.train.datasets import DATASETS
 
     if dataset is not None:
-        if dataset not in PLANS:
-            raise UsageError(f"no quality is checked on {dataset!r}: {near_matches(dataset, PLANS)}")
         yield dataset
         return
     for name in PLANS:

@@ -1,0 +1,151 @@
+"""`bench check quality`: the rule, its power, and real trainings against baselines that were tampered with."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.check import plans
+from bench.check.baseline import read_baseline, write_baseline
+from bench.check.plans import PLANS
+from bench.check.power import difference, judge, plan_seeds, seeds_needed
+from bench.check.quality import Plan, check_quality, planned_seeds, train_baseline
+from bench.check.verdict import CheckRow, Verdict
+from bench.cli import run_command_line
+from bench.plan.cells import preset_cell
+from bench.plan.protocol import Protocol
+from bench.record.schema import QualityRow
+
+RESULTS = Path(__file__).parent.parent / "results"
+IMAGES = 899
+
+# Model 3 in one epoch: accuracies mean little, but they are the same each time.
+TINY = Plan((preset_cell("model3"),), Protocol("digits", epochs=1), seeds=2, margin=0.03)
+
+
+def verdict_shares(true_loss: float, sd: float, seeds: int, margin: float) -> dict[Verdict, float]:
+    generator = np.random.default_rng(0)
+    runs = [generator.normal(-true_loss, sd, seeds) for _ in range(2000)]
+    verdicts = [judge(difference(list(run), [0.0] * seeds, margin, IMAGES)) for run in runs]
+    return {verdict: verdicts.count(verdict) / len(verdicts) for verdict in Verdict}
+
+
+def test_the_rule_does_what_the_power_calculation_says() -> None:
+    margin, seed_sd, seeds = 0.03, 0.0124, 5
+    planned = plan_seeds(margin, seed_sd, seeds)
+    unchanged = verdict_shares(0.0, planned.sd, seeds, margin)
+    twice = verdict_shares(2 * margin, planned.sd, seeds, margin)
+    assert unchanged[Verdict.PASS] == pytest.approx(planned.power, abs=0.02)
+    assert twice[Verdict.FAIL] == pytest.approx(planned.power, abs=0.02)
+    assert unchanged[Verdict.FAIL] < 0.002
+    assert twice[Verdict.PASS] < 0.002
+
+
+def test_a_loss_at_the_margin_passes_and_fails_one_time_in_twenty() -> None:
+    shares = verdict_shares(0.03, 0.0175, 5, 0.03)
+    assert shares[Verdict.PASS] == pytest.approx(0.05, abs=0.015)
+    assert shares[Verdict.FAIL] == pytest.approx(0.05, abs=0.015)
+
+
+def test_seeds_needed_is_the_fewest_with_the_power() -> None:
+    needed = seeds_needed(0.03, 0.0175)
+    assert plan_seeds(0.03, 0.0175 / np.sqrt(2), needed).power >= 0.8
+    assert plan_seeds(0.03, 0.0175 / np.sqrt(2), needed - 1).power < 0.8
+
+
+def test_equal_differences_are_not_believed_beyond_one_image() -> None:
+    interval = difference([0.90, 0.91], [0.91, 0.92], 0.01, IMAGES)
+    assert interval.low < interval.change < interval.high
+    assert judge(interval) is Verdict.INCONCLUSIVE
+
+
+def test_the_committed_baseline_has_both_batches_and_enough_seeds() -> None:
+    baseline = read_baseline(RESULTS, QualityRow)
+    assert {row.dataset for row in baseline} <= set(PLANS)
+    for dataset in {row.dataset for row in baseline}:
+        plan = PLANS[dataset]()
+        own = [row for row in baseline if row.dataset == dataset]
+        assert len(own) == 2 * plan.seeds * len(plan.cells)
+        planned = planned_seeds(plan, own)
+        assert planned is not None
+        assert planned.needed <= plan.seeds
+
+
+@pytest.fixture(scope="module")
+def tiny_rows() -> list[QualityRow]:
+    return train_baseline(TINY, Path("unused"), workers=1)
+
+
+def shifted(rows: Sequence[QualityRow], by: Sequence[float]) -> list[QualityRow]:
+    """A baseline whose seeds reached that much more than they do here."""
+    return [replace(row, test_accuracy=row.test_accuracy + by[row.seed]) for row in rows]
+
+
+def checked(baseline: Sequence[QualityRow]) -> CheckRow:
+    [row] = check_quality(TINY, baseline, Path("unused"), workers=1)
+    return row
+
+
+def test_a_rerun_passes_outright(tiny_rows: list[QualityRow]) -> None:
+    row = checked(tiny_rows)
+    assert row.verdict is Verdict.PASS
+    assert row.message == "all 2 accuracies are the baseline's"
+
+
+def test_a_loss_of_twice_the_margin_fails_and_is_named(tiny_rows: list[QualityRow]) -> None:
+    row = checked(shifted(tiny_rows, [0.06, 0.061, 0.06, 0.06]))
+    assert row.verdict is Verdict.FAIL
+    assert row.name == "digits model3"
+    assert "worse by more than the margin of 3" in row.message
+
+
+def test_the_second_batch_settles_what_the_first_leaves_open(tiny_rows: list[QualityRow]) -> None:
+    row = checked(shifted(tiny_rows, [0.02, -0.02, 0.001, 0.001]))
+    assert row.verdict is Verdict.PASS
+    assert "over 4 seeds" in row.message
+    assert len(row.samples["here"]) == 4
+
+
+def test_there_is_no_third_batch(tiny_rows: list[QualityRow]) -> None:
+    row = checked(shifted(tiny_rows, [0.1, -0.1, 0.1, -0.1]))
+    assert row.verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_cell_is_new_or_missing_where_one_side_lacks_it(tiny_rows: list[QualityRow]) -> None:
+    assert checked([]).verdict is Verdict.NEW
+    assert checked([replace(row, epochs=2) for row in tiny_rows]).verdict is Verdict.NEW
+    assert checked(tiny_rows[:1]).verdict is Verdict.MISSING
+    gone = replace(tiny_rows[0], architecture="model0")
+    [row, stranger] = check_quality(TINY, [*tiny_rows, gone], Path("unused"), workers=1)
+    assert (row.verdict, stranger.verdict) == (Verdict.PASS, Verdict.MISSING)
+    assert stranger.name.startswith("digits model0 batch_norm=on")
+
+
+def test_a_diverged_trial_fails(tiny_rows: list[QualityRow]) -> None:
+    hot = replace(TINY, protocol=replace(TINY.protocol, lr=1e30))
+    baseline = [replace(row, lr=1e30) for row in tiny_rows]
+    [row] = check_quality(hot, baseline, Path("unused"), workers=1)
+    assert row.verdict is Verdict.FAIL
+    assert "diverged" in row.message
+
+
+def test_the_command_updates_then_passes_then_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(plans, "PLANS", {"digits": lambda: TINY})
+    command = ["check", "quality", "--results", str(tmp_path), "--workers", "1"]
+    assert run_command_line([*command, "--update"]) == 0
+    assert "4 new, 0 gone" in capsys.readouterr().out
+    assert run_command_line(command) == 0
+    assert "margin 3 points" in capsys.readouterr().out
+    better = shifted(read_baseline(tmp_path, QualityRow), [0.06] * 4)
+    write_baseline(tmp_path, QualityRow, better)
+    assert run_command_line(command) == 3
+    assert not list(tmp_path.glob("digits/*"))
+
+
+def test_an_unknown_data_set_is_answered_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["check", "quality", "--dataset", "minst"]) == 2
+    assert "did you mean mnist" in capsys.readouterr().err
