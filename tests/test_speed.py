@@ -7,9 +7,14 @@ import pandas as pd
 import pytest
 
 from bench.cli import run_command_line
+from bench.plan.cells import preset_cell
+from bench.plan.protocol import Protocol
+from bench.plan.trials import Trial
 from bench.record.store import Store
 from bench.report.overhead import overheads
 from bench.report.speed import speedups
+from bench.run.speed import HARNESS_BATCHES, PLAIN_BATCHES, compare_speeds
+from bench.train.datasets import DATASETS
 from tests.synthetic import write_rows
 
 
@@ -58,3 +63,12 @@ def test_both_loops_are_timed_in_turns(tmp_path: Path, capsys: pytest.CaptureFix
     assert (harness["processes"] == 2).all()
     assert harness["images"].nunique() == 1
     assert "times" in capsys.readouterr().out
+
+
+def test_a_stack_counts_every_member() -> None:
+    trial = Trial(preset_cell("model3"), 0, Protocol("digits", precision="fp32"))
+    samples = list(compare_speeds([trial], DATASETS["digits"].load(Path("unused")), workers=1, rounds=1, members=2))
+    assert [(sample.arm, sample.images) for sample in samples] == [
+        *[("plain", PLAIN_BATCHES * 64)] * 3,
+        ("harness", 2 * HARNESS_BATCHES * 64),
+    ]

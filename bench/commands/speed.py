@@ -29,7 +29,8 @@ def speed(
     """Time training against the plain loop that one writes first, on this machine, and print the ratios.
 
     Both train the models as published with all cores: the plain loop with torchvision's transforms, image by image, and
-    a DataLoader (the best of 0, 1 and 2 workers counts); the harness with a trial in each worker process.
+    a DataLoader (the best of 0, 1 and 2 workers counts); the harness with a trial in each worker process. On a GPU the
+    plain loop trains there, and the harness a stack of trials.
     """
     names = opt.chosen_models(models is None, models)
     processes = opt.chosen_workers(workers)
@@ -52,7 +53,7 @@ def speed(
     from bench.run.overhead import COUNTS, measure_overhead
     from bench.run.rows import speed_row
     from bench.run.runner import prepare_run
-    from bench.run.speed import LOADER_WORKERS, compare_speeds
+    from bench.run.speed import GPU_STACK, LOADER_WORKERS, compare_speeds
 
     def shown(samples: Iterable[Sample], total: int) -> list[Sample]:
         """All samples, before any is recorded: a comparison that was cut short is none."""
@@ -69,7 +70,8 @@ def speed(
             table, file = cost_table(overheads(store.overheads())), "overhead.csv"
         else:
             total = rounds * len(trials) * (len(LOADER_WORKERS) + 1)
-            samples = shown(compare_speeds(run.trials, run.data, processes, rounds), total)
+            shape = (1, rounds, GPU_STACK) if protocol.device == "cuda" else (processes, rounds)
+            samples = shown(compare_speeds(run.trials, run.data, *shape), total)
             store.add_speeds(speed_row(sample, trials[sample.cell], run.provenance) for sample in samples)
             table, file = speedup_table(speedups(store.speeds())), "speed.csv"
     headers = [column.title for column in table.columns]

@@ -118,15 +118,15 @@ def _inference_task(metric: Metric, trial: Trial, data: Data, batch_size: int, b
 
 
 def _time(task: _Task, number: int) -> Sample:
-    _wait(task.device)
+    wait_for(task.device)
     start = time.perf_counter()
     task.run()
-    _wait(task.device)
+    wait_for(task.device)
     seconds = time.perf_counter() - start
     return Sample(task.metric, task.cell, task.augmentation, task.batch_size, number, task.images, seconds)
 
 
-def _wait(device: Device) -> None:
+def wait_for(device: Device) -> None:
     """For what the device has been given and not finished."""
     if device == "cuda":
         torch.cuda.synchronize()
