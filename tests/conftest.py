@@ -11,12 +11,6 @@ from bench.train.data import Data, Split
 from bench.train.datasets import DATASETS, IDX_FILES
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What needs a quiet machine runs only where it is asked for by its marker."""
-    if "timing" not in config.getoption("-m"):
-        items[:] = [item for item in items if item.get_closest_marker("timing") is None]
-
-
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()

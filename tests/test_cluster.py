@@ -35,6 +35,9 @@ SHORT = Protocol("digits", epochs=1)
 MODEL3 = preset_cell("model3")
 PATIENCE = 120.0
 
+# One cluster at a time.
+pytestmark = pytest.mark.xdist_group("cluster")
+
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install .[ray]")
 
 

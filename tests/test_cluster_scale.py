@@ -31,6 +31,8 @@ from bench.run.worker import Trained, utc_now
 from bench.train.outcome import Epoch, Outcome
 from tests.test_cluster import needs_ray, start_cluster
 
+pytestmark = pytest.mark.xdist_group("cluster")
+
 WORKERS = 1000
 ACTORS = 4
 MEAN_SECONDS = 20.0

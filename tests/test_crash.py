@@ -99,7 +99,6 @@ def kill_a_run(results: Path, seeds: int, target: str, generator: random.Random)
     return at_work
 
 
-@pytest.mark.slow
 def test_twenty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     """The run, one worker or the whole group, at random moments; then the run is finished and compared with one that
     nobody disturbed."""
