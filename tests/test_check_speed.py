@@ -218,7 +218,10 @@ def test_an_import_from_elsewhere_is_refused(tmp_path: Path) -> None:
     assert caught.value.exit_code == 4
 
 
-def test_an_empty_selection_measures_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_selection_measures_nothing(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["check", "speed", "--pairs", "2", "--only", "no_such_workload"]) == 4
+    assert "no workload was timed" in capsys.readouterr().out
+    assert worktrees(repository) == 1
     assert run_command_line(["check", "speed", "--aa", "1", "--pairs", "2", "--only", "no_such_workload"]) == 4
     assert "not everything was measured" in capsys.readouterr().out
 

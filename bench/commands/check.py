@@ -299,6 +299,8 @@ def _speed(against: str, options: _Speed) -> Measured:
 
     with checked_out(against) as base, _bar(2 * options.pairs) as tick:
         rows = check_speed(base, this_tree(), options.timing(), tick)
+        if not rows:
+            raise BenchError("no workload was timed: --only chooses none, or neither tree can run any")
         return rows, [f"Speed: this tree against {base.name}."]
 
 
