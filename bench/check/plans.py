@@ -32,7 +32,7 @@ def digits() -> Plan:
 def mnist() -> Plan:
     """The presets."""
     cells = tuple(map(preset_cell, ARCHITECTURES))
-    return Plan(cells, Protocol("mnist", epochs=3), seeds=3, margin=0.01)
+    return Plan(cells, Protocol("mnist", epochs=3), seeds=5, margin=0.01)
 
 
 PLANS: Mapping[str, Callable[[], Plan]] = {"digits": digits, "mnist": mnist}
