@@ -10,14 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
-from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
 
+from bench.check.power import CONFIDENCE, detectable_effect, one_sided_reach
 from bench.check.verdict import Verdict
-
-CONFIDENCE = 0.95
-POWER = 0.8
 
 # How far the calibration workload, which no change to the tree can touch, may move before nothing is believed.
 CALIBRATION_LIMIT = 0.02
@@ -40,8 +36,7 @@ class Slowdown:
         """The slowdown that would have been red four times in five at this spread, before the confirmation."""
         if self.pairs < 2:
             return math.inf
-        effect = TTestPower().solve_power(nobs=self.pairs, alpha=1 - CONFIDENCE, power=POWER, alternative="larger")
-        return (1 + tolerance) * math.exp(self.sd * float(effect)) - 1
+        return (1 + tolerance) * math.exp(self.sd * detectable_effect(self.pairs)) - 1
 
 
 def slowdown(base: Sequence[float], head: Sequence[float]) -> Slowdown:
@@ -53,7 +48,7 @@ def slowdown(base: Sequence[float], head: Sequence[float]) -> Slowdown:
     if n < 2:
         return Slowdown(math.expm1(mean), -1.0, math.inf, math.nan, n)
     sd = float(logs.std(ddof=1))
-    reach = float(stats.t.ppf(CONFIDENCE, n - 1)) * sd / math.sqrt(n)
+    reach = one_sided_reach(sd, n)
     return Slowdown(math.expm1(mean), math.expm1(mean - reach), math.expm1(mean + reach), sd, n)
 
 

@@ -60,9 +60,18 @@ def difference(values: Sequence[float], baseline: Sequence[float], margin: float
     if n < 2:
         return Interval(mean, -1.0, 1.0, margin, 1.0)
     sd = max(float(differences.std(ddof=1)), 1 / images)
-    reach = float(stats.t.ppf(CONFIDENCE, n - 1)) * sd / math.sqrt(n)
-    effect = TTestPower().solve_power(nobs=n, alpha=1 - CONFIDENCE, power=POWER, alternative="larger")
-    return Interval(mean, mean - reach, mean + reach, margin, margin + sd * float(effect))
+    reach = one_sided_reach(sd, n)
+    return Interval(mean, mean - reach, mean + reach, margin, margin + sd * detectable_effect(n))
+
+
+def one_sided_reach(sd: float, n: int) -> float:
+    """How far Student's one-sided 95 % bound lies from the mean of `n` values, at least 2, with this spread."""
+    return float(stats.t.ppf(CONFIDENCE, n - 1)) * sd / math.sqrt(n)
+
+
+def detectable_effect(n: int) -> float:
+    """How many standard deviations beyond a limit a mean must lie to be told from it four times in five."""
+    return float(TTestPower().solve_power(nobs=n, alpha=1 - CONFIDENCE, power=POWER, alternative="larger"))
 
 
 def judge(measured: Interval) -> Verdict:

@@ -14,7 +14,7 @@ from bench.errors import BenchError, UsageError, near_matches
 
 if TYPE_CHECKING:
     from bench.check.speed import Timing
-    from bench.check.verdict import CheckRow, Kind
+    from bench.check.verdict import CheckRow, ExitCode, Kind
 
 check = typer.Typer(
     invoke_without_command=True,
@@ -66,19 +66,6 @@ class _Files:
     junit: Path | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Speed:
-    results: Path
-    pairs: int = 10
-    tolerance: float = 0.05
-    only: str | None = None
-
-    def timing(self) -> "Timing":
-        from bench.check.speed import Timing
-
-        return Timing(_rows(self.results), self.pairs, self.tolerance, self.only)
-
-
 @check.callback()
 def every(
     context: typer.Context,
@@ -98,11 +85,13 @@ def every(
     processes = opt.chosen_workers(workers)
     files = _Files(strict, json, junit)
 
+    from bench.check.speed import Timing
     from bench.check.trees import find_commit
     from bench.check.verdict import Kind
 
+    timing = Timing(_rows(results))
     if same:
-        return _time_itself(same, _Speed(results), files)
+        return _time_itself(same, timing, files)
     if update:
         _update_exact(results)
         return _update_quality(None, results, data_dir, processes)
@@ -111,7 +100,7 @@ def every(
         {
             Kind.EXACT: partial(_exact, results),
             Kind.QUALITY: partial(_quality, None, results, data_dir, processes),
-            Kind.SPEED: partial(_speed, against, _Speed(results)),
+            Kind.SPEED: partial(_speed, against, timing),
         },
         files,
     )
@@ -178,15 +167,16 @@ def speed(
     if not 0 < tolerance < 1000:
         raise UsageError(f"--tolerance is a percentage above 0, not {tolerance:g}")
     files = _Files(strict, json, junit)
-    options = _Speed(results, pairs, tolerance / 100, only)
 
+    from bench.check.speed import Timing
     from bench.check.trees import find_commit
     from bench.check.verdict import Kind
 
+    timing = Timing(_rows(results), pairs, tolerance / 100, only)
     if same:
-        return _time_itself(same, options, files)
+        return _time_itself(same, timing, files)
     find_commit(against)
-    return _report({Kind.SPEED: partial(_speed, against, options)}, files)
+    return _report({Kind.SPEED: partial(_speed, against, timing)}, files)
 
 
 Measured = tuple["list[CheckRow]", list[str]]
@@ -207,16 +197,14 @@ def _report(checks: "dict[Kind, Callable[[], Measured]]", files: _Files) -> int:
             rows.append(CheckRow(kind, "all of it", Verdict.MISSING, "", "", str(error)))
     code = exit_code(list(checks), rows, strict=files.strict)
     _write_all(rows, notes, code, files)
-    return int(code)
+    return code
 
 
-def _write_all(rows: "list[CheckRow]", notes: list[str], code: int, files: _Files) -> None:
+def _write_all(rows: "list[CheckRow]", notes: list[str], result: "ExitCode", files: _Files) -> None:
     import os
 
     from bench.check import output
-    from bench.check.verdict import ExitCode
 
-    result = ExitCode(code)
     print(output.table(rows))
     for note in notes:
         print(note)
@@ -293,18 +281,18 @@ def _datasets(dataset: str | None, data_dir: Path, in_baseline: set[str]) -> Ite
             yield name
 
 
-def _speed(against: str, options: _Speed) -> Measured:
+def _speed(against: str, timing: "Timing") -> Measured:
     from bench.check.speed import check_speed
     from bench.check.trees import checked_out, this_tree
 
-    with checked_out(against) as base, _bar(2 * options.pairs) as tick:
-        rows = check_speed(base, this_tree(), options.timing(), tick)
+    with checked_out(against) as base, _bar(2 * timing.pairs) as tick:
+        rows = check_speed(base, this_tree(), timing, tick)
         if not rows:
             raise BenchError("no workload was timed: --only chooses none, or neither tree can run any")
         return rows, [f"Speed: this tree against {base.name}."]
 
 
-def _time_itself(runs: int, options: _Speed, files: _Files) -> int:
+def _time_itself(runs: int, timing: "Timing", files: _Files) -> int:
     from bench.check.same import false_alarms
     from bench.check.speed import check_speed
     from bench.check.trees import copied, this_tree
@@ -312,13 +300,13 @@ def _time_itself(runs: int, options: _Speed, files: _Files) -> int:
     if not 1 <= runs <= 10_000:
         raise UsageError(f"--aa is 1 to 10,000 runs, not {runs:,}")
     measured = []
-    with _bar(2 * options.pairs * runs) as tick:
+    with _bar(2 * timing.pairs * runs) as tick:
         for _ in range(runs):
             with copied() as base:
-                measured.append(check_speed(base, this_tree(), options.timing(), tick))
+                measured.append(check_speed(base, this_tree(), timing, tick))
     alarms = false_alarms(measured)
     _write_all([row for rows in measured for row in rows], [str(alarms)], alarms.exit_code, files)
-    return int(alarms.exit_code)
+    return alarms.exit_code
 
 
 @contextmanager
