@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,6 +15,8 @@ from bench.plan.protocol import Precision, Protocol
 from bench.plan.trials import Trial
 from bench.record.store import Store
 from bench.report.evidence import NoRowsError, gather
+from bench.report.precision import precision_effects
+from bench.report.stats.estimate import estimate
 from tests.synthetic import write_rows
 
 PRESET = preset_cell("model3")
@@ -57,14 +60,52 @@ def test_rows_come_with_their_cells(five: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"precision": "bf16"}, {"epochs": 3}, {"lr": 0.5}, {"code": "other"}, {"data": "e"}]
+    ("changes", "left_out"),
+    [
+        ({"precision": "bf16"}, ()),
+        *(
+            (changes, ("3 trials under 1 other protocol",))
+            for changes in (
+                {"epochs": 3},
+                {"lr": 0.5},
+                {"code": "other"},
+                {"data": "e"},
+                {"precision": "bf16", "epochs": 3},
+            )
+        ),
+    ],
 )
-def test_protocols_are_never_pooled(five: Store, tmp_path: Path, changes: dict[str, object]) -> None:
+def test_protocols_are_never_pooled(
+    five: Store, tmp_path: Path, changes: dict[str, object], left_out: tuple[str, ...]
+) -> None:
     other = write_rows(tmp_path / "other", [PRESET], seeds=3)
     rewrite(other, **changes)
     evidence = gather(together(tmp_path / "both", other, five), "mnist")
     assert len(evidence.trials) == 5
-    assert evidence.left_out == ("3 trials under 1 other protocol",)
+    assert evidence.left_out == left_out
+    assert len(evidence.other_precisions) == (0 if left_out else 3)
+
+
+@pytest.mark.parametrize("seeds", [3, 7])
+def test_precisions_are_compared_seed_by_seed(five: Store, tmp_path: Path, seeds: int) -> None:
+    accuracies = [0.991, 0.9905, 0.9907, 0.9911, 0.9909, 0.992, 0.9912][:seeds]
+    other = write_rows(tmp_path / "other", images=10_000, accuracies={PRESET: accuracies})
+    rewrite(other, precision="bf16")
+    evidence = gather(together(tmp_path / "both", other, five), "mnist")
+    assert evidence.protocol["precision"] == ("fp32" if seeds == 3 else "bf16")
+    [effect] = precision_effects(evidence)
+    reference = gather(five, "mnist").rows(PRESET)["test_accuracy"].to_numpy()
+    shared = min(seeds, 5)
+    assert (effect.cell, effect.precision) == (PRESET, "bf16")
+    assert effect.difference == estimate(np.array(accuracies[:shared]) - reference[:shared])
+    assert effect.accuracy == np.mean(accuracies[:shared])
+    assert effect.reference == reference[:shared].mean()
+
+
+def test_a_precision_alone_is_compared_with_nothing(five: Store) -> None:
+    assert list(precision_effects(gather(five, "mnist"))) == []
+    rewrite(five, precision="bf16")
+    assert list(precision_effects(gather(five, "mnist"))) == []
 
 
 def test_where_picks_a_protocol(five: Store, tmp_path: Path) -> None:
@@ -85,7 +126,7 @@ def test_a_network_that_is_not_todays_is_left_out(five: Store) -> None:
     five.trials_path.write_text(text.replace(key, "f" * 16))
     evidence = gather(five, "mnist")
     assert evidence.rows(PRESET).index.tolist() == [0, 1, 3, 4]
-    assert evidence.left_out == ("1 trials of networks or augmentations that are not today's",)
+    assert evidence.left_out == ("1 trial of networks or augmentations that are not today's",)
 
 
 @pytest.mark.parametrize(("column", "value"), [("architecture", "model99"), ("augmentation", "strong")])

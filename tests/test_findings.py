@@ -9,9 +9,9 @@ from bench.plan.factors import find_factors
 from bench.report.analysis import Analysis, analyse
 from bench.report.claims import Finding, Status, judge_claims
 from bench.report.evidence import gather
-from bench.report.findings import caveats, findings, preset_sentences
+from bench.report.findings import caveats, findings, headlines, preset_sentences
 from bench.report.stats.verdict import Verdict
-from bench.report.words import count, listed, points, signed, speed_change
+from bench.report.words import MINUS, count, listed, points, signed, speed_change
 from tests.synthetic import write_rows
 
 MODEL1 = preset_cell("model1")
@@ -20,6 +20,7 @@ MODEL1 = preset_cell("model1")
 [DROPOUT] = find_factors(["dropout"])
 [AUGMENTATION] = find_factors(["augmentation"])
 NORMED = MODEL1.with_level(BATCH_NORM, True)
+DROPPED = MODEL1.with_level(DROPOUT, 0.1)
 BASE = [0.9880, 0.9884, 0.9882, 0.9878, 0.9886]
 
 
@@ -82,6 +83,24 @@ def test_settled_findings_come_first(tmp_path: Path) -> None:
     assert verdicts == [Verdict.HELPS, Verdict.HURTS, Verdict.INCONCLUSIVE]
 
 
+def test_a_headline_tells_a_technique_on_all_models_and_the_widest_found_comes_first(tmp_path: Path) -> None:
+    model2 = preset_cell("model2")
+    accuracies = {
+        MODEL1: BASE,
+        NORMED: shifted(0.002, 0.0021, 0.0022, 0.0021, 0.0021),
+        DROPPED: shifted(-0.006, -0.0061, -0.0062, -0.0061, -0.0061),
+        model2: shifted(0.002, 0.0021, 0.0022, 0.0021, 0.0021),
+        model2.with_level(BATCH_NORM, False): BASE,
+        model2.with_level(DROPOUT, 0.0): shifted(0.004, -0.002, 0.003, 0.0, 0.001),
+    }
+    assert list(headlines(analysis_of(tmp_path, accuracies))) == [
+        "Batch norm helps model1 (+0.21 points, 95 % interval +0.20 to +0.22, 5 seeds) and model2 (+0.21 points, "
+        "95 % interval +0.20 to +0.22, 5 seeds).",
+        f"Dropout 0.1 hurts model1 ({MINUS}0.61 points, 95 % interval {MINUS}0.62 to {MINUS}0.60, 5 seeds); it is not "
+        f"settled on model2 (+0.09 points, 95 % interval {MINUS}0.21 to +0.39, 5 seeds).",
+    ]
+
+
 def test_what_few_seeds_cannot_show_is_said_below_six_only(tmp_path: Path) -> None:
     five = analysis_of(tmp_path / "five", {MODEL1: BASE, NORMED: shifted(0.002, 0.001, 0.002, 0.001, 0.002)})
     [text] = [text for text in caveats(five) if text.startswith("What 5 seeds can't show")]
@@ -91,10 +110,12 @@ def test_what_few_seeds_cannot_show_is_said_below_six_only(tmp_path: Path) -> No
 
 
 def test_what_is_missing_and_untried_is_said_at_the_top(tmp_path: Path) -> None:
-    analysis = analysis_of(tmp_path, {MODEL1: BASE, NORMED: BASE[:3]})
+    analysis = analysis_of(tmp_path, {MODEL1: BASE, NORMED: BASE[:3], DROPPED: BASE[:4]})
     texts = list(caveats(analysis))
-    assert any(text.startswith("Incomplete: 1 cell of 2 have fewer than 5 seeds, 2 trials in all.") for text in texts)
-    assert "Not tried on model1: gap, dropout, augmentation and scheduler." in texts
+    assert any(
+        text.startswith("Incomplete: fewer seeds than their like in 1 cell of 3, 1 trial in all.") for text in texts
+    )
+    assert "Not tried on model1: gap, augmentation and scheduler." in texts
 
 
 def test_unfinished_trials_are_counted_and_named(tmp_path: Path) -> None:

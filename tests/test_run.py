@@ -72,6 +72,7 @@ def test_the_command_trains_once_and_resumes(tmp_path: Path, capsys: pytest.Capt
 
     assert run_command_line(command) == 0
     first = capsys.readouterr()
+    assert "0/4 starting workers; ETA " in first.err
     assert "4/4 " in first.err
     assert "ETA 0 s" in first.err
     assert "7,616" in first.out

@@ -16,6 +16,7 @@ from bench.report.curves import Curve, learning_curves
 from bench.report.evidence import Evidence
 from bench.report.mistakes import Confusion, HardImage, confusions, hard_images
 from bench.report.overhead import Overhead, overheads
+from bench.report.precision import PrecisionEffect, precision_effects
 from bench.report.speed import Speedup, speedups
 from bench.report.stats.estimate import Estimate, estimate
 from bench.report.stats.factorial import Interaction, MainEffect, interactions, main_effects, shapley
@@ -68,6 +69,12 @@ class Effect:
     seeds_needed: int | None
     cost: CostDifference
     mcnemar: tuple[tuple[int, McNemar], ...]
+
+    @property
+    def technique(self) -> str:
+        """What was switched on: `batch norm`, or `advanced augmentation instead of basic augmentation`."""
+        name = self.factor.in_words(self.level)
+        return name if self.without == self.factor.off else f"{name} instead of {self.factor.in_words(self.without)}"
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,7 @@ class Analysis:
     curves: tuple[Curve, ...]
     confusions: tuple[Confusion, ...]
     hardest: tuple[HardImage, ...]
+    precisions: tuple[PrecisionEffect, ...]
     speedups: tuple[Speedup, ...]
     overheads: tuple[Overhead, ...]
 
@@ -154,6 +162,7 @@ def analyse(evidence: Evidence, margin: float) -> Analysis:
         curves=tuple(learning_curves(evidence)),
         confusions=tuple(confusions(evidence)),
         hardest=tuple(hard_images(evidence, HARDEST_IMAGES)),
+        precisions=tuple(precision_effects(evidence)),
         speedups=speedups(evidence.speeds),
         overheads=overheads(evidence.overheads),
     )

@@ -14,7 +14,7 @@ from bench.report.analysis import Analysis, CellResult, Effect
 from bench.report.stats.estimate import Estimate
 from bench.report.stats.paired import compare
 from bench.report.stats.verdict import Verdict
-from bench.report.words import listed, percent, percent_interval, plural, points, points_interval, sentence, technique
+from bench.report.words import listed, percent, percent_interval, plural, points, points_interval, sentence
 
 PUBLISHED_ON = "mnist"
 
@@ -239,7 +239,7 @@ def _from_verdicts(found: list[Effect], supporting: set[Verdict], opposing: set[
 
 def _measured(effect: Effect) -> str:
     difference = effect.comparison.difference
-    return f"{technique(effect)} on {effect.architecture} {_with_interval(difference)}: {effect.verdict}"
+    return f"{effect.technique} on {effect.architecture} {_with_interval(difference)}: {effect.verdict}"
 
 
 def _with_interval(difference: Estimate) -> str:

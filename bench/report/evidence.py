@@ -19,6 +19,7 @@ from bench.plan.trials import Trial
 from bench.record.schema import TrialRow, columns
 from bench.record.store import Store
 from bench.report.stats.noise import Bits, miss_rates
+from bench.report.words import plural
 
 _SWITCHES = [factor.name for factor in FACTORS]
 
@@ -41,6 +42,7 @@ _KEY_COLUMNS = [
 
 # Rows that differ in one of these are never pooled. `rate` is computed: `selected`, or the one rate that was set.
 PROTOCOL = ["epochs", "batch_size", "optimizer", "rate", "precision", "device", "data", "code"]
+_BUT_PRECISION = [name for name in PROTOCOL if name != "precision"]
 
 
 class NoRowsError(BenchError):
@@ -52,8 +54,8 @@ class Evidence:
     """One protocol's rows on one data set.
 
     `trials` has the done rows with their cell's label in `cell`, one per cell and seed; `unfinished` the diverged
-    and failed ones; `left_out` says in sentences which other rows there are. The other frames are as the store gives
-    them, for `trials`.
+    and failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone;
+    `left_out` says in sentences which other rows there are. The other frames are as the store gives them, for `trials`.
     """
 
     dataset: str
@@ -61,6 +63,7 @@ class Evidence:
     protocol: Mapping[str, object]
     trials: pd.DataFrame
     unfinished: pd.DataFrame
+    other_precisions: pd.DataFrame
     left_out: tuple[str, ...]
     epochs: pd.DataFrame
     correct: pd.DataFrame
@@ -132,17 +135,18 @@ def gather(store: Store, dataset: str, where: Mapping[str, str] | None = None) -
             best = rank, rows
     if best is None or best[0][0] == 0:
         raise NoRowsError(f"no trial in {store.trials_path} is done: `python -m bench status` tells more")
-    chosen = best[1].sort_values("started_at", kind="stable")
-    latest = chosen.drop_duplicates(["cell", "seed"], keep="last").sort_values("seed", kind="stable")
+    chosen = best[1]
+    latest = _latest(chosen)
     done = latest[latest["status"] == "done"].reset_index(drop=True)
+    elsewhere = known.drop(chosen.index)
+    siblings = elsewhere[(elsewhere[_BUT_PRECISION] == chosen[_BUT_PRECISION].iloc[0]).all(axis=1)]
+    others = elsewhere.drop(siblings.index)
+    protocols = others.groupby(PROTOCOL).ngroups
     images = store.images()
-    others = len(known) - len(chosen)
     left_out = [
-        f"{others} trials under {groups.ngroups - 1} other protocol{'s' if groups.ngroups > 2 else ''}"
-        if others
-        else "",
-        f"{strangers} trials of networks or augmentations that are not today's" if strangers else "",
-        f"{len(chosen) - len(latest)} trials that were trained anew since" if len(chosen) > len(latest) else "",
+        f"{plural(len(others), 'trial')} under {plural(protocols, 'other protocol')}" if protocols else "",
+        f"{plural(strangers, 'trial')} of networks or augmentations that are not today's" if strangers else "",
+        f"{plural(len(chosen) - len(latest), 'trial')} trained anew since" if len(chosen) > len(latest) else "",
     ]
     return Evidence(
         dataset=dataset,
@@ -150,6 +154,7 @@ def gather(store: Store, dataset: str, where: Mapping[str, str] | None = None) -
         protocol={name: chosen[name].iloc[0] for name in PROTOCOL},
         trials=done,
         unfinished=latest[latest["status"] != "done"].reset_index(drop=True),
+        other_precisions=_latest(siblings[siblings["status"] == "done"]).reset_index(drop=True),
         left_out=tuple(filter(None, left_out)),
         epochs=_of(done, store.epochs()),
         correct=_of(done, store.correct()),
@@ -160,6 +165,12 @@ def gather(store: Store, dataset: str, where: Mapping[str, str] | None = None) -
         overheads=store.overheads(),
         machines=store.machines(),
     )
+
+
+def _latest(rows: pd.DataFrame) -> pd.DataFrame:
+    """The newest row of each cell, seed and precision, by seed."""
+    newest = rows.sort_values("started_at", kind="stable").drop_duplicates(["cell", "seed", "precision"], keep="last")
+    return newest.sort_values("seed", kind="stable")
 
 
 def _narrowed(rows: pd.DataFrame, where: Mapping[str, str]) -> pd.DataFrame:

@@ -1,17 +1,24 @@
 """The answer in plain sentences: what helped, by how much, how surely, at what cost; and what these rows can't say."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from bench.plan.cells import preset_cell
 from bench.plan.factors import FACTORS, level_of
-from bench.report.analysis import Analysis, Effect, PresetStep
+from bench.report.analysis import Analysis, CellResult, Effect, PresetStep
 from bench.report.stats.estimate import Estimate
 from bench.report.stats.paired import ALPHA, seeds_for_sign_flip, smallest_sign_flip_p
 from bench.report.stats.verdict import Verdict
-from bench.report.words import listed, percent, percent_interval, plural, points_interval, seeds, sentence, technique
+from bench.report.words import listed, percent, percent_interval, plural, points, points_interval, seeds, sentence
 
 # The order in which findings are read: what is settled first, the largest first.
 _ORDER = (Verdict.HELPS, Verdict.HURTS, Verdict.EQUIVALENT, Verdict.INCONCLUSIVE)
+_SAID = {
+    Verdict.HELPS: "helps",
+    Verdict.HURTS: "hurts",
+    Verdict.EQUIVALENT: "makes no difference that matters on",
+    Verdict.INCONCLUSIVE: "is not settled on",
+}
 
 
 def findings(analysis: Analysis) -> Iterator[tuple[Verdict, str]]:
@@ -24,12 +31,29 @@ def findings(analysis: Analysis) -> Iterator[tuple[Verdict, str]]:
         yield effect.verdict, effect_sentence(effect, analysis.margin)
 
 
+def headlines(analysis: Analysis) -> Iterator[str]:
+    """One sentence per technique on all models, those first that make a difference on most of them, then the largest.
+
+    `Batch norm helps model1 (+0.21 points, 95 % interval +0.10 to +0.32, 5 seeds); it is not settled on model2 (...).`
+    """
+    techniques: dict[str, list[Effect]] = {}
+    for effect in analysis.effects:
+        techniques.setdefault(effect.technique, []).append(effect)
+    for name, effects in sorted(techniques.items(), key=lambda item: _weight(item[1]), reverse=True):
+        said = []
+        for verdict in _ORDER:
+            models = [f"{e.architecture} {_measured(e)}" for e in effects if e.verdict == verdict]
+            if models:
+                said.append(f"{_SAID[verdict]} {listed(models)}")
+        yield f"{sentence(name)} {'; it '.join(said)}."
+
+
 def effect_sentence(effect: Effect, margin: float) -> str:
     """`Batch norm raised model1 by 0.21 points (95 % interval +0.10 to +0.32, 5 seeds), training 9 % slower: helps.`"""
     difference = effect.comparison.difference
     moved = "raised" if difference.mean > 0 else "lowered" if difference.mean < 0 else "left"
     by = f"by {abs(difference.mean) * 100:.2f} points" if difference.mean else "where it was"
-    text = f"{sentence(technique(effect))} {moved} {effect.architecture} {by} {_interval(difference)}{_cost(effect)}"
+    text = f"{sentence(effect.technique)} {moved} {effect.architecture} {by} {_interval(difference)}{_cost(effect)}"
     if effect.verdict == Verdict.EQUIVALENT:
         return f"{text}: equivalent, the whole interval is within the margin of {margin * 100:.2f} points."
     if effect.verdict != Verdict.INCONCLUSIVE:
@@ -69,18 +93,31 @@ def caveats(analysis: Analysis) -> Iterator[str]:
         if len(rows):
             cells = listed(sorted(rows["cell"].unique()))
             yield f"{plural(len(rows), 'trial')} {status} and count in no mean: {cells}."
-    most = max(result.accuracy.n + result.unfinished for result in analysis.cells)
-    short = [result for result in analysis.cells if result.accuracy.n + result.unfinished < most]
-    if short:
-        missing = sum(most - result.accuracy.n - result.unfinished for result in short)
-        yield (
-            f"Incomplete: {plural(len(short), 'cell')} of {len(analysis.cells)} have fewer than {most} seeds, "
-            f"{plural(missing, 'trial')} in all. `python -m bench run` with the same options trains what is missing."
-        )
+    yield from _incomplete(analysis)
     yield from _untried(analysis)
     for left_out in evidence.left_out:
         yield f"Left out of this report: {left_out}."
     yield from _what_few_seeds_cannot_show(analysis)
+
+
+def _incomplete(analysis: Analysis) -> Iterator[str]:
+    """Cells with fewer seeds than their like. A design may give more seeds to presets than to toggles, or to toggles
+    than to combinations; what is short is short of the cells with as many techniques changed."""
+    missing = []
+    for _, alike in groupby(sorted(analysis.cells, key=_changes), key=_changes):
+        trained = [result.accuracy.n + result.unfinished for result in alike]
+        missing += [max(trained) - number for number in trained if number < max(trained)]
+    if missing:
+        yield (
+            f"Incomplete: fewer seeds than their like in {plural(len(missing), 'cell')} of {len(analysis.cells)}, "
+            f"{plural(sum(missing), 'trial')} in all. `python -m bench run` with the same options trains what is "
+            "missing."
+        )
+
+
+def _changes(result: CellResult) -> int:
+    """In how many techniques a cell differs from its model as published."""
+    return len(result.cell.differences(preset_cell(result.cell.architecture)))
 
 
 def _untried(analysis: Analysis) -> Iterator[str]:
@@ -134,6 +171,20 @@ def _step_sentence(step: PresetStep) -> str:
 def _interval(difference: Estimate) -> str:
     interval = points_interval(difference.low, difference.high)
     return f"({f'95 % interval {interval}, ' if interval else ''}{plural(difference.n, 'seed')})"
+
+
+def _measured(effect: Effect) -> str:
+    difference = effect.comparison.difference
+    interval = points_interval(difference.low, difference.high)
+    return (
+        f"({points(difference.mean)} points, {f'95 % interval {interval}, ' if interval else ''}"
+        f"{plural(difference.n, 'seed')})"
+    )
+
+
+def _weight(effects: Sequence[Effect]) -> tuple[int, float]:
+    sizes = [abs(e.comparison.difference.mean) for e in effects if e.verdict in (Verdict.HELPS, Verdict.HURTS)]
+    return len(sizes), max(sizes, default=0.0)
 
 
 def _cost(effect: Effect) -> str:

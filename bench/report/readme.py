@@ -4,20 +4,21 @@
     ... rewritten by `bench readme` ...
     <!-- bench: end -->
 
-A block is named by a data set and by a table (its file's name in the report), `findings`, `presets`, or `chart:` and a
-chart's name.
+A block is named by a data set and by a table (its file's name in the report), `headlines` (the first three),
+`findings`, `presets`, or `chart:` and a chart's name.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import islice
 from pathlib import Path
 
 from bench.errors import BenchError, near_matches
 from bench.report.analysis import Analysis
 from bench.report.charts import Chart, draw_charts
-from bench.report.findings import findings, preset_sentences
+from bench.report.findings import findings, headlines, preset_sentences
 from bench.report.tables import Table, make_tables
 
 # The columns that a reader of the README needs; the report has them all.
@@ -26,8 +27,11 @@ _BRIEF = {
     "architectures": ("model", "parameters", "layers", "pools", "receptive field", "MACs", "measured", "n", "training"),
     "cells": ("cell", "accuracy", "95 % interval", "sd", "n", "parameters", "training", "inference"),
     "speed": ("model", "plain loop", "its workers", "harness", "precision", "ratio", "95 % interval", "rounds"),
+    "precision": ("cell", "precision", "accuracy", "fp32", "difference", "95 % interval", "n", "verdict"),
     "targets": ("model", "published", "measured", "difference", "95 % interval", "n"),
 }
+
+_HEADLINES = 3
 
 _BLOCK = re.compile(
     r"^<!-- bench: (?P<dataset>\S+) (?P<name>\S+) -->\n(?P<body>.*?)^<!-- bench: end -->$", re.MULTILINE | re.DOTALL
@@ -83,6 +87,8 @@ class _Blocks:
         return {table.name: table for table in make_tables(self.analysis)}
 
     def body(self, name: str) -> str:
+        if name == "headlines":
+            return "\n".join(f"- {text}" for text in islice(headlines(self.analysis), _HEADLINES))
         if name == "findings":
             return "\n".join(f"- {text}" for _, text in findings(self.analysis))
         if name == "presets":
@@ -93,7 +99,7 @@ class _Blocks:
             chart = self.charts[name]
             return f"![{chart.alt}]({self.folder}/charts/{chart.name}.svg)\n\n{chart.caption}"
         if name not in self.tables:
-            known = [*self.tables, "findings", "presets"]
+            known = [*self.tables, "headlines", "findings", "presets"]
             raise ReadmeError(f"no block is called {name!r} in these rows: {near_matches(name, known)}")
         table = self.tables[name]
         brief = table.only(_BRIEF[name]) if name in _BRIEF else table

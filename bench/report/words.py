@@ -5,17 +5,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from bench.report.analysis import Effect
-
 MINUS = "\N{MINUS SIGN}"
-
-
-def technique(effect: Effect) -> str:
-    """What was switched on: `batch norm`, or `advanced augmentation instead of basic augmentation`."""
-    name = effect.factor.in_words(effect.level)
-    if effect.without == effect.factor.off:
-        return name
-    return f"{name} instead of {effect.factor.in_words(effect.without)}"
 
 
 def percent(accuracy: float) -> str:

@@ -33,6 +33,8 @@ class Progress:
             else None
         )
         self._last = "starting workers"
+        if self._bar is None:
+            self._print_line()
         self.tick()
 
     def finished(self, trained: Trained) -> None:
@@ -48,12 +50,7 @@ class Progress:
             self.tick()
             self._bar.update()
         else:
-            eta = format_duration(self.remaining_seconds())
-            print(
-                f"{self._finished}/{self._total} {self._last}; ETA {eta}",
-                file=sys.stderr,
-                flush=True,
-            )
+            self._print_line()
 
     def tick(self) -> None:
         """Time has passed; the bar shows it."""
@@ -68,6 +65,10 @@ class Progress:
         elapsed = time.monotonic() - self._start
         least = 0.0 if self._finished == self._total else 1.0
         return max(work / self._workers - elapsed, least)
+
+    def _print_line(self) -> None:
+        eta = format_duration(self.remaining_seconds())
+        print(f"{self._finished}/{self._total} {self._last}; ETA {eta}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Leaves the bar as it stands."""

@@ -26,7 +26,7 @@ from bench.report.charts.style import (
     short,
 )
 from bench.report.stats.verdict import Verdict
-from bench.report.words import listed, points, points_interval, technique
+from bench.report.words import listed, points, points_interval
 
 _LOOKS = {
     Verdict.HELPS: (GAIN, "^"),
@@ -79,7 +79,7 @@ def _draw_model(analysis: Analysis, axes: Axes, architecture: str, effects: list
 
 
 def _name(effect: Effect) -> str:
-    return short(technique(effect)).replace(" instead of ", "\ninstead of ")
+    return short(effect.technique).replace(" instead of ", "\ninstead of ")
 
 
 def _draw_effect(analysis: Analysis, axes: Axes, row: int, effect: Effect) -> bool:

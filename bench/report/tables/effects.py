@@ -21,7 +21,6 @@ from bench.report.words import (
     seeds,
     sentence,
     signed,
-    technique,
 )
 
 
@@ -108,7 +107,7 @@ def mcnemar_table(analysis: Analysis) -> Table:
         rows=tuple(
             {
                 "model": effect.architecture,
-                "technique": technique(effect),
+                "technique": effect.technique,
                 "seed": seed,
                 "only_with": result.only_first,
                 "only_without": result.only_second,
@@ -124,7 +123,7 @@ def _effect_row(effect: Effect) -> TableRow:
     comparison, cost = effect.comparison, effect.cost
     return {
         "model": effect.architecture,
-        "technique": sentence(technique(effect)),
+        "technique": sentence(effect.technique),
         "factor": effect.factor.name,
         **flat("difference", comparison.difference),
         "verdict": str(effect.verdict),
