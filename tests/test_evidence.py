@@ -23,14 +23,18 @@ PRESET = preset_cell("model3")
 
 
 def rewrite(store: Store, **changes: object) -> None:
-    """Changes columns of every trial row and gives it the key that goes with them."""
+    """Changes columns of every trial row and gives it the key that goes with them, in its epochs too."""
+    epochs = (store.folder / "epochs.csv").read_text()
     with store.trials_path.open(newline="") as file:
         rows = [row | {name: str(value) for name, value in changes.items()} for row in csv.DictReader(file)]
     for row in rows:
         protocol = Protocol(
             "mnist", int(row["epochs"]), precision=cast(Precision, row["precision"]), lr=float(row["lr"])
         )
-        row["trial"] = Trial(PRESET, int(row["seed"]), protocol).key(row["data"], row["code"])
+        key = Trial(PRESET, int(row["seed"]), protocol).key(row["data"], row["code"])
+        epochs = epochs.replace(row["trial"], key)
+        row["trial"] = key
+    (store.folder / "epochs.csv").write_text(epochs)
     with store.trials_path.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
@@ -38,10 +42,11 @@ def rewrite(store: Store, **changes: object) -> None:
 
 
 def together(folder: Path, *stores: Store) -> Store:
-    """One store with the trial rows of several."""
+    """One store with the trials and epochs of several."""
     folder.mkdir()
-    texts = [store.trials_path.read_text() for store in stores]
-    (folder / "trials.csv").write_text(texts[0] + "".join(text.partition("\n")[2] for text in texts[1:]))
+    for name in ("trials.csv", "epochs.csv"):
+        first, *others = [(store.folder / name).read_text() for store in stores]
+        (folder / name).write_text(first + "".join(text.partition("\n")[2] for text in others))
     return Store(folder)
 
 
@@ -93,13 +98,19 @@ def test_precisions_are_compared_seed_by_seed(five: Store, tmp_path: Path, seeds
     rewrite(other, precision="bf16")
     evidence = gather(together(tmp_path / "both", other, five), "mnist")
     assert evidence.protocol["precision"] == ("fp32" if seeds == 3 else "bf16")
-    [effect] = precision_effects(evidence)
     reference = gather(five, "mnist").rows(PRESET)["test_accuracy"].to_numpy()
     shared = min(seeds, 5)
-    assert (effect.cell, effect.precision) == (PRESET, "bf16")
-    assert effect.difference == estimate(np.array(accuracies[:shared]) - reference[:shared])
-    assert effect.accuracy == np.mean(accuracies[:shared])
-    assert effect.reference == reference[:shared].mean()
+    differences = np.array(accuracies[:shared]) - reference[:shared]
+    last, late = precision_effects(evidence)
+    for effect, epochs in ((last, 1), (late, 5)):
+        assert (effect.cell, effect.precision, effect.epochs) == (PRESET, "bf16", epochs)
+        # In these rows every trial climbs alike, so that the difference is the same in every epoch.
+        assert effect.difference.mean == pytest.approx(differences.mean(), abs=1e-12)
+        assert effect.difference.low == pytest.approx(estimate(differences).low, abs=1e-12)
+        assert effect.accuracy - effect.reference == pytest.approx(effect.difference.mean, abs=1e-12)
+    assert last.accuracy == pytest.approx(np.mean(accuracies[:shared]), abs=1e-12)
+    climb = 0.05 * np.exp(-np.arange(11, 15)).sum() / 5
+    assert late.accuracy == pytest.approx(last.accuracy - climb, abs=1e-12)
 
 
 def test_a_precision_alone_is_compared_with_nothing(five: Store) -> None:

@@ -54,8 +54,9 @@ class Evidence:
     """One protocol's rows on one data set.
 
     `trials` has the done rows with their cell's label in `cell`, one per cell and seed; `unfinished` the diverged
-    and failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone;
-    `left_out` says in sentences which other rows there are. The other frames are as the store gives them, for `trials`.
+    and failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone, and
+    `other_epochs` their epochs; `left_out` says in sentences which other rows there are. The other frames are as the
+    store gives them, for `trials`.
     """
 
     dataset: str
@@ -64,6 +65,7 @@ class Evidence:
     trials: pd.DataFrame
     unfinished: pd.DataFrame
     other_precisions: pd.DataFrame
+    other_epochs: pd.DataFrame
     left_out: tuple[str, ...]
     epochs: pd.DataFrame
     correct: pd.DataFrame
@@ -142,7 +144,8 @@ def gather(store: Store, dataset: str, where: Mapping[str, str] | None = None) -
     siblings = elsewhere[(elsewhere[_BUT_PRECISION] == chosen[_BUT_PRECISION].iloc[0]).all(axis=1)]
     others = elsewhere.drop(siblings.index)
     protocols = others.groupby(PROTOCOL).ngroups
-    images = store.images()
+    others_done = _latest(siblings[siblings["status"] == "done"]).reset_index(drop=True)
+    images, epochs = store.images(), store.epochs()
     left_out = [
         f"{plural(len(others), 'trial')} under {plural(protocols, 'other protocol')}" if protocols else "",
         f"{plural(strangers, 'trial')} of networks or augmentations that are not today's" if strangers else "",
@@ -154,9 +157,10 @@ def gather(store: Store, dataset: str, where: Mapping[str, str] | None = None) -
         protocol={name: chosen[name].iloc[0] for name in PROTOCOL},
         trials=done,
         unfinished=latest[latest["status"] != "done"].reset_index(drop=True),
-        other_precisions=_latest(siblings[siblings["status"] == "done"]).reset_index(drop=True),
+        other_precisions=others_done,
+        other_epochs=_of(others_done, epochs),
         left_out=tuple(filter(None, left_out)),
-        epochs=_of(done, store.epochs()),
+        epochs=_of(done, epochs),
         correct=_of(done, store.correct()),
         confusion=_of(done, store.confusion()),
         images=images[images["data"] == chosen["data"].iloc[0]],

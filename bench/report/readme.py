@@ -27,7 +27,6 @@ _BRIEF = {
     "architectures": ("model", "parameters", "layers", "pools", "receptive field", "MACs", "measured", "n", "training"),
     "cells": ("cell", "accuracy", "95 % interval", "sd", "n", "parameters", "training", "inference"),
     "speed": ("model", "plain loop", "its workers", "harness", "precision", "ratio", "95 % interval", "rounds"),
-    "precision": ("cell", "precision", "accuracy", "fp32", "difference", "95 % interval", "n", "verdict"),
     "targets": ("model", "published", "measured", "difference", "95 % interval", "n"),
 }
 
