@@ -91,11 +91,11 @@ def test_training_step(timed: Timed, model: str) -> None:
 @each_model
 def test_inference(timed: Timed, model: str) -> None:
     network = architectures.build(model).eval()
-    images = torch.rand(200, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(50, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
     @torch.inference_mode()
     def infer() -> None:
-        for _ in range(3):
+        for _ in range(12):
             network(images)
 
     timed(infer, 12)
