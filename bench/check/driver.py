@@ -164,7 +164,7 @@ def test_report(timed: Timed, tmp_path: Path) -> None:
 
     def report() -> None:
         analysis = analyse(evidence, 0.0005)
-        text = "".join(table.markdown() + table.csv() for table in make_tables(analysis)) + repr(findings(analysis))
+        text = "".join(table.markdown() + table.csv() for table in make_tables(analysis)) + repr(list(findings(analysis)))
         (tmp_path / "report.md").write_text(text, encoding="utf-8")
 
     timed(report, 6)
