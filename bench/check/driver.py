@@ -164,8 +164,8 @@ def test_report(timed: Timed, tmp_path: Path) -> None:
 
     def report() -> None:
         analysis = analyse(evidence, 0.0005)
-        text = "".join(table.markdown() + table.csv() for table in make_tables(analysis)) + repr(list(findings(analysis)))
-        (tmp_path / "report.md").write_text(text, encoding="utf-8")
+        text = "".join(table.markdown() + table.csv() for table in make_tables(analysis))
+        (tmp_path / "report.md").write_text(text + repr(list(findings(analysis))), encoding="utf-8")
 
     timed(report, 6)
 
