@@ -42,7 +42,7 @@ def headlines(analysis: Analysis) -> Iterator[str]:
     for name, effects in sorted(techniques.items(), key=lambda item: _weight(item[1]), reverse=True):
         said = []
         for verdict in _ORDER:
-            models = [f"{e.architecture} {_measured(e)}" for e in effects if e.verdict == verdict]
+            models = [f"{e.architecture} {_measured(e.comparison.difference)}" for e in effects if e.verdict == verdict]
             if models:
                 said.append(f"{_SAID[verdict]} {listed(models)}")
         yield f"{sentence(name)} {'; it '.join(said)}."
@@ -169,17 +169,16 @@ def _step_sentence(step: PresetStep) -> str:
 
 
 def _interval(difference: Estimate) -> str:
-    interval = points_interval(difference.low, difference.high)
-    return f"({f'95 % interval {interval}, ' if interval else ''}{plural(difference.n, 'seed')})"
+    return f"({_how_surely(difference)})"
 
 
-def _measured(effect: Effect) -> str:
-    difference = effect.comparison.difference
+def _measured(difference: Estimate) -> str:
+    return f"({points(difference.mean)} points, {_how_surely(difference)})"
+
+
+def _how_surely(difference: Estimate) -> str:
     interval = points_interval(difference.low, difference.high)
-    return (
-        f"({points(difference.mean)} points, {f'95 % interval {interval}, ' if interval else ''}"
-        f"{plural(difference.n, 'seed')})"
-    )
+    return f"{f'95 % interval {interval}, ' if interval else ''}{plural(difference.n, 'seed')}"
 
 
 def _weight(effects: Sequence[Effect]) -> tuple[int, float]:
