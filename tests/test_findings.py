@@ -1,5 +1,8 @@
 """What a report says in words."""
 
+import itertools
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,8 @@ from bench.plan.factors import find_factors
 from bench.report.analysis import Analysis, analyse
 from bench.report.claims import Finding, Status, judge_claims
 from bench.report.evidence import gather
-from bench.report.findings import caveats, findings, headlines, preset_sentences
+from bench.report.findings import caveats, combination_sentences, effect_sentence, findings, headlines, preset_sentences
+from bench.report.stats.estimate import estimate
 from bench.report.stats.verdict import Verdict
 from bench.report.words import MINUS, count, listed, points, signed, speed_change
 from tests.synthetic import write_rows
@@ -70,6 +74,23 @@ def test_the_sentence_word_for_word(tmp_path: Path) -> None:
     assert text.replace(cost, "") == (
         "Batch norm raised model1 by 0.21 points (95 % interval +0.16 to +0.26, 5 seeds) training throughput: helps."
     )
+
+
+@pytest.mark.parametrize(
+    ("ratios", "said"),
+    [
+        ((0.9, 0.91, 0.92), ", at 9 % lower training throughput:"),
+        ((1.02, 1.03, 1.04), ", at 3 % higher training throughput:"),
+        ((0.98, 1.0, 1.03), "5 seeds):"),
+        ((1.003, 1.004, 1.005), "5 seeds):"),
+    ],
+)
+def test_a_cost_is_told_where_it_is_a_percent_and_more_than_noise(
+    tmp_path: Path, ratios: tuple[float, ...], said: str
+) -> None:
+    [effect] = analysis_of(tmp_path, {MODEL1: BASE, NORMED: shifted(*[0.001, 0.0011] * 2, 0.001)}).effects
+    cost = replace(effect.cost, train_speed=estimate(ratios))
+    assert said in effect_sentence(replace(effect, cost=cost), 0.0005)
 
 
 def test_settled_findings_come_first(tmp_path: Path) -> None:
@@ -133,6 +154,30 @@ def test_presets_and_the_steps_between_them(tmp_path: Path) -> None:
     assert texts[0].startswith("model1 as published reaches 98.82 % (95 % interval 98.78 to 98.86, 5 seeds)")
     assert "credits none of them" in texts[-1]
     assert "batch norm, global average pooling, dropout 0.1 and other layers" in texts[-1]
+
+
+def test_what_techniques_do_together(tmp_path: Path) -> None:
+    """Each adds 0.1 points; batch norm with pooling 0.1 more, pooling with dropout something from seed to seed."""
+    accuracies = {preset_cell("model2"): [0.9845, 0.9847, 0.9849]}
+    for norm, gap, drop in itertools.product((False, True), repeat=3):
+        cell = MODEL1.with_level(BATCH_NORM, norm).with_level(GAP, gap).with_level(DROPOUT, 0.1 * drop)
+        base = 0.98 + 0.001 * (norm + gap + drop + (norm and gap))
+        noise = (0, 0.0002, 0.0004)
+        swing = (0.0009, 0, -0.0009) if gap and drop else (0, 0, 0)
+        extra = (0.00001, 0, -0.00001) if norm and (gap or drop) else (0, 0, 0)
+        accuracies[cell] = [base + sum(parts) for parts in zip(noise, swing, extra, strict=True)]
+    texts = list(combination_sentences(analysis_of(tmp_path, accuracies)))
+    assert re.sub(r" \(95 % interval \S+ to \S+\)", "", texts[0]) == (
+        "The +0.45 points from model1 to model2 (3 seeds), shared out over all orders of adding the techniques: "
+        "batch norm +0.15, global average pooling +0.15, dropout 0.1 +0.10 and other layers +0.05."
+    )
+    assert texts[1].startswith(
+        "On model1 batch norm adds 0.10 points more where there is global average pooling (95 % interval +0.10 to"
+    )
+    assert texts[2:] == [
+        "On model1 gains add up, to within 0.05 points: batch norm with dropout 0.1 (3 seeds).",
+        "On model1 it is not settled whether gains add up: global average pooling with dropout 0.1 (3 seeds).",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Everything a report says, computed once: tables, charts and sentences only show it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations, pairwise, product
 
@@ -98,6 +98,10 @@ class Factorial:
     seeds: int
     effects: tuple[MainEffect, ...]
     interactions: tuple[Interaction, ...]
+
+    def in_words(self, factor: int, level: Hashable) -> str:
+        """A level of the factor at place `factor`, as a sentence calls it."""
+        return self.factors[factor].words[self.levels[factor].index(level)]
 
 
 @dataclass(frozen=True)

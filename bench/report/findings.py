@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from bench.plan.cells import preset_cell
-from bench.plan.factors import FACTORS, level_of
-from bench.report.analysis import Analysis, CellResult, Effect, PresetStep
+from bench.plan.factors import FACTORS, find_factors, level_of
+from bench.report.analysis import Analysis, Attribution, CellResult, Effect, Factorial, PresetStep
 from bench.report.stats.estimate import Estimate
 from bench.report.stats.paired import ALPHA, seeds_for_sign_flip, smallest_sign_flip_p
-from bench.report.stats.verdict import Verdict
+from bench.report.stats.verdict import Verdict, judge
 from bench.report.words import listed, percent, percent_interval, plural, points, points_interval, seeds, sentence
 
 # The order in which findings are read: what is settled first, the largest first.
@@ -83,6 +83,14 @@ def preset_sentences(analysis: Analysis) -> Iterator[str]:
         )
     for step in analysis.steps:
         yield _step_sentence(step)
+
+
+def combination_sentences(analysis: Analysis) -> Iterator[str]:
+    """Who earned the gain between two published models, and which techniques do more or less together than apart."""
+    for attribution in analysis.attributions:
+        yield _attribution_sentence(attribution)
+    for design in analysis.factorials:
+        yield from _interaction_sentences(design, analysis.margin)
 
 
 def caveats(analysis: Analysis) -> Iterator[str]:
@@ -168,6 +176,46 @@ def _step_sentence(step: PresetStep) -> str:
     )
 
 
+def _attribution_sentence(attribution: Attribution) -> str:
+    """`The +0.20 points from model1 to model2 (5 seeds), shared out ...: batch norm +0.15 (95 % interval ...), ...`"""
+    levels = preset_cell(attribution.end).levels
+    shares = {
+        factor.in_words(level_of(levels, factor)): attribution.shares[factor.name]
+        for factor in find_factors(attribution.shares)
+    }
+    if attribution.layers is not None:
+        shares["other layers"] = attribution.layers
+    earned = []
+    for name, share in shares.items():
+        interval = points_interval(share.low, share.high)
+        earned.append(f"{name} {points(share.mean)}{f' (95 % interval {interval})' if interval else ''}")
+    whole = points(sum(share.mean for share in shares.values()))
+    number = plural(min(share.n for share in shares.values()), "seed")
+    return (
+        f"The {whole} points from {attribution.start} to {attribution.end} ({number}), shared out over all orders of "
+        f"adding the techniques: {listed(earned)}."
+    )
+
+
+def _interaction_sentences(design: Factorial, margin: float) -> Iterator[str]:
+    on, number = f"On {design.architecture}", plural(design.seeds, "seed")
+    additive, unsettled = [], []
+    for pair in design.interactions:
+        first, second = map(design.in_words, pair.factors, pair.levels)
+        verdict = judge(pair.effect, margin)
+        if verdict == Verdict.EQUIVALENT:
+            additive.append(f"{first} with {second}")
+        elif verdict == Verdict.INCONCLUSIVE:
+            unsettled.append(f"{first} with {second}")
+        else:
+            size = f"{abs(pair.effect.mean) * 100:.2f} points {'more' if verdict == Verdict.HELPS else 'less'}"
+            yield f"{on} {first} adds {size} where there is {second} {_interval(pair.effect)}."
+    if additive:
+        yield f"{on} gains add up, to within {margin * 100:.2f} points: {listed(additive)} ({number})."
+    if unsettled:
+        yield f"{on} it is not settled whether gains add up: {listed(unsettled)} ({number})."
+
+
 def _interval(difference: Estimate) -> str:
     return f"({_how_surely(difference)})"
 
@@ -187,10 +235,9 @@ def _weight(effects: Sequence[Effect]) -> tuple[int, float]:
 
 
 def _cost(effect: Effect) -> str:
-    """What it costs in training throughput, where that was timed and can be told from nothing."""
+    """What it costs in training throughput, where that was timed, can be told from nothing and is a percent or more."""
     speed = effect.cost.train_speed
-    if speed is None or speed.mean == 1 or (speed.has_interval and speed.low <= 1 <= speed.high):
+    if speed is None or (speed.has_interval and speed.low <= 1 <= speed.high):
         return ""
-    return f", at {abs(speed.mean - 1):.0%} {'lower' if speed.mean < 1 else 'higher'} training throughput".replace(
-        "%", " %"
-    )
+    change = round((speed.mean - 1) * 100)
+    return f", at {abs(change)} % {'lower' if change < 0 else 'higher'} training throughput" if change else ""

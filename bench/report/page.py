@@ -1,16 +1,16 @@
 """The report as one web page: no request leaves it, every value from a row is escaped."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bench.report.analysis import Analysis
 from bench.report.charts import Chart
-from bench.report.findings import caveats, findings, preset_sentences
+from bench.report.findings import caveats, combination_sentences, findings, preset_sentences
 from bench.report.tables import Table
 
 # Long tables stay folded until they are asked for.
@@ -38,7 +38,7 @@ def render_page(
     text = environment.get_template("page.html.jinja").render(
         dataset=evidence.dataset,
         findings=list(findings(analysis)),
-        presets=list(preset_sentences(analysis)),
+        further=[*preset_sentences(analysis), *combination_sentences(analysis)],
         caveats=list(caveats(analysis)),
         tables=[_table(table) for table in tables],
         charts=[
@@ -112,4 +112,5 @@ def _table(table: Table) -> dict[str, object]:
 
 
 def _data_uri(path: Path) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    """The picture in one line of text, which takes a fifth less than base64."""
+    return f"data:image/svg+xml,{quote(' '.join(path.read_text(encoding='utf-8').split()), safe=' /:;=,()')}"

@@ -5,7 +5,7 @@
     <!-- bench: end -->
 
 A block is named by a data set and by a table (its file's name in the report), `headlines` (the first three),
-`findings`, `presets`, or `chart:` and a chart's name.
+`findings`, `presets`, `combinations`, or `chart:` and a chart's name.
 """
 
 import re
@@ -18,7 +18,7 @@ from pathlib import Path
 from bench.errors import BenchError, near_matches
 from bench.report.analysis import Analysis
 from bench.report.charts import Chart, draw_charts
-from bench.report.findings import findings, headlines, preset_sentences
+from bench.report.findings import combination_sentences, findings, headlines, preset_sentences
 from bench.report.tables import Table, make_tables
 
 # The columns that a reader of the README needs; the report has them all.
@@ -85,21 +85,26 @@ class _Blocks:
     def tables(self) -> dict[str, Table]:
         return {table.name: table for table in make_tables(self.analysis)}
 
+    @cached_property
+    def sentences(self) -> dict[str, list[str]]:
+        return {
+            "headlines": list(islice(headlines(self.analysis), _HEADLINES)),
+            "findings": [text for _, text in findings(self.analysis)],
+            "presets": list(preset_sentences(self.analysis)),
+            "combinations": list(combination_sentences(self.analysis)),
+        }
+
     def body(self, name: str) -> str:
-        if name == "headlines":
-            return "\n".join(f"- {text}" for text in islice(headlines(self.analysis), _HEADLINES))
-        if name == "findings":
-            return "\n".join(f"- {text}" for _, text in findings(self.analysis))
-        if name == "presets":
-            return "\n".join(f"- {text}" for text in preset_sentences(self.analysis))
+        if name in self.sentences:
+            return "\n".join(f"- {text}" for text in self.sentences[name])
         if name.startswith("chart:"):
             if name not in self.charts:
                 raise ReadmeError(f"no chart is called {name!r} in these rows: {near_matches(name, self.charts)}")
             chart = self.charts[name]
             return f"![{chart.alt}]({self.folder}/charts/{chart.name}.svg)\n\n{chart.caption}"
         if name not in self.tables:
-            known = [*self.tables, "headlines", "findings", "presets"]
-            raise ReadmeError(f"no block is called {name!r} in these rows: {near_matches(name, known)}")
+            known = near_matches(name, [*self.tables, *self.sentences])
+            raise ReadmeError(f"no block is called {name!r} in these rows: {known}")
         table = self.tables[name]
         brief = table.only(_BRIEF[name]) if name in _BRIEF else table
         return f"{brief.markdown()}\n\n{table.caption}"

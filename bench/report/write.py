@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.report.analysis import Analysis
 from bench.report.charts import Chart, draw_charts, save
-from bench.report.findings import caveats, findings, preset_sentences
+from bench.report.findings import caveats, combination_sentences, findings, preset_sentences
 from bench.report.page import machine_facts, protocol_facts, render_page
 from bench.report.tables import Table, make_tables
 from bench.report.words import markdown_text
@@ -44,7 +44,7 @@ def _markdown_page(analysis: Analysis, tables: Sequence[Table], charts: Sequence
         f"Made by `{command}`; `index.html` beside this file is the same as a web page.",
         "\n".join(f"> - {caveat}" for caveat in caveats(analysis)),
         "\n".join(f"- {text}" for _, text in findings(analysis)),
-        "\n".join(f"- {text}" for text in preset_sentences(analysis)),
+        "\n".join(f"- {text}" for text in (*preset_sentences(analysis), *combination_sentences(analysis))),
     ]
     for table in tables:
         long = f"{len(table.rows):,} rows: [tables/{table.name}.csv](tables/{table.name}.csv)"

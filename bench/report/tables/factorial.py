@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from bench.plan.factors import FACTORS
 from bench.report.analysis import Analysis, Attribution, Factorial
-from bench.report.stats.factorial import Interaction, MainEffect
 from bench.report.tables.table import Table, TableRow, flat, interval_column, number_column, text_column
 from bench.report.words import listed, points, points_interval, sentence
 
@@ -54,28 +53,16 @@ def _factorial_rows(design: Factorial) -> Iterator[TableRow]:
         yield {
             "model": design.architecture,
             "kind": "main effect",
-            "what": sentence(_main_words(design, main)),
+            "what": sentence(design.in_words(main.factor, main.level)),
             **flat("effect", main.effect),
         }
     for pair in design.interactions:
         yield {
             "model": design.architecture,
             "kind": "interaction",
-            "what": sentence(_interaction_words(design, pair)),
+            "what": sentence(listed([*map(design.in_words, pair.factors, pair.levels)])),
             **flat("effect", pair.effect),
         }
-
-
-def _main_words(design: Factorial, main: MainEffect) -> str:
-    return design.factors[main.factor].words[design.levels[main.factor].index(main.level)]
-
-
-def _interaction_words(design: Factorial, pair: Interaction) -> str:
-    words = [
-        design.factors[factor].words[design.levels[factor].index(level)]
-        for factor, level in zip(pair.factors, pair.levels, strict=True)
-    ]
-    return listed(words)
 
 
 def _attribution_rows(attribution: Attribution) -> Iterator[TableRow]:
