@@ -14,9 +14,11 @@ from bench.plan.factors import find_factors
 from bench.plan.protocol import Precision, Protocol
 from bench.plan.trials import Trial
 from bench.record.store import Store
+from bench.report.analysis import analyse
 from bench.report.evidence import NoRowsError, gather
 from bench.report.precision import precision_effects
 from bench.report.stats.estimate import estimate
+from bench.report.tables.architectures import target_table
 from tests.synthetic import write_rows
 
 PRESET = preset_cell("model3")
@@ -111,6 +113,17 @@ def test_precisions_are_compared_seed_by_seed(five: Store, tmp_path: Path, seeds
     assert last.accuracy == pytest.approx(np.mean(accuracies[:shared]), abs=1e-12)
     climb = 0.05 * np.exp(-np.arange(11, 15)).sum() / 5
     assert late.accuracy == pytest.approx(last.accuracy - climb, abs=1e-12)
+
+
+def test_the_target_is_held_against_every_precision(five: Store, tmp_path: Path) -> None:
+    other = write_rows(tmp_path / "other", images=10_000, accuracies={PRESET: [0.9946, 0.9945, 0.9941]})
+    rewrite(other, precision="bf16")
+    analysis = analyse(gather(together(tmp_path / "both", other, five), "mnist"), 0.0005)
+    own, bf16 = target_table(analysis).rows
+    assert (own["precision"], own["n"], own["accuracy"]) == ("fp32", 5, analysis.cells[0].accuracy.mean)
+    assert (bf16["precision"], bf16["n"], bf16["reached"]) == ("bf16", 3, "no")
+    assert bf16["accuracy"] == pytest.approx(0.9944)
+    assert bf16["difference"] == pytest.approx(0.9944 - 0.9946)
 
 
 def test_a_precision_alone_is_compared_with_nothing(five: Store) -> None:

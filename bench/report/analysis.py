@@ -35,7 +35,6 @@ class CellResult:
     accuracies: "pd.Series[float]"
     accuracy: Estimate
     train_accuracy: float
-    best_accuracy: float
     cost: Cost
     unfinished: int
     variance: VarianceSplit | None
@@ -180,7 +179,6 @@ def _cell_result(evidence: Evidence, costs: Costs, cell: Cell) -> CellResult:
         accuracies=rows["test_accuracy"],
         accuracy=estimate(rows["test_accuracy"].to_numpy(dtype=float)),
         train_accuracy=float(rows["train_accuracy"].mean()),
-        best_accuracy=float(rows["best_test_accuracy"].max()),
         cost=costs.of(cell),
         unfinished=int((evidence.unfinished["cell"] == cell.label).sum()),
         variance=split_variance(np.stack(bits)) if len(bits) > 1 else None,

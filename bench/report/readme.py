@@ -27,7 +27,7 @@ _BRIEF = {
     "architectures": ("model", "parameters", "layers", "pools", "receptive field", "MACs", "measured", "n", "training"),
     "cells": ("cell", "accuracy", "95 % interval", "sd", "n", "parameters", "training", "inference"),
     "speed": ("model", "plain loop", "its workers", "harness", "precision", "ratio", "95 % interval", "rounds"),
-    "targets": ("model", "published", "measured", "difference", "95 % interval", "n"),
+    "targets": ("model", "precision", "published", "measured", "difference", "95 % interval", "n"),
 }
 
 _HEADLINES = 3
