@@ -10,9 +10,10 @@ import pytest
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import find_factors
 from bench.report.analysis import Analysis, analyse
+from bench.report.caveats import caveats
 from bench.report.claims import Finding, Status, judge_claims
 from bench.report.evidence import gather
-from bench.report.findings import caveats, combination_sentences, effect_sentence, findings, headlines, preset_sentences
+from bench.report.findings import combination_sentences, effect_sentence, findings, headlines, preset_sentences
 from bench.report.stats.estimate import estimate
 from bench.report.stats.verdict import Verdict
 from bench.report.words import MINUS, count, listed, points, signed, speed_change
@@ -156,6 +157,22 @@ def test_presets_and_the_steps_between_them(tmp_path: Path) -> None:
     assert "batch norm, global average pooling, dropout 0.1 and other layers" in texts[-1]
 
 
+def test_a_headline_says_what_combinations_settle_and_one_toggle_does_not(tmp_path: Path) -> None:
+    """Batch norm adds 0.2 points everywhere, with noise in the preset's toggle that the other pair takes back."""
+    noise = (0.003, -0.003, 0.002, -0.002, 0.0)
+    accuracies = {
+        MODEL1: BASE,
+        NORMED: shifted(*(0.002 + part for part in noise)),
+        DROPPED: BASE,
+        NORMED.with_level(DROPOUT, 0.1): shifted(*(0.0021 - 0.98 * part for part in noise)),
+    }
+    [first, *_] = headlines(analysis_of(tmp_path, accuracies))
+    assert re.sub(r"95 % interval \S+ to \S+,", "...", first) == (
+        "Batch norm is not settled on model1 (+0.20 points, ... 5 seeds); it helps model1 over all combinations with "
+        "dropout 0.1 (+0.20 points, ... 5 seeds)."
+    )
+
+
 def test_what_techniques_do_together(tmp_path: Path) -> None:
     """Each adds 0.1 points; batch norm with pooling 0.1 more, pooling with dropout something from seed to seed."""
     accuracies = {preset_cell("model2"): [0.9845, 0.9847, 0.9849]}
@@ -169,12 +186,16 @@ def test_what_techniques_do_together(tmp_path: Path) -> None:
     texts = list(combination_sentences(analysis_of(tmp_path, accuracies)))
     assert re.sub(r" \(95 % interval \S+ to \S+\)", "", texts[0]) == (
         "The +0.45 points from model1 to model2 (3 seeds), shared out over all orders of adding the techniques: "
-        "batch norm +0.15, global average pooling +0.15, dropout 0.1 +0.10 and other layers +0.05."
+        "+0.15 for batch norm, +0.15 for global average pooling, +0.10 for dropout 0.1 and +0.05 for other layers."
     )
-    assert texts[1].startswith(
+    assert re.sub(r" \(95 % interval \S+ to \S+\)", "", texts[1]) == (
+        "Over all combinations on model1 (3 seeds), in points: +0.15 for batch norm, +0.15 for global average pooling "
+        "and +0.10 for dropout 0.1."
+    )
+    assert texts[2].startswith(
         "On model1 batch norm adds 0.10 points more where there is global average pooling (95 % interval +0.10 to"
     )
-    assert texts[2:] == [
+    assert texts[3:] == [
         "On model1 gains add up, to within 0.05 points: batch norm with dropout 0.1 (3 seeds).",
         "On model1 it is not settled whether gains add up: global average pooling with dropout 0.1 (3 seeds).",
     ]

@@ -1,16 +1,16 @@
 """Everything a report says, computed once: tables, charts and sentences only show it."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, combinations, pairwise, product
+from itertools import chain, pairwise
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from architectures.registry import ARCHITECTURES
 from bench.plan.cells import Cell, preset_cell
-from bench.plan.factors import FACTORS, Factor, Level, level_of
+from bench.plan.factors import Factor, Level, level_of
+from bench.report.combinations import Attribution, Factorial, attributions, factorials
 from bench.report.cost import Cost, CostDifference, Costs
 from bench.report.curves import Curve, learning_curves
 from bench.report.evidence import Evidence
@@ -19,7 +19,6 @@ from bench.report.overhead import Overhead, overheads
 from bench.report.precision import PrecisionEffect, precision_effects
 from bench.report.speed import Speedup, speedups
 from bench.report.stats.estimate import Estimate, estimate
-from bench.report.stats.factorial import Interaction, MainEffect, interactions, main_effects, shapley
 from bench.report.stats.noise import McNemar, VarianceSplit, compare_networks, split_variance
 from bench.report.stats.paired import Comparison, compare, holm, seeds_needed, smallest_effect_found
 from bench.report.stats.verdict import Verdict, judge
@@ -88,38 +87,6 @@ class PresetStep:
 
 
 @dataclass(frozen=True)
-class Factorial:
-    """Every combination of some factors' levels on one architecture, the other factors as in its preset."""
-
-    architecture: str
-    factors: tuple[Factor, ...]
-    levels: tuple[tuple[Level, ...], ...]
-    seeds: int
-    effects: tuple[MainEffect, ...]
-    interactions: tuple[Interaction, ...]
-
-    def in_words(self, factor: int, level: Hashable) -> str:
-        """A level of the factor at place `factor`, as a sentence calls it."""
-        return self.factors[factor].words[self.levels[factor].index(level)]
-
-
-@dataclass(frozen=True)
-class Attribution:
-    """The gain from one preset to another, shared out over the factors that differ (Shapley), on the first one's
-    layers.
-
-    `layers` is what remains: the second model's layers (widths, padding, pools) in place of the first's, which no
-    technique may be credited with. None where the second preset wasn't trained.
-    """
-
-    start: str
-    end: str
-    start_accuracy: float
-    shares: dict[str, Estimate]
-    layers: Estimate | None
-
-
-@dataclass(frozen=True)
 class Analysis:
     """A report's content."""
 
@@ -160,8 +127,8 @@ def analyse(evidence: Evidence, margin: float) -> Analysis:
         cells=tuple(_cell_result(evidence, costs, cell) for cell in evidence.cells),
         effects=tuple(chain.from_iterable(_effects(evidence, costs, margin, name) for name in ARCHITECTURES)),
         steps=tuple(_steps(evidence)),
-        factorials=tuple(chain.from_iterable(_factorials(evidence, name) for name in ARCHITECTURES)),
-        attributions=tuple(_attributions(evidence)),
+        factorials=tuple(factorials(evidence)),
+        attributions=tuple(attributions(evidence)),
         curves=tuple(learning_curves(evidence)),
         confusions=tuple(confusions(evidence)),
         hardest=tuple(hard_images(evidence, HARDEST_IMAGES)),
@@ -193,7 +160,7 @@ def _effects(evidence: Evidence, costs: Costs, margin: float, architecture: str)
         if cell.architecture == architecture and len(changed := cell.differences(preset)) == 1:
             [factor] = changed
             baseline, treated = sorted((preset, cell), key=lambda c: factor.levels.index(level_of(c.levels, factor)))
-            if _shared_seeds(evidence, [baseline, treated]):
+            if evidence.shared_seeds([baseline, treated]):
                 pairs.append((factor, treated, baseline))
     comparisons = [_compare(evidence, treated, baseline) for _, treated, baseline in pairs]
     adjusted = holm([comparison.p for comparison in comparisons])
@@ -236,7 +203,7 @@ def _steps(evidence: Evidence) -> Iterator[PresetStep]:
     names = [name for name in ARCHITECTURES if preset_cell(name) in evidence.cells]
     for start, end in pairwise(names):
         cells = preset_cell(end), preset_cell(start)
-        if _shared_seeds(evidence, cells):
+        if evidence.shared_seeds(cells):
             yield PresetStep(
                 start=start,
                 end=end,
@@ -251,84 +218,6 @@ def _published_difference(dataset: str, start: str, end: str) -> float | None:
     return after.test_accuracy - before.test_accuracy if before and after else None
 
 
-def _factorials(evidence: Evidence, architecture: str) -> Iterator[Factorial]:
-    """The largest sets of two or more factors of which every combination was trained on two or more shared seeds."""
-    preset = preset_cell(architecture)
-    found: list[set[str]] = []
-    for size in range(len(FACTORS), 1, -1):
-        for factors in combinations(FACTORS, size):
-            names = {factor.name for factor in factors}
-            if any(names <= larger for larger in found):
-                continue
-            cells = _combinations(preset, factors)
-            seeds = _shared_seeds(evidence, list(cells.values()))
-            if len(seeds) < 2:
-                continue
-            found.append(names)
-            levels = [factor.levels for factor in factors]
-            responses = {combination: _accuracies(evidence, cell, seeds) for combination, cell in cells.items()}
-            yield Factorial(
-                architecture=architecture,
-                factors=factors,
-                levels=tuple(levels),
-                seeds=len(seeds),
-                effects=tuple(main_effects(responses, levels)),
-                interactions=tuple(interactions(responses, levels)),
-            )
-
-
-def _attributions(evidence: Evidence) -> Iterator[Attribution]:
-    """One per pair of successive models whose factors were all tried on the first one's layers."""
-    names = list(ARCHITECTURES)
-    for start, end in pairwise(names):
-        before, after = preset_cell(start), preset_cell(end)
-        factors = before.differences(after)
-        subsets = {
-            frozenset(factor.name for factor in chosen): _with_levels_of(before, after, chosen)
-            for size in range(len(factors) + 1)
-            for chosen in combinations(factors, size)
-        }
-        cells = [*subsets.values(), *([after] if after in evidence.cells else [])]
-        seeds = _shared_seeds(evidence, cells)
-        if len(factors) < 2 or len(seeds) < 2:
-            continue
-        values = {subset: _accuracies(evidence, cell, seeds) for subset, cell in subsets.items()}
-        whole = values[frozenset(factor.name for factor in factors)]
-        yield Attribution(
-            start=start,
-            end=end,
-            start_accuracy=float(values[frozenset()].mean()),
-            shares=shapley(values, [factor.name for factor in factors]),
-            layers=estimate(_accuracies(evidence, after, seeds) - whole) if after in evidence.cells else None,
-        )
-
-
-def _combinations(preset: Cell, factors: Sequence[Factor]) -> dict[tuple[Level, ...], Cell]:
-    cells = {}
-    for levels in product(*(factor.levels for factor in factors)):
-        cell = preset
-        for factor, level in zip(factors, levels, strict=True):
-            cell = cell.with_level(factor, level)
-        cells[levels] = cell
-    return cells
-
-
-def _with_levels_of(cell: Cell, other: Cell, factors: Sequence[Factor]) -> Cell:
-    for factor in factors:
-        cell = cell.with_level(factor, level_of(other.levels, factor))
-    return cell
-
-
 def _compare(evidence: Evidence, treated: Cell, baseline: Cell) -> Comparison:
-    seeds = _shared_seeds(evidence, [treated, baseline])
-    return compare(_accuracies(evidence, treated, seeds), _accuracies(evidence, baseline, seeds))
-
-
-def _shared_seeds(evidence: Evidence, cells: Sequence[Cell]) -> list[int]:
-    """The seeds that every one of the cells was trained with."""
-    return sorted(set.intersection(*(set(evidence.rows(cell).index) for cell in cells)))
-
-
-def _accuracies(evidence: Evidence, cell: Cell, seeds: Sequence[int]) -> NDArray[np.float64]:
-    accuracies: NDArray[np.float64] = evidence.rows(cell)["test_accuracy"].loc[list(seeds)].to_numpy(dtype=float)
-    return accuracies
+    seeds = evidence.shared_seeds([treated, baseline])
+    return compare(evidence.accuracies(treated, seeds), evidence.accuracies(baseline, seeds))

@@ -1,7 +1,7 @@
 """The rows that a report is about: finished trials under one protocol, with their cells, and what was left out."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -92,6 +92,15 @@ class Evidence:
     def rows(self, cell: Cell) -> pd.DataFrame:
         """The cell's done trials, indexed by seed in ascending order; empty for a cell that wasn't trained."""
         return self._by_cell.get(cell.label, self._no_rows)
+
+    def shared_seeds(self, cells: Iterable[Cell]) -> list[int]:
+        """The seeds that every one of the cells was trained with, in ascending order."""
+        return sorted(set.intersection(*(set(self.rows(cell).index) for cell in cells)))
+
+    def accuracies(self, cell: Cell, seeds: Sequence[int]) -> NDArray[np.float64]:
+        """The cell's test accuracies, fractions, one for each of `seeds` and in their order."""
+        accuracies: NDArray[np.float64] = self.rows(cell)["test_accuracy"].loc[list(seeds)].to_numpy(dtype=float)
+        return accuracies
 
     def bits(self, cell: Cell) -> dict[int, Bits]:
         """By seed, which test images the cell's trials got right, where that was recorded."""

@@ -1,13 +1,12 @@
-"""The answer in plain sentences: what helped, by how much, how surely, at what cost; and what these rows can't say."""
+"""The answer in plain sentences: what helped, by how much, how surely and at what cost."""
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
 
 from bench.plan.cells import preset_cell
-from bench.plan.factors import FACTORS, find_factors, level_of
-from bench.report.analysis import Analysis, Attribution, CellResult, Effect, Factorial, PresetStep
+from bench.plan.factors import level_of
+from bench.report.analysis import Analysis, Effect, PresetStep
+from bench.report.combinations import Attribution, Factorial
 from bench.report.stats.estimate import Estimate
-from bench.report.stats.paired import ALPHA, seeds_for_sign_flip, smallest_sign_flip_p
 from bench.report.stats.verdict import Verdict, judge
 from bench.report.words import listed, percent, percent_interval, plural, points, points_interval, seeds, sentence
 
@@ -45,6 +44,9 @@ def headlines(analysis: Analysis) -> Iterator[str]:
             models = [f"{e.architecture} {_measured(e.comparison.difference)}" for e in effects if e.verdict == verdict]
             if models:
                 said.append(f"{_SAID[verdict]} {listed(models)}")
+        for effect in effects:
+            if effect.verdict == Verdict.INCONCLUSIVE:
+                said += _settled_by_combinations(analysis, effect)
         yield f"{sentence(name)} {'; it '.join(said)}."
 
 
@@ -90,77 +92,8 @@ def combination_sentences(analysis: Analysis) -> Iterator[str]:
     for attribution in analysis.attributions:
         yield _attribution_sentence(attribution)
     for design in analysis.factorials:
+        yield _main_effects_sentence(design)
         yield from _interaction_sentences(design, analysis.margin)
-
-
-def caveats(analysis: Analysis) -> Iterator[str]:
-    """What has to be known before the numbers are believed: what is missing, and what so few seeds can't show."""
-    evidence = analysis.evidence
-    for status in ("diverged", "failed"):
-        rows = evidence.unfinished[evidence.unfinished["status"] == status]
-        if len(rows):
-            cells = listed(sorted(rows["cell"].unique()))
-            yield f"{plural(len(rows), 'trial')} {status} and count in no mean: {cells}."
-    yield from _incomplete(analysis)
-    yield from _untried(analysis)
-    for left_out in evidence.left_out:
-        yield f"Left out of this report: {left_out}."
-    yield from _what_few_seeds_cannot_show(analysis)
-
-
-def _incomplete(analysis: Analysis) -> Iterator[str]:
-    """Cells with fewer seeds than their like. A design may give more seeds to presets than to toggles, or to toggles
-    than to combinations; what is short is short of the cells with as many techniques changed."""
-    missing = []
-    for _, alike in groupby(sorted(analysis.cells, key=_changes), key=_changes):
-        trained = [result.accuracy.n + result.unfinished for result in alike]
-        missing += [max(trained) - number for number in trained if number < max(trained)]
-    if missing:
-        yield (
-            f"Incomplete: fewer seeds than their like in {plural(len(missing), 'cell')} of {len(analysis.cells)}, "
-            f"{plural(sum(missing), 'trial')} in all. `python -m bench run` with the same options trains what is "
-            "missing."
-        )
-
-
-def _changes(result: CellResult) -> int:
-    """In how many techniques a cell differs from its model as published."""
-    return len(result.cell.differences(preset_cell(result.cell.architecture)))
-
-
-def _untried(analysis: Analysis) -> Iterator[str]:
-    """Techniques that no trial switched, model by model."""
-    for result in analysis.presets:
-        name = result.cell.architecture
-        tried = {effect.factor.name for effect in analysis.effects if effect.architecture == name}
-        untried = [factor.name for factor in FACTORS if factor.name not in tried]
-        if untried:
-            yield f"Not tried on {name}: {listed(untried)}."
-
-
-def _what_few_seeds_cannot_show(analysis: Analysis) -> Iterator[str]:
-    """The sign-flip test's limit, where it lies above 5 %."""
-    sizes = [effect.comparison.difference.n for effect in analysis.effects]
-    sizes += [step.comparison.difference.n for step in analysis.steps]
-    enough = seeds_for_sign_flip(ALPHA)
-    if not sizes or min(sizes) >= enough:
-        return
-    fewest = min(sizes)
-    family = max((sum(e.architecture == name for e in analysis.effects) for name in _models(analysis)), default=0)
-    adjusted = (
-        f"; after Holm's adjustment for a model's {family} toggles it takes {seeds_for_sign_flip(ALPHA / family)}"
-        if family > 1
-        else ""
-    )
-    yield (
-        f"What {plural(fewest, 'seed')} can't show: a test that assumes nothing (sign-flip) can't go below p = "
-        f"{smallest_sign_flip_p(fewest):.4g} with them, whatever the networks do. The intervals here lean on "
-        f"differences between seeds being near normal. {enough} seeds can reach p < 0.05{adjusted}."
-    )
-
-
-def _models(analysis: Analysis) -> list[str]:
-    return list(dict.fromkeys(effect.architecture for effect in analysis.effects))
 
 
 def _step_sentence(step: PresetStep) -> str:
@@ -177,23 +110,23 @@ def _step_sentence(step: PresetStep) -> str:
 
 
 def _attribution_sentence(attribution: Attribution) -> str:
-    """`The +0.20 points from model1 to model2 (5 seeds), shared out ...: batch norm +0.15 (95 % interval ...), ...`"""
-    levels = preset_cell(attribution.end).levels
-    shares = {
-        factor.in_words(level_of(levels, factor)): attribution.shares[factor.name]
-        for factor in find_factors(attribution.shares)
-    }
+    """`The +0.20 points from model1 to model2 (5 seeds), shared out ...: +0.15 for batch norm (...), ...`"""
+    shares = attribution.shares_in_words
     if attribution.layers is not None:
         shares["other layers"] = attribution.layers
-    earned = []
-    for name, share in shares.items():
-        interval = points_interval(share.low, share.high)
-        earned.append(f"{name} {points(share.mean)}{f' (95 % interval {interval})' if interval else ''}")
     whole = points(sum(share.mean for share in shares.values()))
     number = plural(min(share.n for share in shares.values()), "seed")
     return (
         f"The {whole} points from {attribution.start} to {attribution.end} ({number}), shared out over all orders of "
-        f"adding the techniques: {listed(earned)}."
+        f"adding the techniques: {_amounts(shares)}."
+    )
+
+
+def _main_effects_sentence(design: Factorial) -> str:
+    amounts = {design.in_words(main.factor, main.level): main.effect for main in design.effects}
+    return (
+        f"Over all combinations on {design.architecture} ({plural(design.seeds, 'seed')}), in points: "
+        f"{_amounts(amounts)}."
     )
 
 
@@ -214,6 +147,31 @@ def _interaction_sentences(design: Factorial, margin: float) -> Iterator[str]:
         yield f"{on} gains add up, to within {margin * 100:.2f} points: {listed(additive)} ({number})."
     if unsettled:
         yield f"{on} it is not settled whether gains add up: {listed(unsettled)} ({number})."
+
+
+def _settled_by_combinations(analysis: Analysis, effect: Effect) -> Iterator[str]:
+    """What every combination of levels tells about a technique of which the published model's own toggle is unsure."""
+    for design in analysis.factorials:
+        if design.architecture != effect.architecture or effect.factor not in design.factors:
+            continue
+        others = listed([factor.in_words(factor.on) for factor in design.factors if factor != effect.factor])
+        for main in design.effects:
+            if (design.factors[main.factor], main.level) == (effect.factor, effect.level):
+                verdict = judge(main.effect, analysis.margin)
+                if verdict != Verdict.INCONCLUSIVE and effect.without == effect.factor.levels[0]:
+                    yield (
+                        f"{_SAID[verdict]} {design.architecture} over all combinations with {others} "
+                        f"{_measured(main.effect)}"
+                    )
+
+
+def _amounts(amounts: Mapping[str, Estimate]) -> str:
+    """`+0.18 for batch norm (95 % interval +0.10 to +0.26) and 0.00 for dropout 0.1 (...)`"""
+    said = []
+    for name, amount in amounts.items():
+        interval = points_interval(amount.low, amount.high)
+        said.append(f"{points(amount.mean)} for {name}{f' (95 % interval {interval})' if interval else ''}")
+    return listed(said)
 
 
 def _interval(difference: Estimate) -> str:

@@ -9,8 +9,9 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bench.report.analysis import Analysis
+from bench.report.caveats import caveats
 from bench.report.charts import Chart
-from bench.report.findings import caveats, combination_sentences, findings, preset_sentences
+from bench.report.findings import combination_sentences, findings, preset_sentences
 from bench.report.tables import Table
 
 # Long tables stay folded until they are asked for.

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.report.analysis import Analysis
+from bench.report.caveats import caveats
 from bench.report.charts import Chart, draw_charts, save
-from bench.report.findings import caveats, combination_sentences, findings, preset_sentences
+from bench.report.findings import combination_sentences, findings, preset_sentences
 from bench.report.page import machine_facts, protocol_facts, render_page
 from bench.report.tables import Table, make_tables
 from bench.report.words import markdown_text

@@ -7,9 +7,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from bench.report.analysis import Analysis, Factorial
+from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
 from bench.report.charts.style import GAIN, INK, LOSS, figure, level_label, seeds_words
+from bench.report.combinations import Factorial
 from bench.report.stats.estimate import Estimate
 from bench.report.words import listed, points, points_interval
 

@@ -6,9 +6,7 @@ from textwrap import fill
 
 from matplotlib.axes import Axes
 
-from bench.plan.cells import preset_cell
-from bench.plan.factors import find_factors, level_of
-from bench.report.analysis import Analysis, Attribution
+from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
 from bench.report.charts.style import (
     GAIN,
@@ -18,10 +16,11 @@ from bench.report.charts.style import (
     SMALL,
     draw_interval,
     figure,
-    level_label,
     remark,
     seeds_words,
+    short,
 )
+from bench.report.combinations import Attribution
 from bench.report.stats.estimate import Estimate
 from bench.report.words import listed, percent, points, points_interval, sentence
 
@@ -62,11 +61,9 @@ def draw(analysis: Analysis) -> Chart | None:
 
 
 def _steps(attribution: Attribution) -> Iterator[_Step]:
-    end = preset_cell(attribution.end).levels
     accuracy = attribution.start_accuracy
-    for factor in find_factors(attribution.shares):
-        share = attribution.shares[factor.name]
-        yield _Step(level_label(factor, level_of(end, factor)), share, accuracy, technique=True)
+    for name, share in attribution.shares_in_words.items():
+        yield _Step(short(name), share, accuracy, technique=True)
         accuracy += share.mean
     if attribution.layers is not None:
         yield _Step("other layers (no technique)", attribution.layers, accuracy, technique=False)

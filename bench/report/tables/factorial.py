@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from bench.plan.factors import FACTORS
-from bench.report.analysis import Analysis, Attribution, Factorial
+from bench.report.analysis import Analysis
+from bench.report.combinations import Attribution, Factorial
 from bench.report.tables.table import Table, TableRow, flat, interval_column, number_column, text_column
 from bench.report.words import listed, points, points_interval, sentence
 
@@ -66,9 +66,8 @@ def _factorial_rows(design: Factorial) -> Iterator[TableRow]:
 
 
 def _attribution_rows(attribution: Attribution) -> Iterator[TableRow]:
-    names = {factor.name: factor.name.replace("_", " ") for factor in FACTORS}
     ends = {"start": attribution.start, "end": attribution.end}
-    for name, share in attribution.shares.items():
-        yield {**ends, "what": sentence(names[name]), **flat("share", share)}
+    for name, share in attribution.shares_in_words.items():
+        yield {**ends, "what": sentence(name), **flat("share", share)}
     if attribution.layers is not None:
         yield {**ends, "what": "Other layers (no technique)", **flat("share", attribution.layers)}

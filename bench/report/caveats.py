@@ -1,0 +1,80 @@
+"""What a report's rows can't say: what is missing, was left out, or takes more seeds."""
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from bench.plan.cells import preset_cell
+from bench.plan.factors import FACTORS
+from bench.report.analysis import Analysis, CellResult
+from bench.report.stats.paired import ALPHA, seeds_for_sign_flip, smallest_sign_flip_p
+from bench.report.words import listed, plural
+
+
+def caveats(analysis: Analysis) -> Iterator[str]:
+    """What has to be known before the numbers are believed: what is missing, and what so few seeds can't show."""
+    evidence = analysis.evidence
+    for status in ("diverged", "failed"):
+        rows = evidence.unfinished[evidence.unfinished["status"] == status]
+        if len(rows):
+            cells = listed(sorted(rows["cell"].unique()))
+            yield f"{plural(len(rows), 'trial')} {status} and count in no mean: {cells}."
+    yield from _incomplete(analysis)
+    yield from _untried(analysis)
+    for left_out in evidence.left_out:
+        yield f"Left out of this report: {left_out}."
+    yield from _what_few_seeds_cannot_show(analysis)
+
+
+def _incomplete(analysis: Analysis) -> Iterator[str]:
+    """Cells with fewer seeds than their like. A design may give more seeds to presets than to toggles, or to toggles
+    than to combinations; what is short is short of the cells with as many techniques changed."""
+    missing = []
+    for _, alike in groupby(sorted(analysis.cells, key=_changes), key=_changes):
+        trained = [result.accuracy.n + result.unfinished for result in alike]
+        missing += [max(trained) - number for number in trained if number < max(trained)]
+    if missing:
+        yield (
+            f"Incomplete: fewer seeds than their like in {plural(len(missing), 'cell')} of {len(analysis.cells)}, "
+            f"{plural(sum(missing), 'trial')} in all. `python -m bench run` with the same options trains what is "
+            "missing."
+        )
+
+
+def _changes(result: CellResult) -> int:
+    """In how many techniques a cell differs from its model as published."""
+    return len(result.cell.differences(preset_cell(result.cell.architecture)))
+
+
+def _untried(analysis: Analysis) -> Iterator[str]:
+    """Techniques that no trial switched, model by model."""
+    for result in analysis.presets:
+        name = result.cell.architecture
+        tried = {effect.factor.name for effect in analysis.effects if effect.architecture == name}
+        untried = [factor.name for factor in FACTORS if factor.name not in tried]
+        if untried:
+            yield f"Not tried on {name}: {listed(untried)}."
+
+
+def _what_few_seeds_cannot_show(analysis: Analysis) -> Iterator[str]:
+    """The sign-flip test's limit, where it lies above 5 %."""
+    sizes = [effect.comparison.difference.n for effect in analysis.effects]
+    sizes += [step.comparison.difference.n for step in analysis.steps]
+    enough = seeds_for_sign_flip(ALPHA)
+    if not sizes or min(sizes) >= enough:
+        return
+    fewest = min(sizes)
+    family = max((sum(e.architecture == name for e in analysis.effects) for name in _models(analysis)), default=0)
+    adjusted = (
+        f"; after Holm's adjustment for a model's {family} toggles it takes {seeds_for_sign_flip(ALPHA / family)}"
+        if family > 1
+        else ""
+    )
+    yield (
+        f"What {plural(fewest, 'seed')} can't show: a test that assumes nothing (sign-flip) can't go below p = "
+        f"{smallest_sign_flip_p(fewest):.4g} with them, whatever the networks do. The intervals here lean on "
+        f"differences between seeds being near normal. {enough} seeds can reach p < 0.05{adjusted}."
+    )
+
+
+def _models(analysis: Analysis) -> list[str]:
+    return list(dict.fromkeys(effect.architecture for effect in analysis.effects))
