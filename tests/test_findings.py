@@ -94,6 +94,13 @@ def test_a_cost_is_told_where_it_is_a_percent_and_more_than_noise(
     assert said in effect_sentence(replace(effect, cost=cost), 0.0005)
 
 
+def test_what_rounds_to_nothing_moved_nothing(tmp_path: Path) -> None:
+    [(_, text)] = findings(
+        analysis_of(tmp_path, {MODEL1: BASE, DROPPED: shifted(0.003, -0.003, 0.002, -0.002, -0.0001)})
+    )
+    assert text.startswith("Dropout 0.1 left model1 where it was (95 % interval ")
+
+
 def test_settled_findings_come_first(tmp_path: Path) -> None:
     accuracies = {
         MODEL1: BASE,

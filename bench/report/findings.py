@@ -51,10 +51,11 @@ def headlines(analysis: Analysis) -> Iterator[str]:
 
 
 def effect_sentence(effect: Effect, margin: float) -> str:
-    """`Batch norm raised model1 by 0.21 points (95 % interval +0.10 to +0.32, 5 seeds), training 9 % slower: helps.`"""
+    """`Batch norm raised model1 by 0.21 points (95 % interval +0.10 to +0.32, 5 seeds), at 9 % lower ...: helps.`"""
     difference = effect.comparison.difference
-    moved = "raised" if difference.mean > 0 else "lowered" if difference.mean < 0 else "left"
-    by = f"by {abs(difference.mean) * 100:.2f} points" if difference.mean else "where it was"
+    size = round(abs(difference.mean) * 100, 2)
+    moved = ("raised" if difference.mean > 0 else "lowered") if size else "left"
+    by = f"by {size:.2f} points" if size else "where it was"
     text = f"{sentence(effect.technique)} {moved} {effect.architecture} {by} {_interval(difference)}{_cost(effect)}"
     if effect.verdict == Verdict.EQUIVALENT:
         return f"{text}: equivalent, the whole interval is within the margin of {margin * 100:.2f} points."
