@@ -27,6 +27,11 @@ class Factorial:
         """A level of the factor at place `factor`, as a sentence calls it."""
         return self.factors[factor].words[self.levels[factor].index(level)]
 
+    def main_effect(self, factor: Factor, level: Level) -> Estimate:
+        """The main effect of one of the factors' levels but its first."""
+        place = self.factors.index(factor)
+        return next(main.effect for main in self.effects if (main.factor, main.level) == (place, level))
+
 
 @dataclass(frozen=True)
 class Attribution:

@@ -152,18 +152,15 @@ def _interaction_sentences(design: Factorial, margin: float) -> Iterator[str]:
 
 def _settled_by_combinations(analysis: Analysis, effect: Effect) -> Iterator[str]:
     """What every combination of levels tells about a technique of which the published model's own toggle is unsure."""
+    if effect.without != effect.factor.levels[0]:
+        return
     for design in analysis.factorials:
-        if design.architecture != effect.architecture or effect.factor not in design.factors:
-            continue
-        others = listed([factor.in_words(factor.on) for factor in design.factors if factor != effect.factor])
-        for main in design.effects:
-            if (design.factors[main.factor], main.level) == (effect.factor, effect.level):
-                verdict = judge(main.effect, analysis.margin)
-                if verdict != Verdict.INCONCLUSIVE and effect.without == effect.factor.levels[0]:
-                    yield (
-                        f"{_SAID[verdict]} {design.architecture} over all combinations with {others} "
-                        f"{_measured(main.effect)}"
-                    )
+        if design.architecture == effect.architecture and effect.factor in design.factors:
+            main = design.main_effect(effect.factor, effect.level)
+            verdict = judge(main, analysis.margin)
+            others = listed([factor.in_words(factor.on) for factor in design.factors if factor != effect.factor])
+            if verdict != Verdict.INCONCLUSIVE:
+                yield f"{_SAID[verdict]} {design.architecture} over all combinations with {others} {_measured(main)}"
 
 
 def _amounts(amounts: Mapping[str, Estimate]) -> str:
