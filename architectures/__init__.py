@@ -1,9 +1,9 @@
 """Small image classifiers: `build("model3", batch_norm=False)` gives the module."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from architectures.registry import ARCHITECTURES, UnknownArchitectureError, get
+from architectures.spec import Levels
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,12 +27,9 @@ def build(
     """
     from architectures.blocks import assemble  # torch takes seconds to import and the plan doesn't need it
 
+    given = {"batch_norm": batch_norm, "gap": gap, "dropout": dropout}
+    if dropout is not None and not 0 <= dropout < 1:
+        raise ValueError(f"a dropout rate is at least 0 and below 1, not {dropout}")
     architecture = get(name)
-    preset = architecture.preset
-    levels = replace(
-        preset,
-        batch_norm=preset.batch_norm if batch_norm is None else batch_norm,
-        gap=preset.gap if gap is None else gap,
-        dropout=preset.dropout if dropout is None else dropout,
-    )
-    return assemble(architecture, levels, input_shape, classes)
+    changed = {factor: level for factor, level in given.items() if level is not None}
+    return assemble(architecture, Levels({**architecture.preset, **changed}), input_shape, classes)

@@ -1,7 +1,7 @@
 """Turns an architecture and its levels into an `nn.Module`. What each switch does to the layers:
 
 - A hidden block is convolution (with bias), batch norm, ReLU, max pool, dropout, in this order, each but the first and
-  the ReLU only where the architecture or the levels ask for it. All but the convolution are one layer.
+  the ReLU only where the architecture or the levels ask for it.
 - batch_norm on: after every hidden convolution, none after the classifier.
 - dropout p > 0: elementwise dropout with rate p at the end of every hidden block.
 - gap on: the classifier's map is averaged to one value per class. gap off: it is flattened and a linear layer
@@ -13,7 +13,6 @@ from collections import OrderedDict
 
 from torch import nn
 
-from architectures.layers import Activation
 from architectures.spec import Architecture, Conv, Levels
 
 
@@ -37,7 +36,7 @@ def assemble(
     stages["classifier"] = nn.Conv2d(channels, classes, head.kernel, padding=head.padding)
     size = _map_size(size, head.kernel, head.padding, pool=1)
     _require_map(size, architecture, input_shape)
-    if levels.gap:
+    if levels["gap"]:
         stages["gap"] = nn.AdaptiveAvgPool2d(1)
         stages["flatten"] = nn.Flatten()
     else:
@@ -49,9 +48,13 @@ def assemble(
 def _hidden_block(conv: Conv, in_channels: int, levels: Levels) -> nn.Sequential:
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     parts["conv"] = nn.Conv2d(in_channels, conv.channels, conv.kernel, padding=conv.padding)
-    parts["activation"] = Activation(
-        conv.channels, batch_norm=levels.batch_norm, pool=conv.pool, dropout=levels.dropout
-    )
+    if levels["batch_norm"]:
+        parts["norm"] = nn.BatchNorm2d(conv.channels)
+    parts["relu"] = nn.ReLU()
+    if conv.pool > 1:
+        parts["pool"] = nn.MaxPool2d(conv.pool)
+    if levels["dropout"]:
+        parts["dropout"] = nn.Dropout(float(levels["dropout"]))
     return nn.Sequential(parts)
 
 

@@ -10,7 +10,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from architectures.blocks import assemble
 from architectures.geometry import receptive_fields
-from architectures.layers import Activation
 from architectures.spec import Architecture, Levels
 
 
@@ -59,7 +58,7 @@ def summarise(architecture: Architecture, levels: Levels, input_shape: tuple[int
         rows.append(
             LayerRow(
                 name=name,
-                kind=_kind(leaf),
+                kind=type(leaf).__name__,
                 output=shapes[name],
                 receptive_field=field,
                 parameters=sum(parameter.numel() for parameter in leaf.parameters()),
@@ -75,24 +74,12 @@ def summarise(architecture: Architecture, levels: Levels, input_shape: tuple[int
 
 
 def _leaves(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """The layers, by their path; an Activation is one, whatever it holds."""
+    """The layers, by their path."""
     for name, part in module.named_children():
-        if isinstance(part, Activation) or not list(part.children()):
-            yield path + name, part
-        else:
+        if list(part.children()):
             yield from _leaves(part, f"{path}{name}.")
-
-
-def _kind(layer: nn.Module) -> str:
-    if not isinstance(layer, Activation):
-        return type(layer).__name__
-    parts = {
-        "BatchNorm2d": layer.norm is not None,
-        "ReLU": True,
-        "MaxPool2d": layer.pool > 1,
-        "Dropout": layer.rate > 0,
-    }
-    return ", ".join(part for part, there in parts.items() if there)
+        else:
+            yield path + name, part
 
 
 def _recorder(shapes: dict[str, tuple[int, ...]], name: str) -> Any:

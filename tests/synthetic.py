@@ -107,8 +107,8 @@ def _trial(
     levels = cell.levels
     reached = float(right.mean())
     parameters, macs, field = SIZES[cell.architecture]
-    parameters += (levels.batch_norm - (cell.architecture != "model1")) * 128
-    parameters -= (levels.gap - (cell.architecture != "model1")) * 910
+    parameters += (levels["batch_norm"] - (cell.architecture != "model1")) * 128
+    parameters -= (levels["gap"] - (cell.architecture != "model1")) * 910
     protocol = Protocol(dataset)
     name = Trial(cell, seed, protocol).key("d", "c")
     curve = [
@@ -121,7 +121,7 @@ def _trial(
             test_loss=0.02 + 0.3 * math.exp(-epoch),
             val_accuracy=None,
             val_loss=None,
-            lr=protocol.rate(levels) * (math.sin(epoch / 5) if levels.scheduler == "onecycle" else 1),
+            lr=protocol.rate(levels) * (math.sin(epoch / 5) if levels["scheduler"] == "onecycle" else 1),
             seconds=20.0,
         )
         for epoch in range(1, protocol.epochs + 1)
@@ -176,7 +176,7 @@ def _timings(cells: Sequence[Cell], generator: np.random.Generator) -> list[Timi
             written = written_levels(levels)
             del written["scheduler"]
             for metric, images, speed in (("train", 512, 3000.0), ("inference", 800, 11000.0), ("latency", 40, 2000.0)):
-                slower = 1 + 0.1 * levels.batch_norm + 0.3 * (levels.dropout > 0)
+                slower = 1 + 0.1 * levels["batch_norm"] + 0.3 * (levels["dropout"] > 0)
                 switches: dict[str, str | float | None] = {**written}
                 if metric != "train":
                     switches["augmentation"] = None

@@ -45,7 +45,7 @@ def test_an_effect_is_with_minus_without_whichever_is_the_preset(tmp_path: Path)
     first, second = analysis.effects
     for effect in (first, second):
         assert (effect.factor, effect.level, effect.without) == (BATCH_NORM, True, False)
-        assert effect.treated.levels.batch_norm
+        assert effect.treated.levels["batch_norm"]
         assert effect.verdict == Verdict.HELPS
     assert first.comparison == compare([0.990, 0.992, 0.993], [0.980, 0.981, 0.983])
     assert second.comparison == compare([0.991, 0.990, 0.992], [0.981, 0.982, 0.982])

@@ -11,7 +11,7 @@ from torch import nn
 import architectures
 from architectures.blocks import assemble
 from architectures.geometry import receptive_fields
-from architectures.layers import Activation, fast_generator
+from bench.train.fast.activation import Activation, fast_generator
 from architectures.registry import ARCHITECTURES, UnknownArchitectureError
 from architectures.spec import Architecture, Levels
 from architectures.summary import summarise

@@ -58,7 +58,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
     """Without batch norm one seed in two is at chance."""
     at_chance, good = (0.1, 0.55), (0.97, 0.985)
-    accuracies = {cell: good if cell.levels.batch_norm else at_chance for cell in synthetic.all_cells()}
+    accuracies = {cell: good if cell.levels["batch_norm"] else at_chance for cell in synthetic.all_cells()}
     store = synthetic.write_rows(tmp_path_factory.mktemp("wide") / "mnist", images=200, accuracies=accuracies)
     return drawn(store)
 

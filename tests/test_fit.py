@@ -65,7 +65,7 @@ def test_a_trial_gives_the_same_bits_whatever_was_trained_before(few_digits: Dat
 def test_switching_a_factor_reseeds_no_other_stream(few_digits: Data) -> None:
     """With and without batch norm, the convolutions start from the same weights."""
     cell = preset_cell("model1")
-    flipped = replace(cell, levels=replace(cell.levels, batch_norm=True, dropout=0.1, gap=True))
+    flipped = replace(cell, levels=Levels({**cell.levels}, batch_norm=True, dropout=0.1, gap=True))
     weights = [
         build_network(Trial(c, 0, SHORT), few_digits).get_parameter("block1.conv.weight") for c in (cell, flipped)
     ]
@@ -92,7 +92,7 @@ def test_a_batch_larger_than_the_data_is_refused(few_digits: Data) -> None:
 
 def rates(scheduler: str, epochs: int, steps_per_epoch: int) -> list[float]:
     cell = preset_cell("model1")
-    cell = replace(cell, levels=replace(cell.levels, scheduler=scheduler))
+    cell = replace(cell, levels=Levels({**cell.levels}, scheduler=scheduler))
     trial = Trial(cell, 0, Protocol("digits", epochs=epochs, lr=0.5))
     schedule = Schedule(trial, steps_per_epoch)
     return [schedule.take()[0] for _ in range(epochs * steps_per_epoch)]
@@ -117,7 +117,7 @@ def test_onecycle_rises_to_its_peak_and_falls_to_almost_nothing() -> None:
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_updates_are_those_of_torchs_optimisers_and_schedulers(optimizer: str, scheduler: str) -> None:
     cell = preset_cell("model1")
-    cell = replace(cell, levels=replace(cell.levels, scheduler=scheduler))
+    cell = replace(cell, levels=Levels({**cell.levels}, scheduler=scheduler))
     trial = Trial(cell, 0, Protocol("digits", epochs=20, lr=0.1, optimizer=optimizer))  # type: ignore[arg-type]
     theirs = torch.nn.Parameter(torch.linspace(-1, 1, 50))
     ours = theirs.detach().clone()

@@ -12,7 +12,7 @@ from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.train.augment import augment
 from bench.train.data import Data
-from bench.train.plain import plain_loader, plain_losses, plain_network, plain_transform
+from bench.train.plain import plain_loader, plain_losses, plain_transform
 from bench.train.single import Training
 
 STEPS = 20

@@ -165,7 +165,7 @@ def test_selection_tries_every_candidate_on_held_out_images_only() -> None:
         next(rate_trials(MODELS, 1, Protocol("mnist")))
 
     planned = list(augmentation_trials(MODELS, 2, Protocol("mnist", val=5000)))
-    tried = {(trial.cell.architecture, trial.cell.levels.augmentation) for trial in planned}
+    tried = {(trial.cell.architecture, trial.cell.levels["augmentation"]) for trial in planned}
     assert tried == {(model, candidate) for model in ("model1", "model2") for candidate in BASIC_CANDIDATES}
     with pytest.raises(UsageError, match="would choose on test images"):
         next(augmentation_trials(MODELS, 1, Protocol("mnist")))

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from architectures.layers import Activation
+from bench.train.fast.activation import Activation
 from architectures.registry import ARCHITECTURES
-from architectures.stacked import StackedActivation, StackedNetwork
+from bench.train.fast.stacked import StackedActivation, StackedNetwork
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
@@ -171,7 +171,7 @@ def test_too_little_memory_for_one_trial_is_the_reason_of_its_failure(
 
 def test_on_a_gpu_trials_of_one_shape_are_a_stack_and_on_a_cpu_none_are() -> None:
     cells = [preset_cell("model1"), preset_cell("model2"), preset_cell("model3")]
-    flipped = [replace(cell, levels=replace(cell.levels, dropout=0.1, scheduler="onecycle")) for cell in cells]
+    flipped = [replace(cell, levels=Levels({**cell.levels}, dropout=0.1, scheduler="onecycle")) for cell in cells]
     protocol = Protocol("digits")
     planned = [Trial(cell, seed, protocol) for seed in (0, 1) for cell in (*cells, *flipped)]
     assert stacked(planned) == [[trial] for trial in planned]

@@ -1,14 +1,13 @@
 """The committed baselines: small CSV files, read with every check, written only when asked, with a diff to review."""
 
 import csv
-import dataclasses
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench.plan.factors import format_level
+from bench.plan.factors import FACTORS
 from bench.record.reading import StoreError, WriteError, read_rows
 from bench.record.schema import ExactRow, QualityRow, columns, to_cells
 
@@ -38,17 +37,19 @@ def read_baseline(results: Path, row_type: type[BaselineRow]) -> list[BaselineRo
 
 def as_row(row_type: type[BaselineRow], record: Mapping[Any, Any]) -> BaselineRow:
     """A record of a frame of rows as a row; what else is in the record is left out."""
-    switches = {field.name for field in dataclasses.fields(row_type) if field.type is bool}
-    names = columns(row_type)
-    return row_type(**{name: record[name] == "on" if name in switches else record[name] for name in names})
+    fixed = columns(row_type, ())
+    changing = [factor.name for factor in FACTORS if factor.changes_network or row_type is QualityRow]
+    return row_type(levels={factor: record[factor] for factor in changing}, **{name: record[name] for name in fixed})
 
 
 def write_baseline(results: Path, row_type: type[BaselineRow], rows: Sequence[BaselineRow]) -> str:
     """Writes the rows in place of the file and returns what changed, for a reviewer. Raises StoreError."""
     path = baseline_path(results, row_type)
     before = read_baseline(results, row_type)
+    factors: list[str] = list(dict.fromkeys(name for row in rows for name in row.levels))
+    header = columns(row_type, factors)
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([columns(row_type), *map(to_cells, rows)])
+    csv.writer(text, lineterminator="\n").writerows([header, *(to_cells(row, header) for row in rows)])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text.getvalue(), encoding="utf-8", newline="\n")
@@ -78,7 +79,7 @@ def _differences(path: Path, before: Sequence[BaselineRow], after: Sequence[Base
 
 
 def _changed(old: BaselineRow, new: BaselineRow) -> Iterator[str]:
-    for name in columns(type(new)):
+    for name in columns(type(new), ()):
         before, after = str(getattr(old, name)).split(), str(getattr(new, name)).split()
         pairs = [(one, other) for one, other in zip_longest(before, after, fillvalue="nothing") if one != other]
         yield from (f"{name} {one} to {other}" for one, other in pairs[:_MOST_PARTS])
@@ -87,10 +88,11 @@ def _changed(old: BaselineRow, new: BaselineRow) -> Iterator[str]:
 
 
 def _words(identity: Sequence[object]) -> str:
-    return " ".join(format_level(part) if isinstance(part, bool) else str(part) for part in identity)
+    return " ".join(map(str, identity))
 
 
 def _identity(row: ExactRow | QualityRow) -> tuple[object, ...]:
     """What names a row: all its columns but what was measured."""
     measured = {"parameters", "macs", "receptive_field", "layers", "test_accuracy", "trial"}
-    return tuple(getattr(row, name) for name in columns(type(row)) if name not in measured)
+    named = [getattr(row, name) for name in columns(type(row), ()) if name not in measured]
+    return (*named[:2], *(level for _, level in sorted(row.levels.items())), *named[2:])

@@ -9,7 +9,7 @@ from bench.check.verdict import CheckRow, Kind, Verdict
 from bench.errors import BenchError
 from bench.plan.cells import Cell, find_architecture
 from bench.plan.designs import factorial
-from bench.plan.factors import FACTORS, format_level
+from bench.plan.factors import FACTORS, written_levels
 from bench.record.schema import ExactRow
 
 # The images that the architectures were published for.
@@ -33,16 +33,13 @@ def compare_networks(current: Sequence[ExactRow], baseline: Sequence[ExactRow]) 
 
 
 def _measure(cell: Cell) -> ExactRow:
-    levels = cell.levels
     try:
-        summary = summarise(find_architecture(cell.architecture), levels, INPUT_SHAPE, CLASSES)
+        summary = summarise(find_architecture(cell.architecture), cell.levels, INPUT_SHAPE, CLASSES)
     except (RuntimeError, ValueError) as error:
         raise BenchError(f"{cell.label} can't be built: {error}") from error
     return ExactRow(
         architecture=cell.architecture,
-        batch_norm=levels.batch_norm,
-        gap=levels.gap,
-        dropout=levels.dropout,
+        levels={f.name: written_levels(cell.levels)[f.name] for f in FACTORS if f.changes_network},
         parameters=summary.parameters,
         macs=summary.macs,
         receptive_field=summary.receptive_field,
@@ -57,8 +54,7 @@ def _layer(layer: LayerRow) -> str:
 
 
 def _name(row: ExactRow) -> str:
-    switches = {name: format_level(getattr(row, name)) for name in ("batch_norm", "gap", "dropout")}
-    return " ".join([row.architecture, *(f"{name}={level}" for name, level in switches.items())])
+    return " ".join([row.architecture, *(f"{name}={level}" for name, level in row.levels.items())])
 
 
 def _compare(name: str, here: Mapping[str, ExactRow], there: Mapping[str, ExactRow]) -> CheckRow:

@@ -18,7 +18,7 @@ from bench.check.baseline import as_row
 from bench.check.power import Planned, difference, judge, plan_seeds
 from bench.check.verdict import CheckRow, Interval, Kind, Verdict
 from bench.plan.cells import Cell
-from bench.plan.factors import FACTORS, format_level
+from bench.plan.factors import read_levels
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.schema import QualityRow
@@ -146,12 +146,10 @@ def _rows(run: Run) -> list[QualityRow]:
 
 def _unfinished(run: Run) -> dict[str, str]:
     """By the label of a cell, what became of a trial of it that isn't done."""
-    rows, trials = run.rows(), dict(zip(run.keys, run.trials, strict=True))
+    rows, cells = run.rows(), {named.key: named.trial.cell for named in run.named}
     open_rows = rows[rows["status"] != "done"]
     return {
-        trials[
-            row["trial"]
-        ].cell.label: f"seed {row['seed']} {row['status']}: {row['error'] or 'its loss is not finite'}"
+        cells[row["trial"]].label: f"seed {row['seed']} {row['status']}: {row['error'] or 'its loss is not finite'}"
         for row in open_rows.to_dict("records")
     }
 
@@ -188,9 +186,11 @@ def _same_protocol(plan: Plan, cell: Cell, row: QualityRow) -> bool:
 
 def _cell(row: QualityRow) -> Cell:
     """The row's cell, whether or not its architecture and levels are still there."""
-    return Cell(row.architecture, Levels(**{factor.name: getattr(row, factor.name) for factor in FACTORS}))
+    try:
+        return Cell(row.architecture, read_levels(row.levels))
+    except ValueError:
+        return Cell(row.architecture, Levels({name: level or "" for name, level in row.levels.items()}))
 
 
 def _name(row: QualityRow) -> str:
-    levels = (f"{factor.name}={format_level(getattr(row, factor.name))}" for factor in FACTORS)
-    return " ".join([row.dataset, row.architecture, *levels])
+    return " ".join([row.dataset, row.architecture, *(f"{name}={level}" for name, level in row.levels.items())])

@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -58,15 +58,19 @@ def write_reports(
     margin: float = DEFAULT_MARGIN / 100,
     where: Mapping[str, str] | None = None,
     options: str = "",
+    prefer: Collection[str] = (),
 ) -> None:
-    """Writes a report a data set and says where its page is. `margin` is a fraction; `options` are the command's."""
+    """Writes a report a data set and says where its page is. `margin` is a fraction; `options` are the command's; where
+    there are trials to `prefer`, the report is on their protocol."""
     from bench.record.store import Store
     from bench.report.analysis import analyse
     from bench.report.evidence import gather
     from bench.report.write import write_report
+    from bench.run.networks import network_today
 
     for dataset in datasets:
-        analysis = analyse(gather(Store(results / dataset), dataset, where), margin)
+        evidence = gather(Store(results / dataset), dataset, where, network_today, prefer)
+        analysis = analyse(evidence, margin)
         command = f"python -m bench report --dataset {dataset} {options}".rstrip()
         write_report(analysis, reports / dataset, command)
         print(f"Report: {reports / dataset / 'index.html'}")

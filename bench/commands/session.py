@@ -15,6 +15,7 @@ from bench.report.analysis import HARDEST_IMAGES
 from bench.report.evidence import gather
 from bench.report.summary import outcome_counts, render, summary_table
 from bench.run.executor import Executor
+from bench.run.networks import network_today
 from bench.run.pool import LocalPool
 from bench.run.progress import format_duration
 from bench.run.runner import Run, expected_seconds, record_images, time_trials, train_missing
@@ -77,6 +78,7 @@ def train_and_time(run: Run, place: Place, timing: bool, retry_failed: bool = Fa
         return _exit_code(run)
     try:
         with run.store.lock():
+            run.adopt()
             if missing := run.missing(retry_failed):
                 train_missing(run, missing, partial(_executor, place, device))
             if timing and (untimed := run.untimed()):
@@ -108,11 +110,12 @@ def print_result(run: Run, cells: Sequence[Cell]) -> None:
 
 
 def report_on(run: Run, reports: Path) -> None:
-    """Writes the report on the run's data set; the hardest test images are recorded before, to be shown."""
+    """Writes the report on the run's protocol; the hardest test images are recorded before, to be shown."""
     dataset, results = run.data.name, run.store.folder.parent
-    evidence = gather(run.store, dataset)
+    keys = {named.key for named in run.named}
+    evidence = gather(run.store, dataset, networks=network_today, prefer=keys)
     record_images(run, [index for index, _ in evidence.hardest_images(HARDEST_IMAGES)])
-    write_reports([dataset], results, reports)
+    write_reports([dataset], results, reports, prefer=keys)
 
 
 def _executor(place: Place, device: Device, data: Data, stacks: int) -> Executor:

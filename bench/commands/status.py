@@ -2,8 +2,12 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from bench.commands import options as opt
+from bench.plan.cells import Cell
 from bench.plan.trials import trials
 
 STATUSES = ("done", "diverged", "failed", "stale", "missing")
@@ -15,43 +19,53 @@ def status(
     factors: opt.FactorNames = None,
     seeds: opt.Seeds = 5,
     epochs: opt.Epochs = 15,
+    batch_size: opt.BatchSize = 64,
+    lr: opt.LearningRate = None,
+    optimizer: opt.OptimizerName = "sgd",
     precision: opt.PrecisionName = "auto",
     device: opt.DeviceName = "auto",
+    val: opt.Val = 0,
     dataset: opt.DatasetName = None,
     data_dir: opt.DataDir = Path("data"),
     results: opt.Results = Path("results"),
+    why: Annotated[
+        bool, typer.Option("--why", help="Say for each cell which part of its stale trials' keys has moved.")
+    ] = False,
 ) -> None:
     """Count, per cell, the trials that are done, diverged, failed, stale and missing. Default: those of `run --all`.
 
-    A stale trial has a row, but of another state: its data, training code, learning rate, layers or augmentation are no
+    A stale trial has a row, but of another state: its network, training code, data, learning rate or augmentation are no
     longer the same. `bench run` trains it anew and leaves the old row.
     """
     cells = opt.chosen_cells(models is None, models, design, factors)
     count = opt.chosen_seeds(seeds)
-    checked = opt.protocol_of(epochs, precision, device)
+    checked = opt.protocol_of(epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val)
 
     from tabulate import tabulate
 
     from bench.commands.session import settle
+    from bench.report.words import plural
     from bench.run.runner import prepare_run
     from bench.run.staleness import stale_trials
 
     protocol = settle(checked, dataset, data_dir, precision, device)
     run = prepare_run(list(trials(cells, count, protocol)), design, data_dir, results)
-    rows = run.rows()
+    rows = run.store.trials().drop_duplicates("trial", keep="last")
     recorded = dict(zip(rows["trial"], rows["status"], strict=True))
     stale = stale_trials(run)
-    statuses = {
-        trial: recorded.get(key, "stale" if trial in stale else "missing")
-        for trial, key in zip(run.trials, run.keys, strict=True)
-    }
-    table = []
-    for cell in cells:
-        of_cell = [status for trial, status in statuses.items() if trial.cell == cell]
-        table.append((cell.label, *(of_cell.count(status) for status in STATUSES)))
+    statuses: dict[Cell, Counter[str]] = {cell: Counter() for cell in cells}
+    for named in run.named:
+        found = recorded.get(named.key, "stale" if named.trial in stale else "missing")
+        statuses[named.trial.cell][found] += 1
+    table = [(cell.label, *(counts[status] for status in STATUSES)) for cell, counts in statuses.items()]
     print(tabulate(table, headers=("cell", *STATUSES)))
-    for reason, count in Counter(stale.values()).items():
-        print(f"Stale: {count} trials, changed since: {reason}")
+    if why:
+        moved = Counter((trial.cell.label, reason) for trial, reason in stale.items())
+        for (label, reason), trials_moved in moved.items():
+            print(f"Stale: {label}, {plural(trials_moved, 'trial')}, moved since: {reason}")
+    else:
+        for reason, trials_moved in Counter(stale.values()).items():
+            print(f"Stale: {plural(trials_moved, 'trial')}, moved since: {reason}")
     for file, lines in run.store.torn_lines().items():
         print(f"Set aside: {lines} lines of {file} that a crash had cut short (in {file}.torn)")
     print(f"Rows: {run.store.trials_path}")

@@ -1,22 +1,24 @@
 """The techniques that can be switched, and their levels.
 
-A new factor is an entry here, a field of `architectures.spec.Levels`, and the code that obeys it.
+A new factor is an entry here and the code that obeys it. Rows written before it existed read as its `off`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from architectures.spec import Levels
+from architectures.spec import Level, Levels
 from bench.errors import UsageError, near_matches
 
-Level = bool | float | str
+__all__ = ["FACTORS", "Factor", "Level", "check_preset", "find_factors", "format_level", "level_of", "read_levels", "written_levels"]
 
 
 @dataclass(frozen=True, slots=True)
 class Factor:
     """A technique. `off` is its absence; `on` is the level that a flip from `off` leads to.
 
-    `words` says each level in a sentence, in the order of `levels`.
+    `words` says each level in a sentence, in the order of `levels`. `changes_network` says whether the level changes what
+    the network computes, `changes_shapes` whether also the shapes of its weights, `changes_step` whether a training step
+    costs another time.
     """
 
     name: str
@@ -26,6 +28,8 @@ class Factor:
     on: Level
     summary: str
     changes_network: bool
+    changes_shapes: bool = False
+    changes_step: bool = True
 
     def flip(self, level: Level) -> Level:
         """Without the technique where it was used, with it where it wasn't."""
@@ -53,6 +57,7 @@ FACTORS = (
         on=True,
         summary="batch norm after every hidden convolution",
         changes_network=True,
+        changes_shapes=True,
     ),
     Factor(
         name="gap",
@@ -62,6 +67,7 @@ FACTORS = (
         on=True,
         summary="global average pooling instead of a linear layer at the end",
         changes_network=True,
+        changes_shapes=True,
     ),
     Factor(
         name="dropout",
@@ -89,6 +95,7 @@ FACTORS = (
         on="onecycle",
         summary="how the learning rate moves",
         changes_network=False,
+        changes_step=False,
     ),
 )
 
@@ -103,10 +110,24 @@ def find_factors(names: Iterable[str]) -> tuple[Factor, ...]:
     return tuple(factor for factor in FACTORS if factor.name in wanted)
 
 
+def check_preset(architecture: str, preset: Levels, factors: Sequence[Factor] = FACTORS) -> None:
+    """Raises UsageError where an architecture's preset names a factor or a level that there isn't, or two factors share
+    a name."""
+    known = {factor.name: factor for factor in factors}
+    if len(known) < len(factors):
+        names = [factor.name for factor in factors]
+        raise UsageError(f"two factors are called {next(name for name in names if names.count(name) > 1)!r}")
+    for name, level in preset.items():
+        if name not in known:
+            raise UsageError(f"{architecture}: no factor is called {name!r}: {near_matches(name, known)}")
+        if level not in known[name].levels:
+            written = ", ".join(map(format_level, known[name].levels))
+            raise UsageError(f"{architecture}: {name} has no level {format_level(level)!r}: there are {written}")
+
+
 def level_of(levels: Levels, factor: Factor) -> Level:
-    """The level that `levels` gives `factor`."""
-    level: Level = getattr(levels, factor.name)
-    return level
+    """The level that `levels` gives `factor`; its `off` where they don't name it."""
+    return levels.get(factor.name, factor.off)
 
 
 def written_levels(levels: Levels) -> dict[str, str | float]:
@@ -115,14 +136,20 @@ def written_levels(levels: Levels) -> dict[str, str | float]:
 
 
 def read_levels(written: Mapping[str, object]) -> Levels:
-    """The inverse of `written_levels`. Raises ValueError for what is no level of its factor."""
-    values: dict[str, Level] = {}
-    for factor in FACTORS:
-        matching = [level for level in factor.levels if _written(level) == written[factor.name]]
-        if not matching:
-            raise ValueError(f"{factor.name} has no level {written[factor.name]!r}")
-        values[factor.name] = matching[0]
-    return Levels(**values)  # type: ignore[arg-type]  # each level is one of its factor's
+    """The inverse of `written_levels`; a factor without a value, as in a row written before it existed, is off.
+
+    Raises ValueError for what is no level of its factor.
+    """
+    return Levels({factor.name: _read(factor, written.get(factor.name)) for factor in FACTORS})
+
+
+def _read(factor: Factor, value: object) -> Level:
+    if value is None or value == "":
+        return factor.off
+    for level in factor.levels:
+        if _written(level) == value or format_level(level) == value:
+            return level
+    raise ValueError(f"{factor.name} has no level {value!r}")
 
 
 def _written(level: Level) -> str | float:

@@ -73,6 +73,12 @@ class Protocol:
 
     def rate(self, levels: Levels) -> float:
         """The learning rate of a cell with these levels: the constant of `step`, the peak of `onecycle`."""
-        if self.lr is not None:
-            return self.lr
-        return RATES[levels.scheduler, levels.batch_norm]
+        return RATES[_rate_key(levels)] if self.lr is None else self.lr
+
+    def selected_rate(self, levels: Levels) -> float | None:
+        """The rate that was selected for such a cell, whether or not another one is given; None where none was."""
+        return RATES.get(_rate_key(levels)) if self.optimizer == "sgd" else None
+
+
+def _rate_key(levels: Levels) -> tuple[str, bool]:
+    return str(levels["scheduler"]), bool(levels["batch_norm"])

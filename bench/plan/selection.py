@@ -30,7 +30,7 @@ def augmentation_trials(architectures: Sequence[str], seeds: int, protocol: Prot
     presets = [preset_cell(name) for name in architectures]
     for seed in range(seeds):
         for preset in presets:
-            if preset.levels.augmentation == "basic":
+            if preset.levels["augmentation"] == "basic":
                 for candidate in BASIC_CANDIDATES:
                     yield Trial(preset.with_level(augmentation, candidate), seed, protocol)
 

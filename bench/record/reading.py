@@ -13,15 +13,30 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import BenchError
-from bench.record.schema import FORMULA, FREE_TEXT, LEVELS, RANGES, SCHEMA, Row, TrialRow, columns
+from bench.plan.factors import FACTORS
+from bench.record.schema import (
+    FORMULA,
+    FREE_TEXT,
+    LEVELS,
+    RANGES,
+    SCHEMA,
+    SINCE_2,
+    Row,
+    TimingRow,
+    TrialRow,
+    columns,
+    off_of,
+)
+from bench.record.schema1 import from_schema_1
 
 _log = logging.getLogger(__name__)
 
-_WAY_OUT = "correct or delete the line, or move the file away to start anew"
+_WAY_OUT = "correct or delete the line"
 
 # No field that is written comes near it; one that does would fill the memory.
 _LONGEST_FIELD = 1_000_000
 
+_FACTOR = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII).fullmatch
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII).fullmatch
 _FLOAT = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII).fullmatch
 _ANY_FLOAT = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?|nan|-?inf", re.ASCII).fullmatch
@@ -38,40 +53,51 @@ class WriteError(StoreError):
 def read_rows(path: Path, row_type: type[Row]) -> pd.DataFrame:
     """The file's rows, columns as in `row_type`; numbers that may be missing are floats, NaN their gap.
 
-    A last line without its end is left out with a warning. Raises StoreError, which names the first line that is wrong.
+    A factor that a row has no level of reads as its `off`. Trials of schema 1 read as `schema1` says. A last line without
+    its end is left out with a warning. Raises StoreError, which names the first line that is wrong.
     """
-    names = columns(row_type)
     if not path.exists():
-        return pd.DataFrame(columns=names)
-    rows, lines = _split(path, names)
-    texts = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+        return pd.DataFrame(columns=columns(row_type))
+    names, rows, lines = _split(path, row_type)
+    texts = dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
+    fields = {field.name: field for field in dataclasses.fields(row_type)}
     try:
         frame = pd.DataFrame(
             {
-                field.name: _column(field, row_type, values)
-                for field, values in zip(dataclasses.fields(row_type), texts, strict=True)
+                name: _column(fields[name], row_type, values) if name in fields else _level_column(name, values)
+                for name, values in texts.items()
             }
         )
+        frame = _with_every_column(frame, row_type)
+        if row_type is TrialRow:
+            _require_key_parts(frame)
     except _BadFieldError as error:
         raise StoreError(f"{path}, line {lines[error.row]}: {error}: {_WAY_OUT}") from None
     if row_type is TrialRow:
+        frame = from_schema_1(frame)
         _require_one_row_a_trial(path, frame, lines)
     return frame
 
 
-def check_header(path: Path, header: str, expected: Sequence[str]) -> None:
-    """Raises StoreError, with the likeliest reason, unless the first line is the one that this version writes."""
-    if header == ",".join(expected):
-        return
+def checked_header(path: Path, header: str, row_type: type[Row]) -> list[str]:
+    """The columns that a file's first line names. Raises StoreError, with the likeliest reason, for one that such rows
+    can't have."""
     found = header.split(",")
-    absent = [name for name in expected if name not in found]
-    if any(header.count(mark) >= len(expected) - 1 for mark in ";\t|"):
+    fixed = [name for name in columns(row_type, ()) if name not in SINCE_2]
+    absent = [name for name in fixed if name not in found]
+    strangers = [name for name in found if name not in columns(row_type, ())]
+    takes_strangers = "levels" in {field.name for field in dataclasses.fields(row_type)}
+    if not absent and not (strangers and not takes_strangers):
+        if len(set(found)) == len(found) and all(map(_FACTOR, strangers)):
+            return found
+        reason = "has a column twice" if len(set(found)) < len(found) else "has other columns than this version writes"
+    elif any(header.count(mark) >= len(fixed) - 1 for mark in ";\t|"):
         reason = "has other separators than commas"
-    elif absent and len(absent) < len(expected):
+    elif absent and len(absent) < len(fixed):
         reason = f"has no column {absent[0]}"
     else:
         reason = "has other columns than this version writes"
-    raise StoreError(f"{path} {reason}: move it away, or give another --results folder")
+    raise StoreError(f"{path} {reason}: correct its first line, or give another --results folder")
 
 
 class _BadFieldError(Exception):
@@ -82,8 +108,8 @@ class _BadFieldError(Exception):
         self.row = row
 
 
-def _split(path: Path, names: list[str]) -> tuple[list[list[str]], list[int]]:
-    """The fields of every whole row, and the line that each row ends in."""
+def _split(path: Path, row_type: type[Row]) -> tuple[list[str], list[list[str]], list[int]]:
+    """The columns, the fields of every whole row, and the line that each row ends in."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -92,14 +118,14 @@ def _split(path: Path, names: list[str]) -> tuple[list[list[str]], list[int]]:
     if torn:
         _log.warning("%s ends in half a line, which is not counted", path)
     if not newline:
-        return [], []
+        return columns(row_type), [], []
     try:
         text = (whole + newline).decode("utf-8")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise StoreError(f"{path}, line {line}: it is not UTF-8 text: {_WAY_OUT}") from None
     header, _, _ = text.partition("\n")
-    check_header(path, header.rstrip("\r"), names)
+    names = checked_header(path, header.rstrip("\r"), row_type)
     rows, lines = [], []
     csv.field_size_limit(_LONGEST_FIELD)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -114,14 +140,11 @@ def _split(path: Path, names: list[str]) -> tuple[list[list[str]], list[int]]:
             lines.append(reader.line_num)
     except csv.Error as error:
         raise StoreError(f"{path}, line {reader.line_num}: {error}: {_WAY_OUT}") from None
-    return rows, lines
+    return names, rows, lines
 
 
 def _column(field: "dataclasses.Field[Any]", row_type: type[Row], values: Sequence[str]) -> "pd.Series[Any]":
-    optional = field.type in {str | None, int | None, float | None}
-    if field.type is bool:
-        _require(field.name, values, {"on", "off"}.__contains__, "neither on nor off")
-        return pd.Series(values, dtype=object)
+    optional = field.type in {str | None, int | None, float | None} or field.name in SINCE_2
     if field.type in {int, int | None}:
         _require(field.name, values, lambda text: _INTEGER(text) or (optional and not text), "not a whole number")
         return _numbers(field.name, values, "float64" if optional else "int64")
@@ -137,6 +160,45 @@ def _column(field: "dataclasses.Field[Any]", row_type: type[Row], values: Sequen
     if field.name in FREE_TEXT:
         _require(field.name, values, lambda text: not text.startswith(FORMULA), "a spreadsheet formula")
     return pd.Series([text or None for text in values] if optional else values, dtype=object)
+
+
+def _level_column(name: str, values: Sequence[str]) -> "pd.Series[Any]":
+    """A factor's levels, None where a row has none. Levels that all are numbers are numbers."""
+    factor = next((factor for factor in FACTORS if factor.name == name), None)
+    kinds = {type(level) for level in factor.levels} if factor else set()
+    if kinds == {bool}:
+        _require(name, values, {"on", "off", ""}.__contains__, "neither on nor off")
+    elif kinds and kinds <= {int, float}:
+        _require(name, values, lambda text: _FLOAT(text) or not text, "not a number")
+    _require(name, values, lambda text: not text.startswith(FORMULA) or _FLOAT(text), "a spreadsheet formula")
+    if str not in kinds and any(values) and all(_FLOAT(text) for text in values if text):
+        return pd.Series([float(text) if text else None for text in values], dtype=object)
+    return pd.Series([text or None for text in values], dtype=object)
+
+
+def _with_every_column(frame: pd.DataFrame, row_type: type[Row]) -> pd.DataFrame:
+    """With columns for the factors of the catalogue, their `off` where there is no level, and what schema 1 lacked."""
+    factors = [name for name in columns(row_type) if name not in columns(row_type, ())]
+    frame = frame.assign(**{name: None for name in columns(row_type) if name not in frame.columns})
+    for factor in FACTORS:
+        if factor.name in factors:
+            # Of a network alone, factors of the training say nothing.
+            says = (frame["metric"] == "train") | factor.changes_network if row_type is TimingRow else True
+            empty = frame[factor.name].isna() & says
+            if empty.any():
+                frame.loc[empty, factor.name] = off_of(factor.name)
+            if {type(level) for level in factor.levels} <= {int, float}:
+                frame[factor.name] = frame[factor.name].astype(float)
+    others = [name for name in frame.columns if name not in columns(row_type)]
+    return frame[columns(row_type, (*factors, *others))] if factors else frame
+
+
+def _require_key_parts(frame: pd.DataFrame) -> None:
+    """Of schema 2 a trial says what its key is made of."""
+    for name in ("input", "classes", "network", "training"):
+        lacking = np.flatnonzero((frame["schema"] == SCHEMA) & frame[name].isna())
+        if len(lacking):
+            raise _BadFieldError(int(lacking[0]), f"{name} is empty")
 
 
 def _require(name: str, values: Sequence[str], fits: Callable[[str], object], problem: str) -> None:
@@ -156,14 +218,19 @@ def _numbers(name: str, values: Sequence[str], kind: str) -> "pd.Series[Any]":
     if len(outside):
         row = int(outside[0])
         raise _BadFieldError(row, f"{name} is {values[row]}, which lies outside {low:g} to {high:g}")
-    if name == "schema" and len(wrong := np.flatnonzero(numbers != SCHEMA)):
-        raise _BadFieldError(int(wrong[0]), f"it has schema {values[int(wrong[0])]}, and this version reads {SCHEMA}")
+    if name == "schema" and len(wrong := np.flatnonzero((numbers < 1) | (numbers > SCHEMA))):
+        found = values[int(wrong[0])]
+        raise _BadFieldError(int(wrong[0]), f"it has schema {found}, and this version reads up to {SCHEMA}")
     return pd.Series(numbers)
 
 
 def _require_one_row_a_trial(path: Path, frame: pd.DataFrame, lines: Sequence[int]) -> None:
-    """A trial may have several rows only where all but its last one say that it failed."""
-    again = frame["trial"].duplicated(keep="last") & (frame["status"] != "failed")
+    """A trial of a cell may have several rows only where all but its last one say that it failed. Cells that are the same
+    but for their names share trials."""
+    cell = ["trial", "architecture", *(name for name in frame.columns if name not in columns(TrialRow, ()))]
+    again = frame["trial"].duplicated(keep=False) & (frame["status"] != "failed")
+    if again.any():
+        again &= frame[cell].duplicated(keep="last")
     if again.any():
         row = int(np.flatnonzero(again)[0])
         trial = frame["trial"].iloc[row]

@@ -1,10 +1,24 @@
-"""The rows of the CSV files. A field is a column; None is an empty cell and means that nothing was measured."""
+"""The rows of the CSV files. A field is a column; None is an empty cell and means that nothing was measured.
+
+`levels` is as many columns as there are factors, each under the factor's name: on and off for a switch, else the level.
+A factor joins a file with its first row that uses it; an empty cell, as in rows written before, reads as its `off`.
+"""
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-SCHEMA = 1
+from bench.plan.factors import FACTORS
+
+# Files of schema 1 are read as well: see schema1.py.
+SCHEMA = 2
+
+# The columns of trials that schema 1 didn't have.
+SINCE_2 = frozenset({"selected_lr", "input", "classes", "network", "training"})
+
+Written = Mapping[str, str | float | None]
 
 # What numbers can be, by column; bounds included.
 RANGES: dict[str, tuple[float, float]] = {
@@ -12,8 +26,7 @@ RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("epochs", "epoch", "epochs_to_99", "batch_size", "parameters", "images", "classes"), (1.0, 1e12)),
     **dict.fromkeys(("seed", "val", "macs", "receptive_field", "round", "image", "label"), (0.0, 1e15)),
     **dict.fromkeys(("threads", "processes", "loader_workers", "trials"), (0.0, 1e6)),
-    **dict.fromkeys(("test_loss", "val_loss", "train_loss", "lr", "seconds", "train_seconds"), (0.0, math.inf)),
-    "dropout": (0.0, 1.0),
+    **dict.fromkeys(("test_loss", "val_loss", "train_loss", "lr", "selected_lr", "seconds", "train_seconds"), (0.0, math.inf)),
 }
 
 # What words can be, by column.
@@ -27,7 +40,7 @@ LEVELS: dict[str, tuple[str, ...]] = {
 FORMULA = ("=", "+", "-", "@")
 
 # Columns that hold words from outside the program, which a spreadsheet could take for a formula.
-FREE_TEXT = frozenset({"error", "cpu", "gpu", "os", "architecture", "augmentation", "scheduler", "dataset"})
+FREE_TEXT = frozenset({"error", "cpu", "gpu", "os", "architecture", "dataset"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +51,12 @@ class TrialRow:
     and is kept for comparison with published single runs. Where `val` training images were held out, the `val_` columns
     are filled and the `test_` columns are empty. `train_images_per_second` was taken with other trials running beside;
     timings.csv has the exclusive figures. `peak_memory_bytes` is the worker's high-water mark at the trial's end.
+
+    `trial` is the trial's key, made of seed, rate and protocol and the digests `network` (what is computed), `training`
+    (the code that this trial trained with, see PartRow) and `data` (images and labels). `input` is the images' shape, as
+    in 1x28x28. `selected_lr` is the rate that was selected for such a cell when the row was made, which is the one that it
+    trained with unless `lr` says another; empty where none was. `code` is the digest of the whole engine, kernels included:
+    it says what computed the row, and is no part of the key.
     """
 
     schema: int
@@ -46,16 +65,13 @@ class TrialRow:
     design: str
     dataset: str
     architecture: str
-    batch_norm: bool
-    gap: bool
-    dropout: float
-    augmentation: str
-    scheduler: str
+    levels: Written
     seed: int
     epochs: int
     batch_size: int
     optimizer: str
     lr: float
+    selected_lr: float | None
     precision: str
     device: str
     val: int
@@ -76,9 +92,23 @@ class TrialRow:
     train_images_per_second: float | None
     peak_memory_bytes: int | None
     started_at: str
+    input: str
+    classes: int
+    network: str
+    training: str
     data: str
     code: str
     machine: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """What a trial's `training` digest is made of: the digest of the code for each part (loop, evaluation, optimizer,
+    schedule, augmentation), so that it can be said which one moved."""
+
+    training: str
+    part: str
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +170,7 @@ class TimingRow:
     run: str
     metric: str
     architecture: str
-    batch_norm: bool
-    gap: bool
-    dropout: float
-    augmentation: str | None
+    levels: Written
     batch_size: int
     optimizer: str
     round: int
@@ -167,10 +194,7 @@ class SpeedRow:
     run: str
     arm: str
     architecture: str
-    batch_norm: bool
-    gap: bool
-    dropout: float
-    augmentation: str
+    levels: Written
     loader_workers: int | None
     processes: int
     threads: int
@@ -220,9 +244,7 @@ class ExactRow:
     name:kind:output:receptive field."""
 
     architecture: str
-    batch_norm: bool
-    gap: bool
-    dropout: float
+    levels: Written
     parameters: int
     macs: int
     receptive_field: int
@@ -235,11 +257,7 @@ class QualityRow:
 
     dataset: str
     architecture: str
-    batch_norm: bool
-    gap: bool
-    dropout: float
-    augmentation: str
-    scheduler: str
+    levels: Written
     epochs: int
     batch_size: int
     optimizer: str
@@ -252,6 +270,7 @@ class QualityRow:
 
 Row = (
     TrialRow
+    | PartRow
     | EpochRow
     | CorrectRow
     | ConfusionRow
@@ -265,17 +284,44 @@ Row = (
 )
 
 
-def columns(row_type: type[Row]) -> list[str]:
-    """The columns of a file of such rows, in order."""
-    return [field.name for field in dataclasses.fields(row_type)]
+_BY_NAME = {factor.name: factor for factor in FACTORS}
 
 
-def to_cells(row: Row) -> list[str]:
-    """The row as text, at full precision: on and off for a switch, nothing for None."""
-    return [_to_cell(name, getattr(row, name)) for name in columns(type(row))]
+def columns(row_type: type[Row], factors: Sequence[str] = tuple(_BY_NAME)) -> list[str]:
+    """The columns of a file of such rows, in order, with one for each of `factors` where the rows have levels."""
+    names = [field.name for field in dataclasses.fields(row_type)]
+    if "levels" not in names:
+        return names
+    at = names.index("levels")
+    return [*names[:at], *factors, *names[at + 1 :]]
 
 
-def _to_cell(name: str, value: object) -> str:
+def factors_of(row: Row) -> dict[str, str | float | None]:
+    """The levels that a row has, by factor; none for rows without."""
+    return dict(getattr(row, "levels", {}))
+
+
+def uses(row: Row, factor: str) -> bool:
+    """Whether a row has a level of a factor other than its `off`."""
+    level = factors_of(row).get(factor)
+    return level not in (None, "") and not (factor in _BY_NAME and level == off_of(factor))
+
+
+def off_of(factor: str) -> str | float | None:
+    """What a factor that isn't used reads as; None for one that the catalogue doesn't know."""
+    if factor not in _BY_NAME:
+        return None
+    off = _BY_NAME[factor].off
+    return ("on" if off else "off") if isinstance(off, bool) else off
+
+
+def to_cells(row: Row, names: Sequence[str]) -> list[str]:
+    """The row as text under the columns `names`, at full precision: on and off for a switch, nothing for None."""
+    levels = factors_of(row)
+    return [_to_cell(name, levels.get(name) if name in levels else getattr(row, name, None), levels) for name in names]
+
+
+def _to_cell(name: str, value: object, levels: Mapping[str, Any]) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -283,4 +329,4 @@ def _to_cell(name: str, value: object) -> str:
     if isinstance(value, float):
         return repr(value)
     text = " ".join(str(value).split())
-    return f"'{text}" if name in FREE_TEXT and text.startswith(FORMULA) else text
+    return f"'{text}" if (name in FREE_TEXT or name in levels) and text.startswith(FORMULA) else text

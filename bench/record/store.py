@@ -5,7 +5,7 @@ import errno
 import io
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from bench.record.reading import StoreError, WriteError, check_header, read_rows
+from bench.record.reading import StoreError, WriteError, checked_header, read_rows
 from bench.record.schema import (
     ConfusionRow,
     CorrectRow,
@@ -21,13 +21,17 @@ from bench.record.schema import (
     ImageRow,
     MachineRow,
     OverheadRow,
+    PartRow,
     Row,
     SpeedRow,
     TimingRow,
     TrialRow,
     columns,
+    factors_of,
     to_cells,
+    uses,
 )
+from bench.record.schema1 import RENAMED, schema_1_parts
 
 __all__ = ["Store", "StoreError", "WriteError"]
 
@@ -42,6 +46,7 @@ _FILES: dict[type[Row], str] = {
     SpeedRow: "speed.csv",
     OverheadRow: "overhead.csv",
     MachineRow: "machines.csv",
+    PartRow: "parts.csv",
 }
 
 
@@ -54,6 +59,7 @@ class Store:
         self.trials_path = folder / trials
         self._has_folder = False
         self._known_machines: set[str] | None = None
+        self._known_parts: set[str] | None = None
         self._frames: dict[Path, tuple[tuple[int, int] | None, pd.DataFrame]] = {}
 
     def add_trial(self, row: TrialRow, details: Iterable[Row] = ()) -> None:
@@ -80,6 +86,14 @@ class Store:
     def add_images(self, rows: Iterable[ImageRow]) -> None:
         """Records test images."""
         self._append(self.folder / _FILES[ImageRow], rows)
+
+    def add_parts(self, training: str, parts: Mapping[str, str]) -> None:
+        """Records what a `training` digest is made of unless it is known."""
+        if self._known_parts is None:
+            self._known_parts = set(self.parts()["training"])
+        if training not in self._known_parts:
+            self._append(self.folder / _FILES[PartRow], [PartRow(training, *part) for part in parts.items()])
+            self._known_parts.add(training)
 
     def add_machine(self, row: MachineRow) -> None:
         """Records the machine unless it is known."""
@@ -125,6 +139,11 @@ class Store:
         """One row per machine, columns as in MachineRow."""
         return self._read(self.folder / _FILES[MachineRow], MachineRow)
 
+    def parts(self) -> pd.DataFrame:
+        """One row per training digest and part, columns as in PartRow; those of schema 1 are among them."""
+        recorded = self._read(self.folder / _FILES[PartRow], PartRow)
+        return pd.concat([recorded, schema_1_parts()], ignore_index=True).drop_duplicates(["training", "part"])
+
     def torn_lines(self) -> dict[str, int]:
         """How many lines that a crash cut short were set aside, by the file that they stood in."""
         return {path.stem: path.read_bytes().count(b"\n") for path in sorted(self.folder.glob("*.torn"))}
@@ -132,7 +151,10 @@ class Store:
     def _details(self, row_type: type[Row], key: list[str]) -> pd.DataFrame:
         """The rows of recorded trials, without what a trial left that was cut short and trained again."""
         rows = self._read(self.folder / _FILES[row_type], row_type)
-        recorded = rows[rows["trial"].isin(self.trials()["trial"])]
+        trials = self.trials()
+        if renamed := trials.attrs.get(RENAMED):
+            rows = rows.assign(trial=rows["trial"].map(renamed).fillna(rows["trial"]))
+        recorded = rows[rows["trial"].isin(trials["trial"])]
         return recorded.drop_duplicates(key, keep="last").reset_index(drop=True)
 
     @contextmanager
@@ -160,13 +182,14 @@ class Store:
             return
         try:
             self._make_folder()
+            header = columns(type(rows[0]), list(dict.fromkeys(name for row in rows for name in factors_of(row))))
+            if path.exists() and _set_torn_line_aside(path):
+                header = _widened(path, rows)
             with path.open("ab", buffering=0) as file:
-                before = _set_torn_line_aside(path, file.seek(0, os.SEEK_END))
-                text = "" if before else _csv_text([columns(type(rows[0]))])
-                if before:
-                    _check_first_line(path, columns(type(rows[0])))
+                before = file.seek(0, os.SEEK_END)
+                text = "" if before else _csv_text([header])
                 try:
-                    _write_whole(file, (text + _csv_text(to_cells(row) for row in rows)).encode())
+                    _write_whole(file, (text + _csv_text(to_cells(row, header) for row in rows)).encode())
                     os.fsync(file.fileno())
                 except OSError:
                     file.truncate(before)
@@ -202,9 +225,28 @@ def _csv_text(lines: Iterable[list[str]]) -> str:
     return text.getvalue()
 
 
-def _check_first_line(path: Path, expected: list[str]) -> None:
+def _widened(path: Path, rows: Sequence[Row]) -> list[str]:
+    """The file's columns, after columns have joined it that these rows need: factors that they use, and those of a newer
+    schema. The file is then written anew beside, seen on the disk, and renamed: it is there whole at any moment."""
+    row_type = type(rows[0])
     with path.open("rb") as file:
-        check_header(path, file.readline().decode(errors="replace").rstrip("\r\n"), expected)
+        header = checked_header(path, file.readline().decode(errors="replace").rstrip("\r\n"), row_type)
+    used = list(dict.fromkeys(name for row in rows for name in factors_of(row) if uses(row, name)))
+    needed = [name for name in columns(row_type, used) if name not in header]
+    if not needed:
+        return header
+    factors = [name for name in header if name not in columns(row_type, ())]
+    wide = columns(row_type, (*factors, *(name for name in used if name not in factors)))
+    read_rows(path, row_type)  # what can't be read isn't rewritten
+    beside = path.with_name(path.name + ".new")
+    with path.open(encoding="utf-8", newline="") as old, beside.open("w", encoding="utf-8", newline="") as new:
+        writer = csv.DictWriter(new, wide, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(csv.DictReader(old, strict=True))
+        new.flush()
+        os.fsync(new.fileno())
+    beside.replace(path)
+    return wide
 
 
 def _write_whole(file: FileIO, data: bytes) -> None:
@@ -213,8 +255,9 @@ def _write_whole(file: FileIO, data: bytes) -> None:
         data = data[file.write(data) :]
 
 
-def _set_torn_line_aside(path: Path, size: int) -> int:
+def _set_torn_line_aside(path: Path) -> int:
     """Moves a last line without its end, left by a write that was cut short, to a file beside. Returns the new size."""
+    size = path.stat().st_size
     if not size:
         return 0
     with path.open("r+b") as file:

@@ -151,7 +151,7 @@ def _rotation_is_essential(analysis: Analysis) -> Finding:
     without = [
         result
         for result in analysis.cells
-        if AUGMENTATIONS[result.cell.levels.augmentation].rotation == 0 and result.accuracy.low > 0.98
+        if AUGMENTATIONS[str(result.cell.levels["augmentation"])].rotation == 0 and result.accuracy.low > 0.98
     ]
     if not without:
         return Finding(
@@ -169,7 +169,7 @@ def _rotation_is_essential(analysis: Analysis) -> Finding:
 
 def _step_drops(analysis: Analysis) -> Finding:
     """Whether the step schedule moved the rate at all."""
-    curves = [curve for curve in analysis.curves if curve.cell.levels.scheduler == "step"]
+    curves = [curve for curve in analysis.curves if curve.cell.levels["scheduler"] == "step"]
     if not curves:
         return Finding(Status.NOT_TESTABLE, "No cell was trained with the step schedule.")
     epochs = max(len(curve.points) for curve in curves)

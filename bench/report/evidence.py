@@ -1,48 +1,21 @@
 """The rows that a report is about: finished trials under one protocol, with their cells, and what was left out."""
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from architectures.registry import ARCHITECTURES
-from bench.errors import BenchError, UsageError, near_matches
-from bench.plan.cells import Cell
-from bench.plan.factors import FACTORS, level_of, read_levels
-from bench.plan.protocol import RATES, Protocol
-from bench.plan.trials import Trial
-from bench.record.schema import TrialRow, columns
+from bench.errors import BenchError
+from bench.plan.cells import Cell, preset_cell
+from bench.plan.factors import FACTORS, level_of
 from bench.record.store import Store
+from bench.report.choosing import Networks, choose, narrowed
 from bench.report.stats.noise import Bits, miss_rates
-from bench.report.words import plural
-
-_SWITCHES = [factor.name for factor in FACTORS]
-
-_KEY_COLUMNS = [
-    "trial",
-    "dataset",
-    "architecture",
-    *_SWITCHES,
-    "seed",
-    "epochs",
-    "batch_size",
-    "optimizer",
-    "lr",
-    "precision",
-    "device",
-    "val",
-    "data",
-    "code",
-]
-
-# Rows that differ in one of these are never pooled. `rate` is computed: `selected`, or the one rate that was set.
-PROTOCOL = ["epochs", "batch_size", "optimizer", "rate", "precision", "device", "data", "code"]
-_BUT_PRECISION = [name for name in PROTOCOL if name != "precision"]
 
 
 class NoRowsError(BenchError):
@@ -120,59 +93,48 @@ class Evidence:
         return [(int(index), float(rates[index])) for index in order if rates[index] > 0]
 
 
-def gather(store: Store, dataset: str, where: Mapping[str, str] | None = None) -> Evidence:
-    """The evidence in a store: rows of the protocol with the most done trials, the newest of equals.
+def gather(
+    store: Store,
+    dataset: str,
+    where: Mapping[str, str] | None = None,
+    networks: Networks | None = None,
+    prefer: Collection[str] = (),
+) -> Evidence:
+    """The evidence in a store: rows of the protocol with the most done trials, the newest of equals; where trials are to
+    `prefer`, of the one with most of these.
 
-    `where` narrows the rows first, column by column, as in {"precision": "bf16"}. Raises NoRowsError when nothing is
-    left, UsageError for an unknown column.
+    `where` narrows the rows first, column by column, as in {"precision": "bf16"}; `networks` says which are today's.
+    Raises NoRowsError when nothing is left, UsageError for an unknown column.
     """
-    recorded = _narrowed(store.trials(), where or {})
+    recorded = narrowed(store.trials(), where or {})
     if recorded.empty:
         raise NoRowsError(
             f"{store.trials_path} has no {'such ' if where else ''}rows: make some with `python -m bench run --all`"
         )
-    known, cells = _with_cells(recorded)
-    strangers = len(recorded) - len(known)
-    if known.empty:
+    chosen = choose(recorded, store.parts(), networks, prefer)
+    if chosen is None:
         raise NoRowsError(
             f"{store.trials_path} has rows of other networks or augmentations than today's only: "
             "`python -m bench run` with the same options makes new ones"
         )
-    groups = known.groupby(PROTOCOL, sort=True)
-    best: tuple[tuple[int, str], pd.DataFrame] | None = None
-    for _, rows in groups:
-        rank = (int((rows["status"] == "done").sum()), str(rows["started_at"].max()))
-        if best is None or rank > best[0]:
-            best = rank, rows
-    if best is None or best[0][0] == 0:
+    done = chosen.rows[chosen.rows["status"] == "done"].reset_index(drop=True)
+    if done.empty:
         raise NoRowsError(f"no trial in {store.trials_path} is done: `python -m bench status` tells more")
-    chosen = best[1]
-    latest = _latest(chosen)
-    done = latest[latest["status"] == "done"].reset_index(drop=True)
-    elsewhere = known.drop(chosen.index)
-    siblings = elsewhere[(elsewhere[_BUT_PRECISION] == chosen[_BUT_PRECISION].iloc[0]).all(axis=1)]
-    others = elsewhere.drop(siblings.index)
-    protocols = others.groupby(PROTOCOL).ngroups
-    others_done = _latest(siblings[siblings["status"] == "done"]).reset_index(drop=True)
+    others_done = chosen.siblings[chosen.siblings["status"] == "done"].reset_index(drop=True)
     images, epochs = store.images(), store.epochs()
-    left_out = [
-        f"{plural(len(others), 'trial')} under {plural(protocols, 'other protocol')}" if protocols else "",
-        f"{plural(strangers, 'trial')} of networks or augmentations that are not today's" if strangers else "",
-        f"{plural(len(chosen) - len(latest), 'trial')} trained anew since" if len(chosen) > len(latest) else "",
-    ]
     return Evidence(
         dataset=dataset,
-        cells=tuple(sorted((cells[str(label)] for label in done["cell"].unique()), key=_order)),
-        protocol={name: chosen[name].iloc[0] for name in PROTOCOL},
+        cells=tuple(sorted((chosen.cells[str(label)] for label in done["cell"].unique()), key=_order)),
+        protocol=chosen.protocol,
         trials=done,
-        unfinished=latest[latest["status"] != "done"].reset_index(drop=True),
+        unfinished=chosen.rows[chosen.rows["status"] != "done"].reset_index(drop=True),
         other_precisions=others_done,
         other_epochs=_of(others_done, epochs),
-        left_out=tuple(filter(None, left_out)),
+        left_out=chosen.left_out,
         epochs=_of(done, epochs),
         correct=_of(done, store.correct()),
         confusion=_of(done, store.confusion()),
-        images=images[images["data"] == chosen["data"].iloc[0]],
+        images=images[images["data"] == chosen.protocol["data"]],
         timings=store.timings(),
         speeds=store.speeds(),
         overheads=store.overheads(),
@@ -180,51 +142,9 @@ def gather(store: Store, dataset: str, where: Mapping[str, str] | None = None) -
     )
 
 
-def _latest(rows: pd.DataFrame) -> pd.DataFrame:
-    """The newest row of each cell, seed and precision, by seed."""
-    newest = rows.sort_values("started_at", kind="stable").drop_duplicates(["cell", "seed", "precision"], keep="last")
-    return newest.sort_values("seed", kind="stable")
-
-
-def _narrowed(rows: pd.DataFrame, where: Mapping[str, str]) -> pd.DataFrame:
-    for name, value in where.items():
-        if name not in rows.columns:
-            raise UsageError(f"rows have no column {name!r}: {near_matches(name, columns(TrialRow))}")
-        rows = rows[rows[name].astype(str) == value]
-    return rows
-
-
-def _with_cells(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Cell]]:
-    """The rows that today's layers and levels still describe, with cell label and rate rule, and the cells by label."""
-    cells = [_cell(row) for row in rows[_KEY_COLUMNS].itertuples(index=False)]
-    known = rows[[cell is not None for cell in cells]]
-    own = [cell for cell in cells if cell is not None]
-    rates = [
-        "selected" if optimizer == "sgd" and lr == RATES[cell.levels.scheduler, cell.levels.batch_norm] else f"{lr:g}"
-        for cell, optimizer, lr in zip(own, known["optimizer"], known["lr"], strict=True)
-    ]
-    return known.assign(cell=[cell.label for cell in own], rate=rates), {cell.label: cell for cell in own}
-
-
-def _cell(row: Any) -> Cell | None:
-    """The row's cell; None if its key isn't what its columns give today: then it was another network or level."""
-    if row.architecture not in ARCHITECTURES:
-        return None
-    try:
-        cell = Cell(row.architecture, read_levels({name: getattr(row, name) for name in _SWITCHES}))
-        protocol = Protocol(
-            row.dataset, row.epochs, row.batch_size, row.optimizer, row.lr, row.precision, row.device, row.val
-        )
-        key = Trial(cell, row.seed, protocol).key(row.data, row.code)
-    except (ValueError, UsageError):
-        return None
-    return cell if key == row.trial else None
-
-
 def _order(cell: Cell) -> tuple[int, int, list[tuple[int, int]]]:
     """Presets first within their architecture, then by which factors differ from it and how."""
-    architecture = ARCHITECTURES[cell.architecture]
-    changed = cell.differences(Cell(cell.architecture, architecture.preset))
+    changed = cell.differences(preset_cell(cell.architecture))
     levels = [(FACTORS.index(factor), factor.levels.index(level_of(cell.levels, factor))) for factor in changed]
     return list(ARCHITECTURES).index(cell.architecture), len(changed), levels
 

@@ -1,4 +1,7 @@
-"""A digest of the code that trains, blind to comments, docstrings and layout."""
+"""A digest of the whole engine: all code that trains, kernels included, blind to comments, docstrings and layout.
+
+It says what computed a row or took a sample of speed. What a trial's key holds of code is in `bench.train.identity`.
+"""
 
 import ast
 import hashlib
@@ -7,35 +10,16 @@ from pathlib import Path
 
 import architectures
 import bench
-from bench.plan.protocol import Device
-
-# Everything that a trial's outcome depends on. Architectures' own files are left out: a trial's key holds their layers.
-_ALWAYS = (
-    (architectures, "blocks.py"),
-    (architectures, "kernels.py"),
-    (architectures, "layers.py"),
-    (bench, "plan/seeds.py"),
-    (bench, "train/augment.py"),
-    (bench, "train/data.py"),
-    (bench, "train/loop.py"),
-    (bench, "train/optim.py"),
-    (bench, "train/single.py"),
-    (bench, "train/weights.py"),
-)
-
-# A trial alone on a CPU has no part in these.
-_IN_STACKS = (
-    (architectures, "stacked.py"),
-    (bench, "train/stack.py"),
-)
 
 
 @cache
-def code_digest(device: Device = "cpu") -> str:
-    """16 hexadecimal digits of the SHA-256 of the code that trains on the device."""
+def code_digest() -> str:
+    """16 hexadecimal digits of the SHA-256 of the engine's code."""
     digest = hashlib.sha256()
-    for package, file in (*_ALWAYS, *(_IN_STACKS if device == "cuda" else ())):
-        digest.update(normalised((Path(package.__path__[0]) / file).read_text(encoding="utf-8")).encode())
+    for package, folder in ((architectures, "."), (bench, "train")):
+        root = Path(package.__path__[0]) / folder
+        for file in sorted(root.rglob("*.py")):
+            digest.update(normalised(file.read_text(encoding="utf-8")).encode())
     return digest.hexdigest()[:16]
 
 

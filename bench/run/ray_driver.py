@@ -88,7 +88,7 @@ class Tasks:
         self._pipe = pipe
         self._resource, self._share = ("GPU", gpus_per_stack) if device == "cuda" else ("CPU", 1.0)
         self._stacks: dict[Any, Sequence[Trial]] = {}
-        self.prepare(train, data, code_digest(device))
+        self.prepare(train, data, code_digest())
 
     def run(self) -> None:
         """Until the pipe brings None. Raises EOFError when it ends."""
@@ -152,7 +152,7 @@ class CodeError(Exception):
 def on_node(stack: Sequence[Trial], train: Train, data: list[Any], code: str) -> list[Trained]:
     """The task: trains a stack on this node. `data` holds the reference to the arrays, `code` the run's digest."""
     device = stack[0].protocol.device
-    if code_digest(device) != code:
+    if code_digest() != code:
         raise CodeError("a node trains with other code than this machine's; remove what it has installed of it")
     use_one_thread()
     machine = _machine(device)

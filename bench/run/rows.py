@@ -2,24 +2,30 @@
 
 import base64
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from architectures.summary import Summary
+from bench.plan.cells import Cell
+from bench.plan.factors import FACTORS, written_levels
+from bench.plan.keys import Parts, training_digest, trial_key
 from bench.plan.trials import Trial
 from bench.record.schema import SCHEMA, ConfusionRow, CorrectRow, EpochRow, ImageRow, SpeedRow, TimingRow, TrialRow
 from bench.run.speed import SpeedSample
 from bench.run.worker import Trained
-from bench.train.data import Split
+from bench.train.data import Data, Split
+from bench.train.identity import network_part, training_parts
 from bench.train.outcome import Outcome
 from bench.train.timing import Sample
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What the rows of one run share: its name and design, and the digests of data, code and machine."""
+    """What the rows of one run share: its name and design, and the digests of data, engine and machine."""
 
     run: str
     design: str
@@ -27,38 +33,49 @@ class Provenance:
     code: str
     machine: str
 
-    def key(self, trial: Trial) -> str:
-        """The trial's content key under this data and code."""
-        return trial.key(self.data, self.code)
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A trial, its key, and the digests that the key is made of; `training` says what its training digest is made of."""
+
+    trial: Trial
+    key: str
+    parts: Parts
+    training: Mapping[str, str]
 
 
-def trial_row(trained: Trained, summary: Summary, provenance: Provenance, train_images: int) -> TrialRow:
+def name_trial(trial: Trial, data: Data, data_digest: str) -> Named:
+    """The trial with its key. `data` holds the images that it trains on. Raises ValueError for images too small."""
+    training = training_parts(trial)
+    network = network_part(trial.cell, data.input_shape, data.classes)
+    parts = Parts(network, training_digest(training), data_digest)
+    return Named(trial, trial_key(trial, parts), parts, training)
+
+
+def trial_row(trained: Trained, named: Named, summary: Summary, provenance: Provenance, data: Data) -> TrialRow:
     """The row of a trial, whatever came of it. Only one that is done has accuracies."""
     trial, outcome = trained.trial, trained.outcome
-    protocol, levels = trial.protocol, trial.cell.levels
+    protocol = trial.protocol
     curve = outcome.curve if outcome is not None and outcome.status == "done" else ()
     last = curve[-1] if curve else None
     on_test = last if protocol.val == 0 else None
     on_val = last if protocol.val > 0 else None
     seconds = outcome.train_seconds if outcome is not None else None
-    trained_images = len(outcome.curve) * train_images if outcome is not None else 0
+    trained_images = len(outcome.curve) * len(data.train) if outcome is not None else 0
     return TrialRow(
         schema=SCHEMA,
-        trial=provenance.key(trial),
+        trial=named.key,
         run=provenance.run,
         design=provenance.design,
         dataset=protocol.dataset,
         architecture=trial.cell.architecture,
-        batch_norm=levels.batch_norm,
-        gap=levels.gap,
-        dropout=levels.dropout,
-        augmentation=levels.augmentation,
-        scheduler=levels.scheduler,
+        levels=written_levels(trial.cell.levels),
         seed=trial.seed,
         epochs=protocol.epochs,
         batch_size=protocol.batch_size,
         optimizer=protocol.optimizer,
         lr=trial.lr,
+        selected_lr=trial.selected_lr,
         precision=protocol.precision,
         device=protocol.device,
         val=protocol.val,
@@ -79,18 +96,39 @@ def trial_row(trained: Trained, summary: Summary, provenance: Provenance, train_
         train_images_per_second=trained_images / seconds if seconds else None,
         peak_memory_bytes=trained.peak_memory_bytes,
         started_at=trained.started_at,
-        data=provenance.data,
+        input="x".join(map(str, data.input_shape)),
+        classes=data.classes,
+        network=named.parts.network,
+        training=named.parts.training,
+        data=named.parts.data,
         code=provenance.code,
         machine=trained.machine.machine if trained.machine else provenance.machine,
     )
 
 
-def epoch_rows(trial: Trial, outcome: Outcome, provenance: Provenance) -> list[EpochRow]:
+def adopted_row(record: Mapping[Any, Any], named: Named, provenance: Provenance) -> TrialRow:
+    """The row of a trial that is recorded, as `record` of a frame of trials, under another cell's name."""
+    values = {
+        field.name: _value(record[field.name], field.type) for field in fields(TrialRow) if field.name != "levels"
+    }
+    values |= {"schema": SCHEMA, "run": provenance.run, "design": provenance.design}
+    levels = written_levels(named.trial.cell.levels)
+    return TrialRow(**values | {"architecture": named.trial.cell.architecture, "levels": levels})
+
+
+def _value(value: Any, kind: Any) -> Any:
+    """A value of a frame as a row has it."""
+    if value is None or value != value:  # noqa: PLR0124  # not a number
+        return None
+    return int(value) if kind in {int, int | None} else value
+
+
+def epoch_rows(named: Named, outcome: Outcome) -> list[EpochRow]:
     """The learning curve. Under a protocol that holds images out, the test columns stay empty."""
-    held_out = trial.protocol.val > 0
+    held_out = named.trial.protocol.val > 0
     return [
         EpochRow(
-            trial=provenance.key(trial),
+            trial=named.key,
             epoch=epoch.number,
             train_accuracy=epoch.train_accuracy,
             train_loss=epoch.train_loss,
@@ -105,17 +143,17 @@ def epoch_rows(trial: Trial, outcome: Outcome, provenance: Provenance) -> list[E
     ]
 
 
-def correct_row(trial: Trial, outcome: Outcome, test: Split, provenance: Provenance) -> CorrectRow:
+def correct_row(named: Named, outcome: Outcome, test: Split) -> CorrectRow:
     """Which test images a finished trial got right."""
     right = np.array(outcome.predicted) == test.labels.numpy()
-    return CorrectRow(provenance.key(trial), len(right), base64.b64encode(np.packbits(right).tobytes()).decode())
+    return CorrectRow(named.key, len(right), base64.b64encode(np.packbits(right).tobytes()).decode())
 
 
-def confusion_row(trial: Trial, outcome: Outcome, test: Split, classes: int, provenance: Provenance) -> ConfusionRow:
+def confusion_row(named: Named, outcome: Outcome, test: Split, classes: int) -> ConfusionRow:
     """How often a finished trial took each class for each other."""
     pairs = test.labels.numpy() * classes + np.array(outcome.predicted)
     counts = np.bincount(pairs, minlength=classes**2)
-    return ConfusionRow(provenance.key(trial), classes, " ".join(map(str, counts)))
+    return ConfusionRow(named.key, classes, " ".join(map(str, counts)))
 
 
 def image_row(index: int, test: Split, provenance: Provenance) -> ImageRow:
@@ -128,15 +166,11 @@ def image_row(index: int, test: Split, provenance: Provenance) -> ImageRow:
 
 def speed_row(sample: SpeedSample, trial: Trial, provenance: Provenance) -> SpeedRow:
     """A sample of training speed of the trial's network. The plain loop is always fp32."""
-    levels = sample.cell.levels
     return SpeedRow(
         run=provenance.run,
         arm=sample.arm,
         architecture=sample.cell.architecture,
-        batch_norm=levels.batch_norm,
-        gap=levels.gap,
-        dropout=levels.dropout,
-        augmentation=levels.augmentation,
+        levels=_timed_levels(sample.cell, "train"),
         loader_workers=sample.loader_workers,
         processes=sample.processes,
         threads=sample.threads,
@@ -154,15 +188,11 @@ def speed_row(sample: SpeedSample, trial: Trial, provenance: Provenance) -> Spee
 
 def timing_row(sample: Sample, trial: Trial, provenance: Provenance) -> TimingRow:
     """A timing sample under the protocol of `trial`, taken with one thread."""
-    levels = sample.cell.levels
     return TimingRow(
         run=provenance.run,
         metric=sample.metric,
         architecture=sample.cell.architecture,
-        batch_norm=levels.batch_norm,
-        gap=levels.gap,
-        dropout=levels.dropout,
-        augmentation=sample.augmentation,
+        levels=_timed_levels(sample.cell, sample.metric),
         batch_size=sample.batch_size,
         optimizer=trial.protocol.optimizer,
         round=sample.round,
@@ -174,3 +204,13 @@ def timing_row(sample: Sample, trial: Trial, provenance: Provenance) -> TimingRo
         code=provenance.code,
         machine=provenance.machine,
     )
+
+
+def _timed_levels(cell: Cell, metric: str) -> dict[str, str | float | None]:
+    """The levels that a time depends on: of a network alone those that change it."""
+    written = written_levels(cell.levels)
+    return {
+        factor.name: written[factor.name]
+        for factor in FACTORS
+        if factor.changes_network or (metric == "train" and factor.changes_step)
+    }

@@ -5,17 +5,19 @@ import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
 from architectures.summary import Summary, summarise
 from bench.errors import UsageError
 from bench.plan.cells import Cell, find_architecture
-from bench.plan.factors import written_levels
+from bench.plan.factors import FACTORS, read_levels, written_levels
 from bench.plan.trials import Trial
 from bench.record.machine import this_machine
 from bench.record.schema import MachineRow, Row
@@ -25,11 +27,14 @@ from bench.run.executor import Open
 from bench.run.interrupt import held_back
 from bench.run.progress import Progress
 from bench.run.rows import (
+    Named,
     Provenance,
+    adopted_row,
     confusion_row,
     correct_row,
     epoch_rows,
     image_row,
+    name_trial,
     timing_row,
     trial_row,
 )
@@ -38,6 +43,7 @@ from bench.run.worker import Trained, use_one_thread
 from bench.train.data import Data
 from bench.train.datasets import find_dataset
 from bench.train.device import gpu_and_cuda
+from bench.train.fit import check_batches
 from bench.train.timing import seconds_per_image, time_networks
 
 TIMING_ROUNDS = 5
@@ -46,32 +52,60 @@ TIMING_ROUNDS = 5
 FORWARD_SHARE = 1 / 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Run:
     """Trials on one data set, and where their rows belong.
 
-    Rows measured on held-out training images go to a file of their own. `keys` names the trials, in their order.
+    Rows measured on held-out training images go to a file of their own. `named` has the trials with their keys, in the
+    plan's order. Two cells that are the same but for their names share a key: one is trained, and both have a row.
     """
 
-    trials: tuple[Trial, ...]
-    keys: tuple[str, ...]
+    named: tuple[Named, ...]
     data: Data
     store: Store
     provenance: Provenance
     machine: MachineRow
 
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """The trials, in the plan's order."""
+        return tuple(named.trial for named in self.named)
+
+    @cached_property
+    def by_trial(self) -> dict[Trial, Named]:
+        """The trials with their keys."""
+        return {named.trial: named for named in self.named}
+
     def missing(self, retry_failed: bool = False) -> list[Trial]:
-        """The trials without a row, in the plan's order; with `retry_failed` also those whose row says that they
-        failed."""
-        rows = self.rows()
+        """The trials to train, in the plan's order: those whose key no row has, one a key; with `retry_failed` also
+        those whose row says that they failed."""
+        rows = self.store.trials()
         kept = rows[rows["status"] != "failed"] if retry_failed else rows
         recorded = set(kept["trial"])
-        return [t for t, key in zip(self.trials, self.keys, strict=True) if key not in recorded]
+        first = {named.key: named.trial for named in reversed(self.named) if named.key not in recorded}
+        return [first[named.key] for named in self.named if first.get(named.key) is named.trial]
+
+    def adopt(self) -> None:
+        """Gives a row to each trial whose key is recorded under another architecture's name or levels only."""
+        rows = self.rows()
+        have = set(zip(rows["trial"], _cells(rows), strict=True))
+        lacking = [named for named in self.named if (named.key, named.trial.cell) not in have]
+        recorded = self.store.trials()
+        others = recorded[recorded["trial"].isin({named.key for named in lacking})]
+        by_key = {row["trial"]: row for row in others.to_dict("records")}
+        for named in lacking:
+            if named.key in by_key:
+                self.store.add_trial(adopted_row(by_key[named.key], named, self.provenance))
 
     def rows(self) -> pd.DataFrame:
         """The recorded rows of this run's trials, whichever run made them; of several tries the last."""
         rows = self.store.trials()
-        return rows[rows["trial"].isin(self.keys)].drop_duplicates("trial", keep="last")
+        wanted = {(named.key, named.trial.cell) for named in self.named}
+        rows = rows[rows["trial"].isin({key for key, _ in wanted})]
+        own = [pair in wanted for pair in zip(rows["trial"], _cells(rows), strict=True)]
+        rows = rows[np.array(own, dtype=bool)]
+        switches = [factor.name for factor in FACTORS]
+        return rows.drop_duplicates(["trial", "architecture", *switches], keep="last")
 
     def timings(self) -> pd.DataFrame:
         """The recorded samples of this machine, this code and this run's protocol."""
@@ -89,7 +123,7 @@ class Run:
     def untimed(self) -> list[Trial]:
         """The trials whose networks have no samples yet."""
         timings = self.timings()
-        switches = ["batch_norm", "gap", "dropout", "augmentation"]
+        switches = [factor.name for factor in FACTORS if factor.changes_step]
         rows = timings.loc[timings["metric"] == "train", ["architecture", *switches]]
         known = set(rows.itertuples(index=False, name=None))
 
@@ -100,35 +134,42 @@ class Run:
         return [trial for trial in self.trials if written(trial.cell) not in known]
 
 
+def _cells(rows: pd.DataFrame) -> list[Cell | None]:
+    """The cell of each row; None for levels that there are not."""
+    names = ["architecture", *(factor.name for factor in FACTORS)]
+    return [_cell(values) for values in rows[names].itertuples(index=False, name=None)]
+
+
+@cache
+def _cell(values: tuple[Any, ...]) -> Cell | None:
+    levels = dict(zip((factor.name for factor in FACTORS), values[1:], strict=True))
+    try:
+        return Cell(values[0], read_levels(levels))
+    except ValueError:
+        return None
+
+
 def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: Path) -> Run:
     """Loads the data and names the trials. All must share data set and `val`. Raises BenchError."""
     protocol = trials[0].protocol
     full = find_dataset(protocol.dataset).load(data_dir)
     data = full.hold_out(protocol.val) if protocol.val else full
-    for trial in trials:
-        if trial.protocol.batch_size > len(data.train):
-            raise UsageError(
-                f"--batch-size {trial.protocol.batch_size} is larger than the "
-                f"{len(data.train)} training images of {data.name}"
-            )
+    check_batches(max(trial.protocol.batch_size for trial in trials), data)
     machine = this_machine(*gpu_and_cuda(protocol.device))
     now = datetime.datetime.now(datetime.UTC)
     provenance = Provenance(
         run=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
         design=design,
         data=full.digest,
-        code=code_digest(protocol.device),
+        code=code_digest(),
         machine=machine.machine,
     )
     file = "selection.csv" if protocol.val else "trials.csv"
-    return Run(
-        trials=tuple(trials),
-        keys=tuple(provenance.key(trial) for trial in trials),
-        data=data,
-        store=Store(results / protocol.dataset, file),
-        provenance=provenance,
-        machine=machine,
-    )
+    try:
+        named = tuple(name_trial(trial, data, full.digest) for trial in trials)
+    except ValueError as error:
+        raise UsageError(f"{protocol.dataset}: {error}") from None
+    return Run(named, data, Store(results / protocol.dataset, file), provenance, machine)
 
 
 def expected_seconds(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
@@ -159,6 +200,7 @@ def train_missing(run: Run, missing: Sequence[Trial], open_executor: Open) -> No
                 train_all(stacks, executor, record_one, progress.tick, interrupts)
         finally:
             progress.close()
+    run.adopt()
 
 
 def stacked(trials: Sequence[Trial], slots: int = 1) -> list[Sequence[Trial]]:
@@ -179,16 +221,18 @@ def _parts(trials: Sequence[Trial], count: int) -> list[Sequence[Trial]]:
 
 
 def record(run: Run, trained: Trained) -> None:
-    """Writes the rows of a trial, with the machine that trained it."""
+    """Writes the rows of a trial, with the machine that trained it and what its training digest is made of."""
     run.store.add_machine(trained.machine or run.machine)
     trial, outcome = trained.trial, trained.outcome
-    row = trial_row(trained, network_summary(trial.cell, run.data), run.provenance, len(run.data.train))
+    named = run.by_trial[trial]
+    run.store.add_parts(named.parts.training, named.training)
+    row = trial_row(trained, named, network_summary(trial.cell, run.data), run.provenance, run.data)
     details: list[Row] = []
     if outcome is not None:
-        details += epoch_rows(trial, outcome, run.provenance)
+        details += epoch_rows(named, outcome)
         if outcome.status == "done" and trial.protocol.val == 0:
-            details.append(correct_row(trial, outcome, run.data.held_out, run.provenance))
-            details.append(confusion_row(trial, outcome, run.data.held_out, run.data.classes, run.provenance))
+            details.append(correct_row(named, outcome, run.data.held_out))
+            details.append(confusion_row(named, outcome, run.data.held_out, run.data.classes))
     run.store.add_trial(row, details)
 
 

@@ -12,14 +12,15 @@ from typing import Literal
 
 import torch
 
-from bench.plan.cells import Cell, find_architecture
+from bench.plan.cells import Cell
 from bench.plan.trials import Trial
 from bench.record.machine import usable_cores
 from bench.run.pool import share_memory
 from bench.run.worker import peak_memory_bytes, start_worker, worker_data
 from bench.train.data import Data
 from bench.train.fit import begin
-from bench.train.plain import plain_loader, plain_losses, plain_network
+from bench.train.network import plain_network
+from bench.train.plain import plain_loader, plain_losses
 from bench.train.timing import wait_for
 
 Arm = Literal["plain", "harness"]
@@ -124,9 +125,9 @@ def _train_plain(trial: Trial, loaders: int) -> _Span:
     """The plain loop in its own process, with `loaders` loading processes beside it."""
     data, levels, device = worker_data(), trial.cell.levels, trial.protocol.device
     batch_size = trial.protocol.batch_size
-    network = plain_network(find_architecture(trial.cell.architecture), levels, data.input_shape, data.classes)
+    network = plain_network(trial.cell, data.input_shape, data.classes)
     optimizer = torch.optim.SGD(network.to(device).parameters(), lr=0.01, momentum=0.9)
-    loader = plain_loader(data, levels.augmentation, batch_size, WARM_UP + PLAIN_BATCHES, loaders)
+    loader = plain_loader(data, str(levels["augmentation"]), batch_size, WARM_UP + PLAIN_BATCHES, loaders)
     losses = plain_losses(network, ((images.to(device), labels.to(device)) for images, labels in loader), optimizer)
     for _ in range(WARM_UP):
         next(losses)

@@ -1,9 +1,12 @@
-"""Which missing trials have a row of an earlier state, and what has changed since."""
+"""Which missing trials have a row of an earlier state, and which part of their keys has moved since."""
 
 from collections.abc import Mapping
 
+import pandas as pd
+
 from bench.plan.factors import FACTORS, written_levels
 from bench.plan.trials import Trial
+from bench.run.rows import Named
 from bench.run.runner import Run
 
 _SWITCHES = [factor.name for factor in FACTORS]
@@ -13,11 +16,23 @@ _ASKED_FOR = ["epochs", "batch_size", "optimizer", "precision", "device", "val"]
 
 
 def stale_trials(run: Run) -> dict[Trial, str]:
-    """The missing trials that an older row is of, and in a few words which inputs of their keys have changed."""
+    """The missing trials that an older row is of, and in a few words which parts of their keys have moved."""
     rows = run.store.trials()
     latest = {_row_identity(row): row for row in rows.to_dict("records")}
+    parts = _parts(run.store.parts())
+    missing = set(run.missing())
     return {
-        trial: _changes(trial, latest[_identity(trial)], run) for trial in run.missing() if _identity(trial) in latest
+        named.trial: _moved(named, latest[_identity(named.trial)], parts)
+        for named in run.named
+        if named.trial in missing and _identity(named.trial) in latest
+    }
+
+
+def _parts(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """By training digest, the digest of each of its parts."""
+    return {
+        str(training): dict(zip(of_one["part"], of_one["digest"], strict=True))
+        for training, of_one in rows.groupby("training", sort=False)
     }
 
 
@@ -35,14 +50,19 @@ def _row_identity(row: Mapping[object, object]) -> tuple[object, ...]:
     return (row["architecture"], *(row[name] for name in _SWITCHES), row["seed"], *(row[name] for name in _ASKED_FOR))
 
 
-def _changes(trial: Trial, row: Mapping[object, object], run: Run) -> str:
-    changed = [
+def _moved(named: Named, row: Mapping[object, object], parts: Mapping[str, Mapping[str, str]]) -> str:
+    then = parts.get(str(row["training"]))
+    # Of a training whose parts nobody recorded it can only be said that it was another.
+    steps = [part for part, digest in named.training.items() if then is None or then.get(part) != digest]
+    training = f"training ({', '.join(steps)})" if then is not None else "training"
+    moved = [
         words
-        for words, then, now in (
-            ("data", row["data"], run.provenance.data),
-            ("training code", row["code"], run.provenance.code),
-            ("learning rate", row["lr"], trial.lr),
+        for words, before, now in (
+            ("data", row["data"], named.parts.data),
+            ("network", row["network"], named.parts.network),
+            (training, row["training"], named.parts.training),
+            ("learning rate", row["lr"], named.trial.lr),
         )
-        if then != now
+        if before != now
     ]
-    return ", ".join(changed) or "layers or augmentation"
+    return ", ".join(moved) or "augmentation"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from architectures.kernels import Matrix, compiled
+from bench.train.fast.kernels import Matrix, compiled
 from bench.plan.augmentation import AUGMENTATIONS, Augmentation
 
 
@@ -17,11 +17,21 @@ def augment(images: Tensor, level: str, generator: torch.Generator) -> Tensor:
     """
     augmentation = AUGMENTATIONS[level]
     if augmentation == Augmentation():
-        return images.float().div_(255)
-    distorted = torch.empty(images.shape)
+        return undistorted(images)
+    return distorted(images, augmentation, generator)
+
+
+def undistorted(images: Tensor) -> Tensor:
+    """uint8 images as float32 in [0, 1]."""
+    return images.float().div_(255)
+
+
+def distorted(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
+    """As `augment` does at a level that distorts."""
+    result = torch.empty(images.shape)
     turn, shift, scale = math.radians(augmentation.rotation), augmentation.shift, augmentation.scale
-    _distort(images.numpy(), draw(len(images), generator).numpy(), turn, shift, scale, distorted.numpy())
-    return distorted
+    _distort(images.numpy(), draw(len(images), generator).numpy(), turn, shift, scale, result.numpy())
+    return result
 
 
 def draw(count: int, generator: torch.Generator) -> Tensor:

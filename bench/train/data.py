@@ -44,11 +44,13 @@ class Data:
 
     @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits of the SHA-256 of every image and label, in order."""
-        digest = hashlib.sha256()
+        """16 hexadecimal digits of the SHA-256 of every image and label, in order, of their shapes and types, and of the
+        number of classes."""
+        digest = hashlib.sha256(f"{self.classes} classes".encode())
         for split in (self.train, self.held_out):
-            digest.update(split.images.numpy().tobytes())
-            digest.update(split.labels.numpy().tobytes())
+            for values in (split.images, split.labels):
+                digest.update(f"{tuple(values.shape)} {values.dtype}".encode())
+                digest.update(values.contiguous().numpy().data)
         return digest.hexdigest()[:16]
 
     @cached_property

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from bench.errors import UsageError
 from bench.plan.trials import Trial
 from bench.train.data import Data
 from bench.train.loop import train
@@ -35,8 +36,18 @@ def fit(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> 
 
 
 def begin(stack: Sequence[Trial], data: Data) -> Training | StackTraining:
-    """The trials of a stack before their first step, on their protocol's device."""
+    """The trials of a stack before their first step, on their protocol's device. Raises UsageError for a batch larger
+    than the training data."""
+    check_batches(stack[0].protocol.batch_size, data)
     device = torch.device(stack[0].protocol.device)
     if device.type == "cpu" and len(stack) == 1:
         return Training(stack[0], data)
     return StackTraining(stack, data, device)
+
+
+def check_batches(batch_size: int, data: Data) -> None:
+    """Raises UsageError for a batch larger than the training data."""
+    if batch_size > len(data.train):
+        raise UsageError(
+            f"--batch-size {batch_size} is larger than the {len(data.train)} training images of {data.name}"
+        )

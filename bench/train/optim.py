@@ -4,13 +4,17 @@ torch's own `step` walks through lists and checks at each call; for 8,000 parame
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.optim import SGD, AdamW
+from torch.nn import Parameter
+from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 
+from bench.errors import UsageError, near_matches
 from bench.plan.trials import Trial
 
 MOMENTUM = 0.9
@@ -18,6 +22,7 @@ STEP_EPOCHS = 15
 STEP_GAMMA = 0.1
 
 Value = float | Tensor
+Kind = TypeVar("Kind")
 
 
 # Moves parameters, the first argument, along their gradient, the second, in place. The others are rate and momentum:
@@ -26,30 +31,18 @@ Update = Callable[[Tensor, Tensor, Value, Value], None]
 
 
 def make_update(trial: Trial) -> Update:
-    """SGD with momentum as published, or AdamW without weight decay: neither decays model1's weights."""
-    return _AdamW() if trial.protocol.optimizer == "adamw" else _Sgd()
+    """The trial's update before its first step. Raises UsageError for an optimiser that there isn't."""
+    return optimizer_of(trial).update()
 
 
 class Schedule:
-    """The rate and the momentum (beta1 in AdamW) of each step of a trial, in order.
-
-    - step: StepLR(15, 0.1) by epochs, as published. Within 15 epochs the rate never drops.
-    - onecycle: OneCycleLR by batches over the whole training (Smith and Topin 2018), the trial's rate as its peak, and
-      torch's defaults for the rest: it rises for 30 % of the steps from a 25th of the peak and falls along a cosine to
-      almost nothing; momentum moves from 0.95 to 0.85 and back.
-    """
+    """The rate and the momentum (beta1 in AdamW) of each step of a trial, in order."""
 
     def __init__(self, trial: Trial, steps_per_epoch: int) -> None:
-        nothing = [torch.nn.Parameter(torch.empty(0))]
-        adamw = trial.protocol.optimizer == "adamw"
-        self._optimizer = AdamW(nothing, lr=trial.lr) if adamw else SGD(nothing, lr=trial.lr, momentum=MOMENTUM)
-        self._by_batch: LRScheduler | None = None
-        self._by_epoch: LRScheduler | None = None
-        if trial.cell.levels.scheduler == "onecycle":
-            steps = steps_per_epoch * trial.protocol.epochs
-            self._by_batch = OneCycleLR(self._optimizer, max_lr=trial.lr, total_steps=steps)
-        else:
-            self._by_epoch = StepLR(self._optimizer, STEP_EPOCHS, STEP_GAMMA)
+        self._optimizer = optimizer_of(trial).stand_in([Parameter(torch.empty(0))], trial.lr)
+        schedule = schedule_of(trial)
+        self._scheduler = schedule.scheduler(self._optimizer, trial.lr, steps_per_epoch * trial.protocol.epochs)
+        self._by_batch = schedule.by_batch
         # A scheduler warns where its optimiser has made no step before it.
         self._optimizer.step()
         self._steps_per_epoch = steps_per_epoch
@@ -72,14 +65,48 @@ class Schedule:
         for _ in range(self._steps_per_epoch):
             group = self._optimizer.param_groups[0]
             self._ahead.append((group["lr"], group["betas"][0] if "betas" in group else group["momentum"]))
-            if self._by_batch is not None:
-                self._by_batch.step()
-        if self._by_epoch is not None:
-            self._by_epoch.step()
+            if self._by_batch:
+                self._scheduler.step()
+        if not self._by_batch:
+            self._scheduler.step()
 
 
-class _Sgd:
-    """Sutskever et al. 2013 as torch has it: the velocity is not scaled by the rate."""
+@dataclass(frozen=True, slots=True)
+class OptimizerKind:
+    """An optimiser: `update` makes the function that moves a vector of parameters, `stand_in` torch's own of that kind,
+    for parameters and a rate, which torch's schedulers drive."""
+
+    update: Callable[[], Update]
+    stand_in: Callable[[Sequence[Parameter], float], Optimizer]
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleKind:
+    """A schedule: `scheduler` makes torch's, from an optimiser, the trial's rate and the number of steps; `by_batch` says
+    whether it moves after every batch or after every epoch."""
+
+    scheduler: Callable[[Optimizer, float, int], LRScheduler]
+    by_batch: bool
+
+
+def optimizer_of(trial: Trial) -> OptimizerKind:
+    """The trial's optimiser. Raises UsageError for one that there isn't."""
+    return _found(OPTIMIZERS, trial.protocol.optimizer, "optimiser")
+
+
+def schedule_of(trial: Trial) -> ScheduleKind:
+    """The trial's schedule. Raises UsageError for one that there isn't."""
+    return _found(SCHEDULES, str(trial.cell.levels["scheduler"]), "schedule")
+
+
+def _found(kinds: Mapping[str, Kind], name: str, what: str) -> Kind:
+    if name not in kinds:
+        raise UsageError(f"no {what} is called {name!r}: {near_matches(name, kinds)}")
+    return kinds[name]
+
+
+class SgdUpdate:
+    """SGD with momentum as published, without weight decay: Sutskever et al. 2013 as torch has it: the velocity is not scaled by the rate."""
 
     def __init__(self) -> None:
         self._velocity: Tensor | None = None
@@ -91,7 +118,7 @@ class _Sgd:
         parameters.sub_(self._velocity * rate)
 
 
-class _AdamW:
+class AdamWUpdate:
     """Loshchilov and Hutter 2019, algorithm 2 without decay, with torch's defaults for beta2 and epsilon."""
 
     BETA2 = 0.999
@@ -110,3 +137,34 @@ class _AdamW:
         self._square.mul_(self.BETA2).addcmul_(gradient, gradient, value=1 - self.BETA2)
         deviation = (self._square / (1 - self.BETA2**self._steps)).sqrt_().add_(self.EPSILON)
         parameters.sub_(self._mean / deviation * (rate / (1 - momentum**self._steps)))
+
+
+def _sgd(parameters: Sequence[Parameter], rate: float) -> Optimizer:
+    return SGD(parameters, lr=rate, momentum=MOMENTUM)
+
+
+def _adamw(parameters: Sequence[Parameter], rate: float) -> Optimizer:
+    return AdamW(parameters, lr=rate)
+
+
+def _step(optimizer: Optimizer, rate: float, steps: int) -> LRScheduler:  # noqa: ARG001  # schedules share a signature
+    """StepLR(15, 0.1), as published. Within 15 epochs the rate never drops."""
+    return StepLR(optimizer, STEP_EPOCHS, STEP_GAMMA)
+
+
+def _onecycle(optimizer: Optimizer, rate: float, steps: int) -> LRScheduler:
+    """One cycle over the whole training (Smith and Topin 2018), the rate as its peak, and torch's defaults for the rest:
+    it rises for 30 % of the steps from a 25th of the peak and falls along a cosine to almost nothing; momentum moves from
+    0.95 to 0.85 and back."""
+    return OneCycleLR(optimizer, max_lr=rate, total_steps=steps)
+
+
+OPTIMIZERS: Mapping[str, OptimizerKind] = {
+    "sgd": OptimizerKind(SgdUpdate, _sgd),
+    "adamw": OptimizerKind(AdamWUpdate, _adamw),
+}
+
+SCHEDULES: Mapping[str, ScheduleKind] = {
+    "step": ScheduleKind(_step, by_batch=False),
+    "onecycle": ScheduleKind(_onecycle, by_batch=True),
+}

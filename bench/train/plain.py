@@ -1,10 +1,9 @@
 """The plain training loop: what one writes first with torch and torchvision, and what the harness is measured against.
 
 One image at a time is turned into a picture, distorted, and turned into a tensor; a DataLoader makes batches; the
-network is made of torch's own layers in the usual order, and trains in float32 on all cores.
+network trains as it is in torch's own layers, in float32 on all cores.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from multiprocessing import get_all_start_methods
 
@@ -15,36 +14,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms
 
-from architectures.spec import Architecture, Levels
 from bench.plan.augmentation import AUGMENTATIONS, Augmentation
 from bench.train.data import Data, Split
-
-
-def plain_network(
-    architecture: Architecture, levels: Levels, input_shape: tuple[int, int, int], classes: int
-) -> nn.Sequential:
-    """The network of a cell in torch's own layers: convolution, batch norm, ReLU, max pool, dropout."""
-    channels, height, width = input_shape
-    layers: list[nn.Module] = []
-    for conv in architecture.blocks:
-        layers.append(nn.Conv2d(channels, conv.channels, conv.kernel, padding=conv.padding))
-        if levels.batch_norm:
-            layers.append(nn.BatchNorm2d(conv.channels))
-        layers.append(nn.ReLU())
-        if conv.pool > 1:
-            layers.append(nn.MaxPool2d(conv.pool))
-        if levels.dropout:
-            layers.append(nn.Dropout(levels.dropout))
-        channels = conv.channels
-        height, width = ((side + 2 * conv.padding - conv.kernel + 1) // conv.pool for side in (height, width))
-    head = architecture.classifier
-    layers.append(nn.Conv2d(channels, classes, head.kernel, padding=head.padding))
-    height, width = (side + 2 * head.padding - head.kernel + 1 for side in (height, width))
-    if levels.gap:
-        layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    else:
-        layers += [nn.Flatten(), nn.Linear(classes * height * width, classes)]
-    return nn.Sequential(OrderedDict((f"layer{number}", layer) for number, layer in enumerate(layers)))
 
 
 def plain_transform(level: str, mean: float, std: float) -> transforms.Compose:

@@ -5,35 +5,29 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from architectures.blocks import assemble
-from architectures.layers import Activation, fast_generator
-from bench.errors import UsageError
-from bench.plan.cells import find_architecture
 from bench.plan.seeds import stream
 from bench.plan.trials import Trial
 from bench.train.augment import augment
 from bench.train.data import Data
+from bench.train.evaluation import evaluate
+from bench.train.network import build_network
 from bench.train.optim import Schedule, make_update
-from bench.train.weights import Weights
-
-EVALUATION_BATCH = 200
+from bench.train.weights import Weights, can_round
 
 
 class Training:
     """A trial under way: its network, schedule and streams of random numbers."""
 
     def __init__(self, trial: Trial, data: Data) -> None:
-        if trial.protocol.batch_size > len(data.train):
-            raise UsageError(
-                f"--batch-size {trial.protocol.batch_size} is larger than "
-                f"{data.name}'s {len(data.train)} training images"
-            )
         self.trial = trial
         self.data = data
         self.network = build_network(trial, data)
-        self._weights = Weights(self.network, half=trial.protocol.precision == "bf16")
+        half = trial.protocol.precision == "bf16"
+        self._weights = Weights(self.network, half=half and can_round(self.network))
+        self._cast = torch.autocast("cpu", torch.bfloat16, enabled=half and not can_round(self.network))
+        self.dtype = torch.bfloat16 if half and can_round(self.network) else torch.float32
         self._update = make_update(trial)
         steps_per_epoch = math.ceil(len(data.train) / trial.protocol.batch_size)
         self._schedule = Schedule(trial, steps_per_epoch)
@@ -64,8 +58,9 @@ class Training:
     def step(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Trains on the training images at `indices`; their mean loss before the step, and how many were right."""
         batch = self.data.train.take(indices)
-        images = augment(batch.images, self.trial.cell.levels.augmentation, self._distortion)
-        logits = self.network(self.prepare(images)).float()
+        images = augment(batch.images, str(self.trial.cell.levels["augmentation"]), self._distortion)
+        with self._cast:
+            logits = self.network(self.prepare(images, self.dtype)).float()
         loss = F.cross_entropy(logits, batch.labels)
         self._weights.clear()
         loss.backward()
@@ -76,36 +71,15 @@ class Training:
 
     def evaluate(self) -> Sequence[tuple[Tensor, float]]:
         """The class that each held-out image is given, int64 (N,), and their mean loss in nats."""
-        split = self.data.held_out
-        self.network.eval()
-        predicted, loss_sum = [], 0.0
-        batches = zip(split.images.split(EVALUATION_BATCH), split.labels.split(EVALUATION_BATCH), strict=True)
-        with torch.inference_mode():
-            for images, labels in batches:
-                logits = self.network(self.prepare(images.float().div_(255))).float()
-                predicted.append(logits.argmax(1))
-                loss_sum += F.cross_entropy(logits, labels, reduction="sum").item()
-        return [(torch.cat(predicted), loss_sum / len(split))]
+        predicted, losses = evaluate(self._weights.exact, self.data.held_out, self.prepare)
+        return [(predicted[:, 0], float(losses[0]))]
 
-    def prepare(self, images: Tensor) -> Tensor:
-        """Float images (N, C, H, W) in [0, 1] as the network takes them: normalised, laid out channels last, in the
-        trial's precision."""
+    def prepare(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Float images (N, C, H, W) in [0, 1] as a network takes them: normalised, laid out channels last."""
         mean, std = self.data.pixel_mean_std
-        dtype = torch.bfloat16 if self.trial.protocol.precision == "bf16" else torch.float32
         # Of one channel, `to` would keep the strides, and convolutions then take the images for channels first.
         prepared = torch.empty(images.shape, dtype=dtype, memory_format=torch.channels_last)
         return prepared.copy_(images.sub(mean).div_(std))
-
-
-def build_network(trial: Trial, data: Data) -> nn.Sequential:
-    """The trial's network, initialised from its seed's stream, in training mode."""
-    torch.manual_seed(stream("init", trial.seed))
-    network = assemble(find_architecture(trial.cell.architecture), trial.cell.levels, data.input_shape, data.classes)
-    dropout_generator = fast_generator(stream("dropout", trial.seed))
-    for module in network.modules():
-        if isinstance(module, Activation):
-            module.generator = dropout_generator
-    return network
 
 
 def has_native_bf16() -> bool:

@@ -9,15 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from architectures.layers import Activation
-from architectures.stacked import StackedNetwork
+from bench.train.fast.activation import Activation
+from bench.train.fast.stacked import StackedNetwork
 from bench.plan.augmentation import AUGMENTATIONS, Augmentation
 from bench.plan.seeds import stream
 from bench.plan.trials import Trial
 from bench.train.augment import draw
 from bench.train.data import Data
+from bench.train.evaluation import evaluate
+from bench.train.network import build_network
 from bench.train.optim import Schedule, make_update
-from bench.train.single import EVALUATION_BATCH, build_network
 from bench.train.weights import Weights
 
 # Steps that run before one is recorded as a CUDA graph: they set up what later ones only use.
@@ -39,7 +40,7 @@ class StackTraining:
         self._images, self._labels = data.train.images.to(device), data.train.labels.to(device)
         networks = [build_network(trial, data) for trial in trials]
         half = trials[0].protocol.precision == "bf16"
-        self._dtype = torch.bfloat16 if half else torch.float32
+        self.dtype = torch.bfloat16 if half else torch.float32
         self.network = StackedNetwork(networks).to(device)
         self._weights = Weights(self.network, half=half)
         self._owner = _owners(networks, half=half).to(device)
@@ -86,28 +87,20 @@ class StackTraining:
 
     def evaluate(self) -> Sequence[tuple[Tensor, float]]:
         """The class that each held-out image is given, int64 (N,), and their mean loss in nats, by member."""
-        self.network.eval()
-        split, members = self.data.held_out, len(self.trials)
-        predicted, loss_sums = [], torch.zeros(members, dtype=torch.float64, device=self._device)
-        batches = zip(split.images.split(EVALUATION_BATCH), split.labels.split(EVALUATION_BATCH), strict=True)
-        with torch.inference_mode():
-            for images, labels in batches:
-                logits = self.network(self.prepare(images.float().div_(255))).float()
-                predicted.append(logits.argmax(2))
-                loss_sums += _losses(logits, labels.to(self._device)[:, None].expand(-1, members)).sum(0)
-        losses = (loss_sums / len(split)).tolist()
-        return list(zip(torch.cat(predicted).T.cpu(), losses, strict=True))
+        predicted, losses = evaluate(self._weights.exact, self.data.held_out, self.prepare)
+        return list(zip(predicted.unbind(1), losses.tolist(), strict=True))
 
-    def prepare(self, images: Tensor) -> Tensor:
-        """Float images (N, C, H, W) in [0, 1] as the network takes them, (N, K C, H, W): the same for every member."""
-        return self._normalise(images.to(self._device)[:, None].expand(-1, len(self.trials), -1, -1, -1))
+    def prepare(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Float images (N, C, H, W) in [0, 1] as a network takes them, (N, K C, H, W): the same for every member."""
+        return self._normalise(images.to(self._device)[:, None].expand(-1, len(self.trials), -1, -1, -1), dtype)
 
     def _train_on(self, indices: Tensor, draws: Tensor, keys: Tensor, rates: Tensor) -> None:
         """One step: training images at `indices` (K, N), distorted after `draws` (K, 4, N), dropout from `keys`
         (layers, K, 2), and (K, 2) rates and momenta."""
         images, labels = self._images[indices].float().div_(255), self._labels[indices].T
         self._dropped.set(keys)
-        logits = self.network(self._normalise(self._distortion(images, draws).transpose(0, 1))).float()
+        distorted = self._distortion(images, draws).transpose(0, 1)
+        logits = self.network(self._normalise(distorted, self.dtype)).float()
         losses = _losses(logits, labels).mean(0)
         self._weights.clear()
         losses.sum().backward()
@@ -117,17 +110,17 @@ class StackTraining:
         self._hits += (logits.detach().argmax(2) == labels).sum(0)
         self.loss_sums += losses.detach().double() * indices.shape[1]
 
-    def _normalise(self, images: Tensor) -> Tensor:
+    def _normalise(self, images: Tensor, dtype: torch.dtype) -> Tensor:
         """Float images (N, K, C, H, W) in [0, 1] to (N, K C, H, W)."""
         mean, std = self.data.pixel_mean_std
-        return images.sub(mean).div_(std).to(self._dtype).flatten(1, 2)
+        return images.sub(mean).div_(std).to(dtype).flatten(1, 2)
 
 
 class _Distortion:
     """`augment`, for every member at its own level."""
 
     def __init__(self, trials: Sequence[Trial], device: torch.device) -> None:
-        levels = [AUGMENTATIONS[trial.cell.levels.augmentation] for trial in trials]
+        levels = [AUGMENTATIONS[str(trial.cell.levels["augmentation"])] for trial in trials]
         self._streams = [
             None if level == Augmentation() else torch.Generator().manual_seed(stream("augmentation", trial.seed))
             for trial, level in zip(trials, levels, strict=True)
@@ -223,7 +216,7 @@ def _losses(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(labels.shape)
 
 
-def _owners(networks: Sequence[nn.Sequential], *, half: bool) -> Tensor:
+def _owners(networks: Sequence[nn.Module], *, half: bool) -> Tensor:
     """The member that each of a stack's parameters belongs to, in the order of `Weights`: found by stacking networks
     whose parameters are their member's number."""
     numbered = [copy.deepcopy(network) for network in networks]

@@ -12,7 +12,7 @@ from bench.plan.protocol import Device
 from bench.plan.trials import Trial
 from bench.train.data import Data
 from bench.train.fit import begin
-from bench.train.single import EVALUATION_BATCH
+from bench.train.evaluation import EVALUATION_BATCH
 
 Metric = Literal["train", "inference", "latency"]
 
@@ -23,11 +23,10 @@ LATENCY_IMAGES = 40
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """`images` took `seconds`. `augmentation` is None where no image was distorted."""
+    """`images` took `seconds`."""
 
     metric: Metric
     cell: Cell
-    augmentation: str | None
     batch_size: int
     round: int
     images: int
@@ -40,7 +39,6 @@ class _Task:
 
     metric: Metric
     cell: Cell
-    augmentation: str | None
     batch_size: int
     images: int
     device: Device
@@ -64,17 +62,12 @@ def seconds_per_image(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
     seconds = {}
     for task in _training_tasks(trials, data, steps=3):
         task.run()
-        seconds[_training_key(task.cell)] = _time(task, 0).seconds / task.images
-    return {trial.cell: seconds[_training_key(trial.cell)] for trial in trials}
-
-
-def _training_key(cell: Cell) -> Cell:
-    """The same for cells whose steps cost the same."""
-    return replace(cell, levels=replace(cell.levels, scheduler="step"))
+        seconds[task.cell.step] = _time(task, 0).seconds / task.images
+    return {trial.cell: seconds[trial.cell.step] for trial in trials}
 
 
 def _training_tasks(trials: Sequence[Trial], data: Data, steps: int = TRAIN_STEPS) -> list[_Task]:
-    distinct = {_training_key(trial.cell): trial for trial in reversed(trials)}
+    distinct = {trial.cell.step: trial for trial in reversed(trials)}
     return [_training_task(trial, data, steps) for trial in reversed(distinct.values())]
 
 
@@ -91,7 +84,7 @@ def _inference_tasks(trials: Sequence[Trial], data: Data) -> list[_Task]:
 
 
 def _training_task(trial: Trial, data: Data, steps: int) -> _Task:
-    training = begin([replace(trial, cell=_training_key(trial.cell))], data)
+    training = begin([replace(trial, cell=trial.cell.step)], data)
     batch_size = trial.protocol.batch_size
     indices = torch.arange(batch_size)
 
@@ -99,9 +92,7 @@ def _training_task(trial: Trial, data: Data, steps: int) -> _Task:
         for _ in range(steps):
             training.step(indices)
 
-    return _Task(
-        "train", trial.cell, trial.cell.levels.augmentation, batch_size, steps * batch_size, trial.protocol.device, run
-    )
+    return _Task("train", trial.cell, batch_size, steps * batch_size, trial.protocol.device, run)
 
 
 def _inference_task(metric: Metric, trial: Trial, data: Data, batch_size: int, batches: int) -> _Task:
@@ -112,9 +103,9 @@ def _inference_task(metric: Metric, trial: Trial, data: Data, batch_size: int, b
     @torch.inference_mode()
     def run() -> None:
         for _ in range(batches):
-            network(training.prepare(images.float().div_(255)))
+            network(training.prepare(images.float().div_(255), training.dtype))
 
-    return _Task(metric, trial.cell, None, batch_size, batches * batch_size, trial.protocol.device, run)
+    return _Task(metric, trial.cell, batch_size, batches * batch_size, trial.protocol.device, run)
 
 
 def _time(task: _Task, number: int) -> Sample:
@@ -123,7 +114,7 @@ def _time(task: _Task, number: int) -> Sample:
     task.run()
     wait_for(task.device)
     seconds = time.perf_counter() - start
-    return Sample(task.metric, task.cell, task.augmentation, task.batch_size, number, task.images, seconds)
+    return Sample(task.metric, task.cell, task.batch_size, number, task.images, seconds)
 
 
 def wait_for(device: Device) -> None:

@@ -14,7 +14,7 @@ from bench.plan.factors import FACTORS
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial, trials
 from bench.train.data import Data
-from bench.train.plain import plain_loader, plain_losses, plain_network
+from bench.train.plain import plain_loader, plain_losses
 from bench.train.single import Training
 
 STEPS = 10
@@ -44,7 +44,7 @@ def test_the_plain_loop(benchmark: BenchmarkFixture, name: str, digits: Data) ->
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
 
     def ten_steps() -> list[float]:
-        return list(plain_losses(network, plain_loader(digits, levels.augmentation, 64, STEPS, workers=0), optimizer))
+        return list(plain_losses(network, plain_loader(digits, levels["augmentation"], 64, STEPS, workers=0), optimizer))
 
     losses = benchmark.pedantic(ten_steps, rounds=5, warmup_rounds=1)
     assert len(losses) == STEPS

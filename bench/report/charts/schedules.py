@@ -21,7 +21,7 @@ def draw(analysis: Analysis) -> Chart | None:
     courses: dict[str, dict[float, Curve]] = {str(level): {} for level in scheduler.levels}
     for curve in analysis.curves:
         rate = float(analysis.evidence.rows(curve.cell)["lr"].iloc[0])
-        courses[curve.cell.levels.scheduler].setdefault(rate, curve)
+        courses[str(curve.cell.levels["scheduler"])].setdefault(rate, curve)
     used = {level_label(scheduler, level): own for level, own in courses.items() if own}
     page = figure(2.7)
     panels = page.subplots(1, len(used), sharex=True, sharey=True, squeeze=False)[0]

@@ -93,7 +93,7 @@ def _architecture_row(analysis: Analysis, result: CellResult) -> TableRow:
     return {
         "model": architecture.name,
         "parameters": result.cost.parameters,
-        "layers": len(architecture.blocks) + 1 + (not levels.gap),
+        "layers": len(architecture.blocks) + 1 + (not bool(levels["gap"])),
         "pools": sum(block.pool > 1 for block in architecture.blocks),
         **{factor.name: format_level(level_of(levels, factor)) for factor in FACTORS},
         "receptive_field": result.cost.receptive_field,

@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from architectures import kernels
-from architectures.kernels import Matrix
+from bench.train.fast import kernels
+from bench.train.fast.kernels import Matrix
 
 _BITS = 2**32
-_WIDEST_POOL = 16
+WIDEST_POOL = 16
 
 
 class Activation(nn.Module):
@@ -28,13 +28,13 @@ class Activation(nn.Module):
     whether it is dropped. Raises ValueError for a rate or a pool out of range.
     """
 
-    def __init__(self, channels: int, *, batch_norm: bool = False, pool: int = 1, dropout: float = 0.0) -> None:
+    def __init__(self, norm: nn.BatchNorm2d | None = None, *, pool: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
         if not 0.0 <= dropout < 1.0:
             raise ValueError(f"a dropout rate is at least 0 and below 1, not {dropout}")
-        if not 1 <= pool <= _WIDEST_POOL:
-            raise ValueError(f"a pool is 1 to {_WIDEST_POOL} pixels wide, not {pool}")
-        self.norm = nn.BatchNorm2d(channels) if batch_norm else None
+        if not 1 <= pool <= WIDEST_POOL:
+            raise ValueError(f"a pool is 1 to {WIDEST_POOL} pixels wide, not {pool}")
+        self.norm = norm
         self.pool = pool
         self.rate = dropout
         self.generator: np.random.Generator | None = None

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from architectures.layers import Activation
+from bench.train.fast.activation import Activation
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -20,10 +20,10 @@ class StackedNetwork(nn.Module):
     member's part computes what the member would. Raises ValueError for a layer that can't be stacked.
     """
 
-    def __init__(self, networks: Sequence[nn.Sequential]) -> None:
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
         self.members = len(networks)
-        self.layers = nn.Sequential(*(_stacked(layers) for layers in zip(*networks, strict=True)))
+        self.layers = _stacked(networks)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, K C, H, W), member by member, to (N, K, classes)."""
@@ -67,43 +67,63 @@ class StackedLinear(nn.Linear):
     """K members' linear layers, on what their maps hold."""
 
     def __init__(self, layers: Sequence[nn.Linear]) -> None:
-        super().__init__(layers[0].in_features, len(layers) * layers[0].out_features)
+        bias = layers[0].bias is not None
+        super().__init__(layers[0].in_features, len(layers) * layers[0].out_features, bias=bias)
         self.members = len(layers)
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, K C H W) to (N, K, out)."""
         values = maps.unflatten(1, (self.members, -1))
-        weight, bias = (parameter.unflatten(0, (self.members, -1)) for parameter in (self.weight, self.bias))
-        return cast(Tensor, torch.einsum("nki,koi->nko", values, weight) + bias)
+        products: Tensor = torch.einsum("nki,koi->nko", values, self.weight.unflatten(0, (self.members, -1)))
+        if self.bias is None:
+            return products
+        summed: Tensor = products + self.bias.unflatten(0, (self.members, -1))
+        return summed
 
 
 def _stacked(layers: Sequence[nn.Module]) -> nn.Module:
+    """Layers of one kind as one. Of a subclass nobody knows what else it does, so kinds are compared exactly."""
     first = layers[0]
-    if isinstance(first, nn.Sequential):
+    if len({_settings(layer) for layer in layers}) > 1:
+        raise ValueError(f"the members' {type(first).__name__} layers differ in more than their weights")
+    if type(first) is nn.Sequential:
         return nn.Sequential(*(_stacked(parts) for parts in zip(*cast(Sequence[nn.Sequential], layers), strict=True)))
-    if isinstance(first, Activation):
+    if type(first) is Activation:
         return StackedActivation(cast(Sequence[Activation], layers))
-    if isinstance(first, nn.Conv2d):
+    if type(first) is nn.Conv2d:
         count = len(layers)
         grouped = nn.Conv2d(
             count * first.in_channels,
             count * first.out_channels,
             cast(tuple[int, int], first.kernel_size),
+            stride=cast(tuple[int, int], first.stride),
             padding=cast(tuple[int, int], first.padding),
-            groups=count,
+            dilation=cast(tuple[int, int], first.dilation),
+            groups=count * first.groups,
+            bias=first.bias is not None,
+            padding_mode=first.padding_mode,
         )
         return _with_state(grouped, layers)
-    if isinstance(first, nn.Linear):
+    if type(first) is nn.Linear:
         return _with_state(StackedLinear(cast(Sequence[nn.Linear], layers)), layers)
-    if isinstance(first, nn.AdaptiveAvgPool2d | nn.Flatten):
+    if type(first) in {nn.AdaptiveAvgPool2d, nn.AvgPool2d, nn.Identity, nn.MaxPool2d}:
+        return first
+    if type(first) is nn.Flatten and (first.start_dim, first.end_dim) == (1, -1):
         return first
     raise ValueError(f"{type(first).__name__} can't be stacked: teach {__name__} how")
+
+
+def _settings(layer: nn.Module) -> tuple[object, ...]:
+    """What members must share: all that a layer says of itself but a dropout rate."""
+    said = f"pool={layer.pool}" if isinstance(layer, Activation) else layer.extra_repr()
+    return type(layer), said
 
 
 def _stacked_norm(layers: Sequence[nn.BatchNorm2d]) -> nn.BatchNorm2d | None:
     if not layers:
         return None
-    return _with_state(nn.BatchNorm2d(len(layers) * layers[0].num_features), layers)
+    first = layers[0]
+    return _with_state(nn.BatchNorm2d(len(layers) * first.num_features, eps=first.eps, momentum=first.momentum), layers)
 
 
 def _with_state(stacked: Layer, layers: Sequence[nn.Module]) -> Layer:
@@ -127,7 +147,8 @@ def _drop(maps: Tensor, keys: Tensor, threshold: Tensor, scale: Tensor) -> Tenso
     row_key, column_key = (key.view(-1, 1, 1, 1) for key in keys.unbind(1))
     bits = _mix(_mix(rows ^ row_key) ^ _mix(columns[:, None] ^ column_key))
     kept = (bits ^ _LOWEST) >= threshold.view(-1, 1, 1, 1)
-    return (maps * scale.to(maps.dtype).view(-1, 1, 1, 1)).where(kept, 0)
+    # The scale of bfloat16 maps is no bfloat16 number: scaled in float32, rounded once.
+    return (maps.float() * scale.view(-1, 1, 1, 1)).to(maps.dtype).where(kept, 0)
 
 
 @cache

@@ -1,0 +1,199 @@
+"""Which of the recorded rows a report is about: one protocol's, of the networks and the code that are asked for."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from architectures.registry import ARCHITECTURES
+from bench.errors import UsageError, near_matches
+from bench.plan.cells import Cell
+from bench.plan.factors import FACTORS, read_levels
+from bench.record.schema import TrialRow, columns
+from bench.report.words import plural
+
+_SWITCHES = [factor.name for factor in FACTORS]
+
+# Rows that differ in one of these are never pooled; nor are rows at different rates. The columns of the parts that every
+# trial of a protocol shares come from what the rows' training digests are made of.
+_SHARED = ["epochs", "batch_size", "optimizer", "device", "data", "loop", "optimizer_code"]
+_OF_PRECISION = ["precision", "evaluation"]
+
+# Parts that go with a factor's level: of each level the newest counts.
+_BY_LEVEL = {"schedule": "scheduler", "augmentation_code": "augmentation"}
+_PARTS = {
+    "loop": "loop",
+    "evaluation": "evaluation",
+    "optimizer": "optimizer_code",
+    "schedule": "schedule",
+    "augmentation": "augmentation_code",
+}
+
+SELECTED = "selected"
+
+# The digest of the network that a cell has today, on images of a shape (as in 1x28x28) and so many classes; None where it
+# can't be built.
+Networks = Callable[[Cell, str, int], str | None]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """`rows` are of one protocol and `siblings` of those that differ from it in precision alone, newest of each cell and
+    seed, with their cell's label in `cell`; `protocol` has what they share."""
+
+    protocol: Mapping[str, object]
+    cells: Mapping[str, Cell]
+    rows: pd.DataFrame
+    siblings: pd.DataFrame
+    left_out: tuple[str, ...]
+
+
+def narrowed(rows: pd.DataFrame, where: Mapping[str, str]) -> pd.DataFrame:
+    """The rows with these values in these columns; numbers may be written in any way. Raises UsageError for an unknown
+    column."""
+    for name, value in where.items():
+        if name not in rows.columns:
+            raise UsageError(f"rows have no column {name!r}: {near_matches(name, columns(TrialRow))}")
+        rows = rows[rows[name].map(lambda found, value=value: _matches(found, value)).astype(bool)]
+    return rows
+
+
+def choose(
+    rows: pd.DataFrame, parts: pd.DataFrame, networks: Networks | None, prefer: Collection[str] = ()
+) -> Chosen | None:
+    """The rows of the protocol with the most done trials among those called `prefer`, then in all, the newest of equals.
+
+    With `networks` only rows of today's networks count, without it of each cell the newest network's. None where no row
+    is left.
+    """
+    known, cells, strangers = _known(rows, networks)
+    if known.empty:
+        return None
+    known = _with_parts(known, parts)
+    best: tuple[tuple[int, int, str], str, pd.DataFrame] | None = None
+    for rate, group in _protocols(known):
+        done = group[group["status"] == "done"]
+        rank = (int(done["trial"].isin(prefer).sum()) if prefer else 0, len(done), str(group["started_at"].max()))
+        if best is None or rank > best[0]:
+            best = rank, rate, group
+    if best is None:
+        return None
+    _, rate, chosen = best
+    current = _of_newest_code(chosen)
+    latest = _latest(current)
+    elsewhere = known.drop(chosen.index)
+    shared = (elsewhere[_SHARED] == chosen[_SHARED].iloc[0]).all(axis=1)
+    siblings = elsewhere[shared & (elsewhere["precision"] != chosen["precision"].iloc[0]) & _at(elsewhere, rate)]
+    others = elsewhere.drop(siblings.index)
+    protocols = _count(others)
+    left_out = [
+        f"{plural(len(others), 'trial')} under {plural(protocols, 'other protocol')}" if protocols else "",
+        f"{plural(strangers, 'trial')} of networks or augmentations that are not today's" if strangers else "",
+        f"{plural(len(chosen) - len(latest), 'trial')} trained anew since" if len(chosen) > len(latest) else "",
+    ]
+    first = chosen.iloc[0]
+    names = ("epochs", "batch_size", "optimizer", "precision", "device", "data")
+    newest = chosen.sort_values("started_at", kind="stable").iloc[-1]
+    return Chosen(
+        protocol={**{name: first[name] for name in names}, "rate": rate, "code": newest["code"]},
+        cells=cells,
+        rows=latest,
+        siblings=_latest(siblings),
+        left_out=tuple(filter(None, left_out)),
+    )
+
+
+def _known(rows: pd.DataFrame, networks: Networks | None) -> tuple[pd.DataFrame, dict[str, Cell], int]:
+    """The rows whose cells there are today, with their label in `cell`, the cells by label, and how many others there
+    are."""
+    cells = [_cell(values) for values in rows[["architecture", *_SWITCHES]].itertuples(index=False, name=None)]
+    known = rows[np.array([cell is not None for cell in cells], dtype=bool)]
+    own = [cell for cell in cells if cell is not None]
+    known = known.assign(cell=[cell.label for cell in own])
+    by_label = {cell.label: cell for cell in own}
+    if networks is not None:
+        kinds = known[["cell", "input", "classes", "network"]].drop_duplicates()
+        today = {
+            (label, shape, classes): networks(by_label[label], shape, int(classes))
+            for label, shape, classes in kinds[["cell", "input", "classes"]].drop_duplicates().itertuples(index=False)
+        }
+        fits = [
+            today[label, shape, classes] == network
+            for label, shape, classes, network in known[kinds.columns].itertuples(index=False, name=None)
+        ]
+        known = known[np.array(fits, dtype=bool)]
+    else:
+        newest = known.sort_values("started_at", kind="stable").groupby("cell")["network"].last()
+        known = known[known["network"] == known["cell"].map(newest)]
+    return known, by_label, len(rows) - len(known)
+
+
+@cache
+def _cell(values: tuple[Any, ...]) -> Cell | None:
+    """The cell that a row's columns name; None for an architecture or a level that there isn't."""
+    if values[0] not in ARCHITECTURES:
+        return None
+    try:
+        return Cell(values[0], read_levels(dict(zip(_SWITCHES, values[1:], strict=True))))
+    except ValueError:
+        return None
+
+
+def _with_parts(rows: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
+    """With a column for each part of the training digests. A digest that nobody took apart stands for all of them."""
+    apart = parts.pivot_table(index="training", columns="part", values="digest", aggfunc="first")
+    return rows.assign(
+        **{
+            column: rows["training"].map(apart[part]).fillna(rows["training"]) if part in apart else rows["training"]
+            for part, column in _PARTS.items()
+        }
+    )
+
+
+def _protocols(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Rows that may be pooled, and their rate: the selected one of each cell, or one for all. A row whose selected rate
+    is the one for all belongs to both."""
+    for _, group in rows.groupby([*_SHARED, *_OF_PRECISION], sort=True):
+        for rate in (SELECTED, *(f"{lr:g}" for lr in sorted(group["lr"].unique()))):
+            at_rate = group[_at(group, rate)]
+            if len(at_rate):
+                yield rate, at_rate
+
+
+def _at(rows: pd.DataFrame, rate: str) -> "pd.Series[bool]":
+    at: pd.Series[bool] = (
+        rows["lr"] == rows["selected_lr"] if rate == SELECTED else rows["lr"].map("{:g}".format) == rate
+    )
+    return at
+
+
+def _count(rows: pd.DataFrame) -> int:
+    """How many protocols there are among rows: rows at selected rates are of one, others of one a rate."""
+    rates = rows["lr"].where(rows["lr"] != rows["selected_lr"], -1.0)
+    return rows.assign(rate=rates).groupby([*_SHARED, *_OF_PRECISION, "rate"]).ngroups
+
+
+def _of_newest_code(rows: pd.DataFrame) -> pd.DataFrame:
+    """Without rows of a schedule or an augmentation whose code has changed since."""
+    for part, factor in _BY_LEVEL.items():
+        newest = rows.sort_values("started_at", kind="stable").groupby(factor)[part].last()
+        rows = rows[rows[part] == rows[factor].map(newest)]
+    return rows
+
+
+def _latest(rows: pd.DataFrame) -> pd.DataFrame:
+    """The newest row of each cell, seed and precision, by seed."""
+    newest = rows.sort_values("started_at", kind="stable").drop_duplicates(["cell", "seed", "precision"], keep="last")
+    return newest.sort_values("seed", kind="stable")
+
+
+def _matches(found: object, value: str) -> bool:
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        try:
+            return float(value) == found
+        except ValueError:
+            return False
+    return str(found) == value

@@ -1,0 +1,79 @@
+"""Finds what can be computed faster in a network by looking at its modules."""
+
+from collections.abc import Iterator, Sequence
+
+from torch import nn
+
+from bench.train.fast.activation import WIDEST_POOL, Activation
+
+
+def fuse(network: nn.Module) -> nn.Module:
+    """The network with each run of BatchNorm2d, ReLU, MaxPool2d and Dropout in a plain nn.Sequential, each but the ReLU
+    only where it is there, as one `Activation`. Changes the network that it is given; the parameters stay the same
+    objects, and whatever doesn't fit is left as it is."""
+    for module in list(network.modules()):
+        if type(module) is nn.Sequential and not _has_hooks(module):
+            parts = dict(_fused(list(module.named_children())))
+            for name in list(module._modules):
+                del module._modules[name]
+            for name, part in parts.items():
+                module.add_module(name, part)
+    return network
+
+
+def _fused(children: Sequence[tuple[str, nn.Module]]) -> Iterator[tuple[str, nn.Module]]:
+    """The children of a sequential, runs of them as one, each under the name of its first."""
+    at = 0
+    while at < len(children):
+        run = _run([module for _, module in children[at:]])
+        if run is None:
+            yield children[at]
+            at += 1
+        else:
+            activation, length = run
+            yield children[at][0], activation
+            at += length
+
+
+def _run(modules: Sequence[nn.Module]) -> tuple[Activation, int] | None:
+    """The layer that a run at the beginning of `modules` becomes, and how many modules it takes the place of."""
+    norm = pool = dropout = None
+    length = 0
+    if isinstance(modules[0], nn.BatchNorm2d) and _is_usual_norm(modules[0]):
+        norm, length = modules[0], 1
+    if length == len(modules) or type(modules[length]) is not nn.ReLU or _has_hooks(modules[length]):
+        return None
+    length += 1
+    if length < len(modules) and isinstance(modules[length], nn.MaxPool2d) and _is_usual_pool(modules[length]):
+        pool, length = modules[length], length + 1
+    if length < len(modules) and isinstance(modules[length], nn.Dropout) and _is_usual_dropout(modules[length]):
+        dropout, length = modules[length], length + 1
+    width = int(pool.kernel_size) if isinstance(pool, nn.MaxPool2d) else 1  # type: ignore[arg-type]  # checked
+    rate = dropout.p if isinstance(dropout, nn.Dropout) else 0.0
+    return Activation(norm, pool=width, dropout=rate), length
+
+
+def _is_usual_norm(layer: nn.Module) -> bool:
+    return (
+        type(layer) is nn.BatchNorm2d
+        and layer.affine
+        and layer.track_running_stats
+        and layer.momentum is not None
+        and not _has_hooks(layer)
+    )
+
+
+def _is_usual_pool(layer: nn.Module) -> bool:
+    if type(layer) is not nn.MaxPool2d or _has_hooks(layer):
+        return False
+    width = layer.kernel_size
+    plain = (layer.padding, layer.dilation, layer.ceil_mode, layer.return_indices) == (0, 1, False, False)
+    return isinstance(width, int) and layer.stride == width and plain and width <= WIDEST_POOL
+
+
+def _is_usual_dropout(layer: nn.Module) -> bool:
+    return type(layer) is nn.Dropout and layer.p < 1 and not _has_hooks(layer)
+
+
+def _has_hooks(layer: nn.Module) -> bool:
+    return bool(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks or layer._backward_pre_hooks)

@@ -1,0 +1,92 @@
+"""What a trial uses of networks and code, as the digests that its key is made of."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+
+from bench.plan.augmentation import AUGMENTATIONS, Augmentation
+from bench.plan.cells import Cell
+from bench.plan.factors import Level
+from bench.plan.protocol import Device
+from bench.plan.trials import Trial
+from bench.train.augment import augment, distorted, undistorted
+from bench.train.code import digest_of
+from bench.train.data import Data
+from bench.train.evaluation import evaluate
+from bench.train.fast.activation import Activation
+from bench.train.fast.fuse import fuse
+from bench.train.fast.stacked import StackedActivation, StackedLinear, StackedNetwork
+from bench.train.loop import train
+from bench.train.network import plain_network
+from bench.train.optim import OptimizerKind, ScheduleKind, optimizer_of, schedule_of
+from bench.train.outcome import Epoch, Outcome
+from bench.train.single import Training
+from bench.train.stack import StackTraining
+from bench.train.trace import network_digest
+
+# What a loop calls that is a part of its own, is a matter of speed, or only records. `fuse` and the layers that it puts in
+# are held to torch's own by the tests, so that a faster kernel leaves every row valid.
+_APART = (AUGMENTATIONS, augment, evaluate, optimizer_of, schedule_of, plain_network, fuse, Activation, Epoch, Outcome)
+_STACKED = (StackedActivation, StackedLinear, StackedNetwork)
+
+
+def network_part(cell: Cell, input_shape: tuple[int, int, int], classes: int) -> str:
+    """The digest of what the cell's network computes and how it starts. Raises ValueError for images too small."""
+    return _network_part(cell.network, _Same(cell), input_shape, classes)
+
+
+def training_parts(trial: Trial) -> Mapping[str, str]:
+    """The digests of the code that this trial trains with, by what it is for: loop (the loss stands in it), evaluation,
+    optimizer, schedule, augmentation. Raises UsageError for an optimiser or a schedule that there isn't."""
+    distorts = AUGMENTATIONS[str(trial.cell.levels["augmentation"])] != Augmentation()
+    return {
+        "loop": _loop(trial.protocol.device),
+        "evaluation": _code(evaluate),
+        "optimizer": _optimizer(optimizer_of(trial)),
+        "schedule": _schedule(schedule_of(trial)),
+        "augmentation": _code(distorted if distorts else undistorted),
+    }
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class _Same:
+    """A cell that counts as equal to every other: of cells with one network any may build it."""
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell = cell
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@cache
+def _network_part(_network: tuple[Level, ...], same: _Same, input_shape: tuple[int, int, int], classes: int) -> str:
+    return network_digest(lambda: plain_network(same.cell, input_shape, classes), input_shape)
+
+
+@cache
+def _loop(device: Device) -> str:
+    if device == "cuda":
+        return digest_of(StackTraining, train, Data.pixel_mean_std, Data.hold_out, apart=_APART)
+    return digest_of(Training, train, Data.pixel_mean_std, Data.hold_out, apart=(*_APART, *_STACKED))
+
+
+@cache
+def _optimizer(kind: OptimizerKind) -> str:
+    return digest_of(kind.update, kind.stand_in)
+
+
+@cache
+def _schedule(kind: ScheduleKind) -> str:
+    return _short(f"{digest_of(kind.scheduler)} {kind.by_batch}")
+
+
+@cache
+def _code(function: object) -> str:
+    return digest_of(function)
