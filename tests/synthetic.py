@@ -13,6 +13,7 @@ from PIL import Image
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.designs import factorial, toggles
 from bench.plan.factors import FACTORS, find_factors, level_of, written_levels
+from bench.plan.keys import Parts, trial_key
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.schema import (
@@ -28,9 +29,11 @@ from bench.record.schema import (
     TimingRow,
     TrialRow,
     columns,
+    factors_of,
     to_cells,
 )
 from bench.record.store import _FILES, Store, _csv_text
+from bench.run.networks import network_today
 
 MODELS = ("model1", "model2", "model3")
 BASE = {"model1": 0.9880, "model2": 0.9885, "model3": 0.9900}
@@ -90,9 +93,14 @@ def write_rows(
     rows[ImageRow] = [_image(index, int(labels[index])) for index in range(images - 60, images)]
     store = Store(folder)
     for row_type, of_type in rows.items():
-        text = _csv_text([columns(row_type)]) + _csv_text(to_cells(row) for row in of_type)
+        text = _text(of_type)
         (folder / {**_FILES, TrialRow: "trials.csv"}[row_type]).write_text(text)
     return store
+
+
+def _text(rows: Sequence[Row]) -> str:
+    header = columns(type(rows[0]), list(factors_of(rows[0])))
+    return _csv_text([header]) + _csv_text(to_cells(row, header) for row in rows)
 
 
 def _mean(cell: Cell) -> float:
@@ -107,10 +115,11 @@ def _trial(
     levels = cell.levels
     reached = float(right.mean())
     parameters, macs, field = SIZES[cell.architecture]
-    parameters += (levels["batch_norm"] - (cell.architecture != "model1")) * 128
-    parameters -= (levels["gap"] - (cell.architecture != "model1")) * 910
+    parameters += (bool(levels["batch_norm"]) - (cell.architecture != "model1")) * 128
+    parameters -= (bool(levels["gap"]) - (cell.architecture != "model1")) * 910
     protocol = Protocol(dataset)
-    name = Trial(cell, seed, protocol).key("d", "c")
+    planned = Trial(cell, seed, protocol)
+    name = trial_key(planned, Parts("n", "t", "d"))
     curve = [
         EpochRow(
             trial=name,
@@ -127,18 +136,19 @@ def _trial(
         for epoch in range(1, protocol.epochs + 1)
     ]
     trial = TrialRow(
-        **written_levels(levels),  # type: ignore[arg-type]  # one column a factor
         schema=SCHEMA,
         trial=name,
         run="r",
         design="toggles",
         dataset=dataset,
         architecture=cell.architecture,
+        levels=written_levels(levels),
         seed=seed,
         epochs=protocol.epochs,
         batch_size=protocol.batch_size,
         optimizer=protocol.optimizer,
-        lr=protocol.rate(levels),
+        lr=planned.lr,
+        selected_lr=planned.selected_lr,
         precision=protocol.precision,
         device=protocol.device,
         val=0,
@@ -159,6 +169,10 @@ def _trial(
         train_images_per_second=3000.0,
         peak_memory_bytes=10**9,
         started_at=f"2026-01-01T00:00:{seed % 60:02d}Z",
+        input="1x28x28",
+        classes=10,
+        network=str(network_today(cell, "1x28x28", 10)),
+        training="t",
         data="d",
         code="c",
         machine="m",
@@ -173,18 +187,18 @@ def _timings(cells: Sequence[Cell], generator: np.random.Generator) -> list[Timi
     for number in range(5):
         for cell in cells:
             levels = cell.levels
-            written = written_levels(levels)
+            written: dict[str, str | float | None] = dict(written_levels(levels))
             del written["scheduler"]
             for metric, images, speed in (("train", 512, 3000.0), ("inference", 800, 11000.0), ("latency", 40, 2000.0)):
-                slower = 1 + 0.1 * levels["batch_norm"] + 0.3 * (levels["dropout"] > 0)
-                switches: dict[str, str | float | None] = {**written}
+                slower = 1 + 0.1 * bool(levels["batch_norm"]) + 0.3 * bool(levels["dropout"])
+                switches = {**written}
                 if metric != "train":
-                    switches["augmentation"] = None
+                    del switches["augmentation"]
                 row = TimingRow(
-                    **switches,  # type: ignore[arg-type]  # one column a factor
                     run="r",
                     metric=metric,
                     architecture=cell.architecture,
+                    levels=switches,
                     batch_size=64 if metric == "train" else 200 if metric == "inference" else 1,
                     optimizer="sgd",
                     round=number,
@@ -210,10 +224,10 @@ def _speeds(generator: np.random.Generator) -> Iterator[SpeedRow]:
             speeds = (("plain", 0, 1800), ("plain", 1, 2000), ("plain", 2, 1900), ("harness", None, 10000))
             for arm, loaders, speed in speeds:
                 yield SpeedRow(
-                    **switches,  # type: ignore[arg-type]  # one column a factor
                     run="r",
                     arm=arm,
                     architecture=name,
+                    levels=switches,
                     loader_workers=loaders,
                     processes=2 if arm == "harness" else 1,
                     threads=1 if arm == "harness" else 2,

@@ -11,11 +11,11 @@ from torch import nn
 import architectures
 from architectures.blocks import assemble
 from architectures.geometry import receptive_fields
-from bench.train.fast.activation import Activation, fast_generator
 from architectures.registry import ARCHITECTURES, UnknownArchitectureError
 from architectures.spec import Architecture, Levels
 from architectures.summary import summarise
 from bench.plan.factors import FACTORS, Factor
+from bench.train.fast.activation import Activation, fast_generator
 
 SHAPE = (1, 28, 28)
 SWITCHES = [factor for factor in FACTORS if factor.changes_network]

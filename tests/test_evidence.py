@@ -11,6 +11,7 @@ import pytest
 from bench.errors import UsageError
 from bench.plan.cells import preset_cell
 from bench.plan.factors import find_factors
+from bench.plan.keys import Parts, trial_key
 from bench.plan.protocol import Precision, Protocol
 from bench.plan.trials import Trial
 from bench.record.store import Store
@@ -33,7 +34,7 @@ def rewrite(store: Store, **changes: object) -> None:
         protocol = Protocol(
             "mnist", int(row["epochs"]), precision=cast(Precision, row["precision"]), lr=float(row["lr"])
         )
-        key = Trial(PRESET, int(row["seed"]), protocol).key(row["data"], row["code"])
+        key = trial_key(Trial(PRESET, int(row["seed"]), protocol), Parts(row["network"], row["training"], row["data"]))
         epochs = epochs.replace(row["trial"], key)
         row["trial"] = key
     (store.folder / "epochs.csv").write_text(epochs)
@@ -75,7 +76,7 @@ def test_rows_come_with_their_cells(five: Store) -> None:
             for changes in (
                 {"epochs": 3},
                 {"lr": 0.5},
-                {"code": "other"},
+                {"training": "other"},
                 {"data": "e"},
                 {"precision": "bf16", "epochs": 3},
             )

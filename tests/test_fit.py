@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from architectures.spec import Levels
 from bench.errors import UsageError
 from bench.plan.augmentation import AUGMENTATIONS, Augmentation
 from bench.plan.cells import Cell, preset_cell
@@ -15,9 +16,9 @@ from bench.plan.trials import Trial
 from bench.train.augment import augment, draw
 from bench.train.data import Data
 from bench.train.fit import fit
+from bench.train.network import build_network
 from bench.train.optim import Schedule, make_update
 from bench.train.outcome import Outcome
-from bench.train.single import build_network
 from bench.train.weights import Weights
 
 SHORT = Protocol("digits", epochs=2)
@@ -65,7 +66,7 @@ def test_a_trial_gives_the_same_bits_whatever_was_trained_before(few_digits: Dat
 def test_switching_a_factor_reseeds_no_other_stream(few_digits: Data) -> None:
     """With and without batch norm, the convolutions start from the same weights."""
     cell = preset_cell("model1")
-    flipped = replace(cell, levels=Levels({**cell.levels}, batch_norm=True, dropout=0.1, gap=True))
+    flipped = Cell(cell.architecture, Levels(cell.levels, batch_norm=True, dropout=0.1, gap=True))
     weights = [
         build_network(Trial(c, 0, SHORT), few_digits).get_parameter("block1.conv.weight") for c in (cell, flipped)
     ]
@@ -86,13 +87,13 @@ def test_a_loss_that_is_not_finite_ends_the_trial(few_digits: Data) -> None:
 
 
 def test_a_batch_larger_than_the_data_is_refused(few_digits: Data) -> None:
-    with pytest.raises(UsageError, match="larger than digits's 200 training images"):
+    with pytest.raises(UsageError, match="larger than the 200 training images of digits"):
         outcome_of(preset_cell("model1"), few_digits, protocol=Protocol("digits", batch_size=201))
 
 
 def rates(scheduler: str, epochs: int, steps_per_epoch: int) -> list[float]:
     cell = preset_cell("model1")
-    cell = replace(cell, levels=Levels({**cell.levels}, scheduler=scheduler))
+    cell = Cell(cell.architecture, Levels(cell.levels, scheduler=scheduler))
     trial = Trial(cell, 0, Protocol("digits", epochs=epochs, lr=0.5))
     schedule = Schedule(trial, steps_per_epoch)
     return [schedule.take()[0] for _ in range(epochs * steps_per_epoch)]
@@ -117,7 +118,7 @@ def test_onecycle_rises_to_its_peak_and_falls_to_almost_nothing() -> None:
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_updates_are_those_of_torchs_optimisers_and_schedulers(optimizer: str, scheduler: str) -> None:
     cell = preset_cell("model1")
-    cell = replace(cell, levels=Levels({**cell.levels}, scheduler=scheduler))
+    cell = Cell(cell.architecture, Levels(cell.levels, scheduler=scheduler))
     trial = Trial(cell, 0, Protocol("digits", epochs=20, lr=0.1, optimizer=optimizer))  # type: ignore[arg-type]
     theirs = torch.nn.Parameter(torch.linspace(-1, 1, 50))
     ours = theirs.detach().clone()

@@ -1,17 +1,17 @@
 """The plain loop is the reference: on the same batches it gives the losses that the engine gives."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from PIL import Image
 
 from architectures.registry import ARCHITECTURES
+from architectures.spec import Levels
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.train.augment import augment
 from bench.train.data import Data
+from bench.train.network import plain_network
 from bench.train.plain import plain_loader, plain_losses, plain_transform
 from bench.train.single import Training
 
@@ -24,12 +24,13 @@ def test_the_engine_follows_the_plain_loop(name: str, gap: bool, batch_norm: boo
     """Same weights, same batches, same rate: the losses of 20 steps in float32 agree to 1e-5. Without the two random
     streams, augmentation and dropout, which draw differently."""
     preset = preset_cell(name)
-    levels = replace(preset.levels, gap=gap, batch_norm=batch_norm, dropout=0.0, augmentation="none", scheduler="step")
+    changed = {"gap": gap, "batch_norm": batch_norm, "dropout": 0.0, "augmentation": "none", "scheduler": "step"}
+    cell = Cell(name, Levels(preset.levels, **changed))
     # With batch norm at 0.01 twenty steps make a thousandfold of any rounding: the plain loop in float32 and the plain
     # loop in float64 then differ by 1e-3.
     lr = 3e-5 if batch_norm else 1e-2
-    training = Training(Trial(Cell(name, levels), 0, Protocol("digits", lr=lr)), digits)
-    network = plain_network(ARCHITECTURES[name], levels, digits.input_shape, digits.classes)
+    training = Training(Trial(cell, 0, Protocol("digits", lr=lr)), digits)
+    network = plain_network(cell, digits.input_shape, digits.classes)
     theirs = dict(zip(network.state_dict(), training.network.state_dict().values(), strict=True))
     network.load_state_dict(theirs)
     optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=0.9)

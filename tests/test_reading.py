@@ -16,7 +16,7 @@ from bench.record.store import Store, StoreError
 from tests.test_record import ROW, epoch
 
 NAMES = columns(TrialRow)
-GOOD = [to_cells(dataclasses.replace(ROW, trial=f"{number:016x}", seed=number)) for number in range(3)]
+GOOD = [to_cells(dataclasses.replace(ROW, trial=f"{number:016x}", seed=number), NAMES) for number in range(3)]
 
 
 def text_of(rows: list[list[str]], names: list[str] = NAMES, delimiter: str = ",") -> str:
@@ -33,7 +33,7 @@ def with_field(name: str, value: str) -> str:
 
 
 LIES = {
-    "another schema": (with_field("schema", "2"), "line 3: it has schema 2, and this version reads 1"),
+    "another schema": (with_field("schema", "3"), "line 3: it has schema 3, and this version reads up to 2"),
     "accuracy above 1": (with_field("test_accuracy", "1.7"), "line 3: test_accuracy is 1.7, which lies outside 0 to 1"),
     "accuracy below 0": (with_field("train_accuracy", "-0.1"), "line 3: train_accuracy is -0.1"),
     "accuracy not a number": (with_field("test_accuracy", "nan"), "line 3: test_accuracy is not a number ('nan')"),
@@ -169,7 +169,7 @@ def test_no_file_is_believed_or_changed_or_answered_with_a_traceback(tmp_path: P
 def test_epochs_are_checked_as_trials_are(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.add_trial(ROW)
-    bad = to_cells(epoch(ROW.trial, 1))
+    bad = to_cells(epoch(ROW.trial, 1), columns(EpochRow))
     bad[columns(EpochRow).index("test_accuracy")] = "7"
     (tmp_path / "epochs.csv").write_text(text_of([bad], columns(EpochRow)))
     with pytest.raises(StoreError, match=r"epochs\.csv, line 2: test_accuracy is 7"):

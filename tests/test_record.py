@@ -23,16 +23,13 @@ ROW = TrialRow(
     design="toggles",
     dataset="digits",
     architecture="model1",
-    batch_norm=False,
-    gap=True,
-    dropout=0.1,
-    augmentation="none",
-    scheduler="step",
+    levels={"batch_norm": "off", "gap": "on", "dropout": 0.1, "augmentation": "none", "scheduler": "step"},
     seed=0,
     epochs=15,
     batch_size=64,
     optimizer="sgd",
     lr=0.01,
+    selected_lr=0.01,
     precision="fp32",
     device="cpu",
     val=0,
@@ -53,6 +50,10 @@ ROW = TrialRow(
     train_images_per_second=2.5,
     peak_memory_bytes=2**31,
     started_at="2026-01-01T00:00:00Z",
+    input="1x28x28",
+    classes=10,
+    network="0000000000000002",
+    training="0000000000000003",
     data="0000000000000001",
     code="1e10000000000000",
     machine="000000000001",
@@ -88,7 +89,7 @@ def test_rows_come_back_as_they_went_in(tmp_path: Path) -> None:
 
 
 def test_every_row_is_one_line() -> None:
-    assert all("\n" not in cell for cell in to_cells(dataclasses.replace(ROW, error="a\nb\r\nc")))
+    assert all("\n" not in cell for cell in to_cells(dataclasses.replace(ROW, error="a\nb\r\nc"), columns(TrialRow)))
 
 
 def test_an_empty_store_has_columns_and_no_rows(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from bench.plan.cells import preset_cell
-from bench.plan.factors import find_factors
+from bench.plan.factors import find_factors, written_levels
 from bench.record.schema import TimingRow, columns
 from bench.record.store import Store
 from bench.report.selection import TIE, rate_table, render_selection
@@ -16,21 +16,21 @@ from tests.test_record import ROW
 
 def test_summary_counts_each_cells_own_rows(tmp_path: object) -> None:
     store = Store(tmp_path / "digits")  # type: ignore[operator]
-    base = dataclasses.replace(ROW, gap=False, dropout=0.0, augmentation="basic")
+    base = dataclasses.replace(ROW, levels=written_levels(preset_cell("model1").levels))
     for seed, accuracy in enumerate([0.98, 0.99, 0.97]):
         store.add_trial(dataclasses.replace(base, trial=f"a{seed}", seed=seed, test_accuracy=accuracy))
-    store.add_trial(dataclasses.replace(base, trial="b", batch_norm=True, test_accuracy=0.5))
+    store.add_trial(dataclasses.replace(base, trial="b", levels=base.levels | {"batch_norm": "on"}, test_accuracy=0.5))
     store.add_trial(dataclasses.replace(base, trial="c", status="diverged", test_accuracy=None))
-    timing = TimingRow(
-        "r", "train", "model1", False, False, 0.0, "basic", 64, "sgd", 0, 640, 0.5, 1, "fp32", "cpu", "c", "m"
-    )
+    network = {"batch_norm": "off", "gap": "off", "dropout": 0.0}
+    levels = network | {"augmentation": "basic"}
+    timing = TimingRow("r", "train", "model1", levels, 64, "sgd", 0, 640, 0.5, 1, "fp32", "cpu", "c", "m")
     store.add_timings(
         [
             timing,
             dataclasses.replace(timing, seconds=0.25),
             dataclasses.replace(timing, seconds=1.0),
-            dataclasses.replace(timing, seconds=9.0, augmentation="none"),
-            dataclasses.replace(timing, metric="inference", augmentation=None, images=100, seconds=0.1),
+            dataclasses.replace(timing, seconds=9.0, levels=levels | {"augmentation": "none"}),
+            dataclasses.replace(timing, metric="inference", levels=network, images=100, seconds=0.1),
         ]
     )
     preset = preset_cell("model1")

@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.train.fast.activation import Activation
 from architectures.registry import ARCHITECTURES
-from bench.train.fast.stacked import StackedActivation, StackedNetwork
+from architectures.spec import Levels
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
@@ -18,6 +17,8 @@ from bench.run.runner import stacked
 from bench.run.worker import train_stack
 from bench.train import fit as fit_module
 from bench.train.data import Data
+from bench.train.fast.activation import Activation
+from bench.train.fast.stacked import StackedActivation, StackedNetwork
 from bench.train.fit import fit
 from bench.train.single import Training
 from bench.train.stack import StackTraining
@@ -38,7 +39,7 @@ def mixed_levels(name: str, protocol: Protocol, *, batch_norm: bool, gap: bool) 
     ]
     return [
         Trial(
-            Cell(name, replace(preset, batch_norm=batch_norm, gap=gap, **levels)),  # type: ignore[arg-type]
+            Cell(name, Levels({**preset, **levels}, batch_norm=batch_norm, gap=gap)),
             seed,
             replace(protocol, lr=protocol.lr * (1 + seed)) if protocol.lr is not None else protocol,
         )
@@ -171,7 +172,7 @@ def test_too_little_memory_for_one_trial_is_the_reason_of_its_failure(
 
 def test_on_a_gpu_trials_of_one_shape_are_a_stack_and_on_a_cpu_none_are() -> None:
     cells = [preset_cell("model1"), preset_cell("model2"), preset_cell("model3")]
-    flipped = [replace(cell, levels=Levels({**cell.levels}, dropout=0.1, scheduler="onecycle")) for cell in cells]
+    flipped = [Cell(cell.architecture, Levels(cell.levels, dropout=0.1, scheduler="onecycle")) for cell in cells]
     protocol = Protocol("digits")
     planned = [Trial(cell, seed, protocol) for seed in (0, 1) for cell in (*cells, *flipped)]
     assert stacked(planned) == [[trial] for trial in planned]
@@ -185,7 +186,7 @@ def test_on_a_gpu_trials_of_one_shape_are_a_stack_and_on_a_cpu_none_are() -> Non
 
 def test_dropout_in_a_stack_drops_what_each_member_drops_alone() -> None:
     torch.manual_seed(0)
-    layers = [Activation(8, batch_norm=True, pool=2, dropout=rate) for rate in (0.1, 0.5, 0.0)]
+    layers = [Activation(nn.BatchNorm2d(8), pool=2, dropout=rate) for rate in (0.1, 0.5, 0.0)]
     stack = StackedActivation(layers)
     maps = torch.randn(16, 3, 8, 12, 10)
     keys = torch.randint(-(2**31), 2**31, (3, 2)).int()
@@ -209,8 +210,8 @@ def test_a_gpu_trains_as_the_cpu_does(name: str, digits: Data) -> None:
     """Beyond the recorded step's warm-up, in float32 without TF32."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     preset = preset_cell(name).levels
-    protocol = Protocol("digits", lr=1e-5 if preset.batch_norm else 1e-3)
-    trials = mixed_levels(name, protocol, batch_norm=preset.batch_norm, gap=preset.gap)
+    protocol = Protocol("digits", lr=1e-5 if preset["batch_norm"] else 1e-3)
+    trials = mixed_levels(name, protocol, batch_norm=bool(preset["batch_norm"]), gap=bool(preset["gap"]))
     alone, _ = losses_alone(trials, digits)
     together, _ = losses_together(trials, digits, torch.device("cuda"))
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-3)

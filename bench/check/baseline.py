@@ -46,10 +46,11 @@ def write_baseline(results: Path, row_type: type[BaselineRow], rows: Sequence[Ba
     """Writes the rows in place of the file and returns what changed, for a reviewer. Raises StoreError."""
     path = baseline_path(results, row_type)
     before = read_baseline(results, row_type)
-    factors: list[str] = list(dict.fromkeys(name for row in rows for name in row.levels))
-    header = columns(row_type, factors)
+    named = dict.fromkeys(factor for row in rows for factor in row.levels)
+    header = columns(row_type, list(named))
+    lines = [to_cells(row, header) for row in rows]
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *(to_cells(row, header) for row in rows)])
+    csv.writer(text, lineterminator="\n").writerows([header, *lines])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text.getvalue(), encoding="utf-8", newline="\n")

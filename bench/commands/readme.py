@@ -21,9 +21,10 @@ def readme(
     from bench.report.analysis import Analysis, analyse
     from bench.report.evidence import gather
     from bench.report.readme import ReadmeError, drifted, read, rewrite, write
+    from bench.run.networks import network_today
 
     def analysis_of(dataset: str) -> Analysis:
-        return analyse(gather(Store(results / dataset), dataset), DEFAULT_MARGIN / 100)
+        return analyse(gather(Store(results / dataset), dataset, networks=network_today), DEFAULT_MARGIN / 100)
 
     old = read(file)
     new = rewrite(old, analysis_of, reports.as_posix())

@@ -45,7 +45,6 @@ class Cell:
         """What decides what the network computes and costs; cells that share it share timings."""
         return self.architecture, *(level_of(self.levels, f) for f in FACTORS if f.changes_network)
 
-
     @property
     def step(self) -> "Cell":
         """The same for cells whose training steps cost the same: what doesn't change a step is off."""

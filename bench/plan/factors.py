@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from architectures.spec import Level, Levels
 from bench.errors import UsageError, near_matches
 
-__all__ = ["FACTORS", "Factor", "Level", "check_preset", "find_factors", "format_level", "level_of", "read_levels", "written_levels"]
+__all__ = [
+    "FACTORS",
+    "Factor",
+    "Level",
+    "check_preset",
+    "find_factors",
+    "format_level",
+    "level_of",
+    "read_levels",
+    "written_levels",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,7 @@ class Parts:
 
 def trial_key(trial: Trial, parts: Parts) -> str:
     """16 hexadecimal digits that change with everything that can change the outcome, and with nothing else."""
-    return key_of(
-        parts, trial.seed, trial.lr, trial.protocol, AUGMENTATIONS[str(trial.cell.levels["augmentation"])]
-    )
+    return key_of(parts, trial.seed, trial.lr, trial.protocol, AUGMENTATIONS[str(trial.cell.levels["augmentation"])])
 
 
 def key_of(parts: Parts, seed: int, lr: float, protocol: Protocol, augmentation: Augmentation) -> str:

@@ -31,7 +31,7 @@ from bench.record.schema import (
     to_cells,
     uses,
 )
-from bench.record.schema1 import RENAMED, schema_1_parts
+from bench.record.schema1 import RENAMED, data_of_today, schema_1_parts
 
 __all__ = ["Store", "StoreError", "WriteError"]
 
@@ -121,7 +121,8 @@ class Store:
 
     def images(self) -> pd.DataFrame:
         """One row per recorded test image, columns as in ImageRow."""
-        return self._read(self.folder / _FILES[ImageRow], ImageRow).drop_duplicates(["data", "image"])
+        rows = self._read(self.folder / _FILES[ImageRow], ImageRow)
+        return rows.assign(data=data_of_today(rows["data"])).drop_duplicates(["data", "image"])
 
     def timings(self) -> pd.DataFrame:
         """One row per timing sample, columns as in TimingRow."""

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.train.fast.kernels import Matrix, compiled
 from bench.plan.augmentation import AUGMENTATIONS, Augmentation
+from bench.train.fast.kernels import Matrix, compiled
 
 
 def augment(images: Tensor, level: str, generator: torch.Generator) -> Tensor:

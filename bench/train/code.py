@@ -92,7 +92,7 @@ class _Normaliser(ast.NodeTransformer):
             self._locals.setdefault(name, f"local {len(self._locals)}")
         self._imported = dict(_imported(node))
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802  # ast calls it so
+    def visit_Name(self, node: ast.Name) -> ast.AST:  # ast calls it so
         if node.id in self._imported:
             return ast.Name(self._walk.reach(self._imported[node.id]) or node.id)
         known = vars(self._module).get(node.id, builtins)
@@ -100,7 +100,7 @@ class _Normaliser(ast.NodeTransformer):
         # A name that is a local here and a global there is looked after in both ways.
         return ast.Name(self._locals.get(node.id) or stands_for or node.id)
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         path, value = [node.attr], node.value
         while isinstance(value, ast.Attribute):
             path.append(value.attr)
@@ -123,20 +123,20 @@ class _Normaliser(ast.NodeTransformer):
     def visit_arg(self, node: ast.arg) -> ast.AST:
         return ast.arg(self._locals[node.arg])
 
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:  # noqa: N802
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
         if node.name:
             node.name = self._locals[node.name]
         return self.generic_visit(node)
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
         return self._definition(node)
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:  # noqa: N802
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
         node.returns = None
         return self._definition(node)
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:  # noqa: N802
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         return self._definition(node)
 
     def _definition(self, node: Any) -> ast.AST:
@@ -148,21 +148,21 @@ class _Normaliser(ast.NodeTransformer):
             node.name = self._locals.get(node.name, node.name)
         return self.generic_visit(node)
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:  # noqa: N802
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
         if node.value is not None:
             return self.visit(ast.Assign([node.target], node.value))  # type: ignore[no-any-return]
         # In a class it declares a field, whose order counts; in a function it says nothing.
         return ast.Expr(node.target) if isinstance(self._root, ast.ClassDef) else None
 
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:  # noqa: N802
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
         kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
         # What a caller can catch is the kind; what it says is for people.
         return ast.Raise(ast.Name(ast.unparse(kind)) if kind is not None else None, None)
 
-    def visit_Assert(self, node: ast.Assert) -> ast.AST:  # noqa: N802
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
         return self.generic_visit(ast.Assert(node.test, None))
 
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:  # noqa: N802
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         called = node.value.func if isinstance(node.value, ast.Call) else None
         while isinstance(called, ast.Attribute):
             called = called.value
@@ -170,10 +170,10 @@ class _Normaliser(ast.NodeTransformer):
             return None
         return self.generic_visit(node)
 
-    def visit_Import(self, node: ast.Import) -> ast.AST | None:  # noqa: ARG002, N802
+    def visit_Import(self, node: ast.Import) -> ast.AST | None:  # noqa: ARG002
         return None
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:  # noqa: ARG002, N802
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:  # noqa: ARG002
         return None
 
 
@@ -248,9 +248,9 @@ def _bound(node: Definition) -> Iterator[str]:
         elif isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
             if not (isinstance(node, ast.ClassDef) and _is_field(node, part)):
                 yield part.id
-        elif isinstance(part, ast.ExceptHandler) and part.name:
-            yield part.name
-        elif isinstance(part, Definition) and part is not node and not _is_method(node, part):
+        elif (isinstance(part, ast.ExceptHandler) and part.name) or (
+            isinstance(part, Definition) and part is not node and not _is_method(node, part)
+        ):
             yield part.name
 
 

@@ -20,7 +20,9 @@ def evaluate(network: nn.Module, split: Split, prepare: Callable[[Tensor], Tenso
     network.eval()
     predicted, losses = [], []
     with torch.inference_mode():
-        for images, labels in zip(split.images.split(EVALUATION_BATCH), split.labels.split(EVALUATION_BATCH), strict=True):
+        for images, labels in zip(
+            split.images.split(EVALUATION_BATCH), split.labels.split(EVALUATION_BATCH), strict=True
+        ):
             logits = network(prepare(images.float().div_(255))).float()
             members = logits.unsqueeze(1) if logits.ndim == 2 else logits
             targets = labels.to(logits.device)[:, None].expand(members.shape[:2])

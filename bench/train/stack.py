@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.train.fast.activation import Activation
-from bench.train.fast.stacked import StackedNetwork
 from bench.plan.augmentation import AUGMENTATIONS, Augmentation
 from bench.plan.seeds import stream
 from bench.plan.trials import Trial
 from bench.train.augment import draw
 from bench.train.data import Data
 from bench.train.evaluation import evaluate
+from bench.train.fast.activation import Activation
+from bench.train.fast.stacked import StackedNetwork
 from bench.train.network import build_network
 from bench.train.optim import Schedule, make_update
 from bench.train.weights import Weights

@@ -11,8 +11,8 @@ from bench.plan.cells import Cell
 from bench.plan.protocol import Device
 from bench.plan.trials import Trial
 from bench.train.data import Data
-from bench.train.fit import begin
 from bench.train.evaluation import EVALUATION_BATCH
+from bench.train.fit import begin
 
 Metric = Literal["train", "inference", "latency"]
 

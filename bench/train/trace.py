@@ -21,7 +21,19 @@ _IMAGES = 2
 
 # What reads numbers out of tensors, or acts later. What a network does with them one run doesn't show: then its code counts
 # as well.
-_READS = ("item", "tolist", "numpy", "__bool__", "__int__", "__float__", "__index__", "is_nonzero", "equal", "allclose", "register_hook")
+_READS = (
+    "item",
+    "tolist",
+    "numpy",
+    "__bool__",
+    "__int__",
+    "__float__",
+    "__index__",
+    "is_nonzero",
+    "equal",
+    "allclose",
+    "register_hook",
+)
 
 
 def network_digest(build: Callable[[], nn.Module], input_shape: Sequence[int]) -> str:
@@ -103,7 +115,7 @@ class _Log(TorchFunctionMode):
         self._kept: list[Tensor] = []
         self._keep(images, f"images {tuple(images.shape)}")
 
-    def __torch_function__(  # noqa: PLW3201  # torch's protocol
+    def __torch_function__(  # torch's protocol
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}

@@ -11,9 +11,11 @@ from architectures.registry import ARCHITECTURES
 from bench.plan.cells import preset_cell
 from bench.plan.designs import DESIGNS
 from bench.plan.factors import FACTORS
+from bench.plan.keys import Parts, trial_key
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial, trials
 from bench.train.data import Data
+from bench.train.network import plain_network
 from bench.train.plain import plain_loader, plain_losses
 from bench.train.single import Training
 
@@ -39,12 +41,13 @@ def test_a_harness_trial(benchmark: BenchmarkFixture, name: str, precision: str,
 @pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.benchmark(group="training: ten steps of 64 images")
 def test_the_plain_loop(benchmark: BenchmarkFixture, name: str, digits: Data) -> None:
-    levels = preset_cell(name).levels
-    network = plain_network(ARCHITECTURES[name], levels, digits.input_shape, digits.classes)
+    cell = preset_cell(name)
+    network = plain_network(cell, digits.input_shape, digits.classes)
+    level = str(cell.levels["augmentation"])
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
 
     def ten_steps() -> list[float]:
-        return list(plain_losses(network, plain_loader(digits, levels["augmentation"], 64, STEPS, workers=0), optimizer))
+        return list(plain_losses(network, plain_loader(digits, level, 64, STEPS, workers=0), optimizer))
 
     losses = benchmark.pedantic(ten_steps, rounds=5, warmup_rounds=1)
     assert len(losses) == STEPS
@@ -56,7 +59,7 @@ def test_ten_thousand_trials_and_their_keys(benchmark: BenchmarkFixture) -> None
 
     def plan() -> set[str]:
         planned = trials(cells, 10_000 // len(cells), Protocol("digits"))
-        return {trial.key("data", "code") for trial in planned}
+        return {trial_key(trial, Parts("network", "training", "data")) for trial in planned}
 
     keys = benchmark.pedantic(plan, rounds=3)
     assert len(keys) == len(set(cells)) * (10_000 // len(cells))
