@@ -24,6 +24,7 @@ from bench.record.schema import (
     ImageRow,
     MachineRow,
     OverheadRow,
+    PartRow,
     Row,
     SpeedRow,
     TimingRow,
@@ -89,6 +90,11 @@ def write_rows(
         for number in range(3)
         for count in (10, 100, 1000)
     ]
+    rows[PartRow] = [
+        PartRow(f"t-{schedule}", part, f"{part} {schedule}" if part == "schedule" else part)
+        for schedule in ("step", "onecycle")
+        for part in ("loop", "evaluation", "optimizer", "schedule", "augmentation")
+    ]
     rows[MachineRow] = [MachineRow("m", "A <made-up> CPU", 2, 2**34, None, "Linux x86_64", "3.11.7", "2.15.0", None)]
     rows[ImageRow] = [_image(index, int(labels[index])) for index in range(images - 60, images)]
     store = Store(folder)
@@ -119,7 +125,9 @@ def _trial(
     parameters -= (bool(levels["gap"]) - (cell.architecture != "model1")) * 910
     protocol = Protocol(dataset)
     planned = Trial(cell, seed, protocol)
-    name = trial_key(planned, Parts("n", "t", "d"))
+    network = str(network_today(cell, "1x28x28", 10))
+    training = f"t-{levels['scheduler']}"
+    name = trial_key(planned, Parts(network, training, "d"))
     curve = [
         EpochRow(
             trial=name,
@@ -171,8 +179,8 @@ def _trial(
         started_at=f"2026-01-01T00:00:{seed % 60:02d}Z",
         input="1x28x28",
         classes=10,
-        network=str(network_today(cell, "1x28x28", 10)),
-        training="t",
+        network=network,
+        training=training,
         data="d",
         code="c",
         machine="m",

@@ -10,7 +10,7 @@ from architectures.spec import Levels
 from bench.errors import UsageError
 from bench.plan.augmentation import AUGMENTATIONS, Augmentation
 from bench.plan.cells import Cell, preset_cell
-from bench.plan.factors import FACTORS
+from bench.plan.factors import FACTORS, Factor
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.train.augment import augment, draw
@@ -44,10 +44,9 @@ def test_training_learns_digits(digits: Data) -> None:
 
 @pytest.mark.parametrize("factor", FACTORS, ids=lambda factor: factor.name)
 @pytest.mark.parametrize("name", ["model1", "model2", "model3"])
-def test_every_flip_trains(name: str, factor: object, few_digits: Data) -> None:
+def test_every_flip_trains(name: str, factor: Factor, few_digits: Data) -> None:
     cell = preset_cell(name)
-    level = getattr(cell.levels, factor.name)  # type: ignore[attr-defined]
-    flipped = cell.with_level(factor, factor.flip(level))  # type: ignore[arg-type, attr-defined]
+    flipped = cell.with_level(factor, factor.flip(cell.levels[factor.name]))
     outcome = outcome_of(flipped, few_digits, protocol=Protocol("digits", epochs=1))
     assert math.isfinite(outcome.curve[0].train_loss)
     assert without_times(outcome) != without_times(outcome_of(cell, few_digits, protocol=Protocol("digits", epochs=1)))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from architectures.registry import ARCHITECTURES
-from architectures.spec import Levels
+from architectures.spec import Level, Levels
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
@@ -31,7 +31,7 @@ GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def mixed_levels(name: str, protocol: Protocol, *, batch_norm: bool, gap: bool) -> list[Trial]:
     """Four members that differ in seed and in every level that leaves the shapes alone."""
     preset = preset_cell(name).levels
-    differing = [
+    differing: list[dict[str, Level]] = [
         {"augmentation": "none", "dropout": 0.1, "scheduler": "step"},
         {"augmentation": "basic", "dropout": 0.0, "scheduler": "onecycle"},
         {"augmentation": "advanced", "dropout": 0.1, "scheduler": "onecycle"},
@@ -91,7 +91,9 @@ def test_a_stack_is_as_many_separate_trainings(
     alone, trainings = losses_alone(trials, digits)
     together, stack = losses_together(trials, digits, CPU)
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-4)
-    assert len(together.unique()) == together.numel()
+    # Every member has a course of its own, and it moves.
+    assert len({tuple(course) for course in together.T.tolist()}) == len(trials)
+    assert all(len(course.unique()) > 1 for course in together.T)
     norms = [module for module in stack.network.modules() if isinstance(module, nn.BatchNorm2d)]
     assert len(norms) == (len(ARCHITECTURES[name].blocks) if batch_norm else 0)
     for number, training in enumerate(trainings):

@@ -46,17 +46,19 @@ def write_baseline(results: Path, row_type: type[BaselineRow], rows: Sequence[Ba
     """Writes the rows in place of the file and returns what changed, for a reviewer. Raises StoreError."""
     path = baseline_path(results, row_type)
     before = read_baseline(results, row_type)
-    named = dict.fromkeys(factor for row in rows for factor in row.levels)
-    header = columns(row_type, list(named))
-    lines = [to_cells(row, header) for row in rows]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *lines])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.getvalue(), encoding="utf-8", newline="\n")
+        path.write_text(_as_csv(row_type, rows), encoding="utf-8", newline="\n")
     except OSError as error:
         raise WriteError(f"{path} can't be written: {error.strerror or error}") from error
     return "\n".join(_differences(path, before, rows))
+
+
+def _as_csv(row_type: type[ExactRow] | type[QualityRow], rows: Sequence[ExactRow | QualityRow]) -> str:
+    header = columns(row_type, list(dict.fromkeys(factor for row in rows for factor in row.levels)))
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *(to_cells(row, header) for row in rows)])
+    return text.getvalue()
 
 
 def _differences(path: Path, before: Sequence[BaselineRow], after: Sequence[BaselineRow]) -> Iterator[str]:

@@ -34,8 +34,8 @@ def status(
 ) -> None:
     """Count, per cell, the trials that are done, diverged, failed, stale and missing. Default: those of `run --all`.
 
-    A stale trial has a row, but of another state: its network, training code, data, learning rate or augmentation are no
-    longer the same. `bench run` trains it anew and leaves the old row.
+    A stale trial has a row, but of another state: its network, training code, data, learning rate or augmentation are
+    no longer the same. `bench run` trains it anew and leaves the old row.
     """
     cells = opt.chosen_cells(models is None, models, design, factors)
     count = opt.chosen_seeds(seeds)

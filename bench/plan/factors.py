@@ -26,9 +26,9 @@ __all__ = [
 class Factor:
     """A technique. `off` is its absence; `on` is the level that a flip from `off` leads to.
 
-    `words` says each level in a sentence, in the order of `levels`. `changes_network` says whether the level changes what
-    the network computes, `changes_shapes` whether also the shapes of its weights, `changes_step` whether a training step
-    costs another time.
+    `words` says each level in a sentence, in the order of `levels`. `changes_network` says whether the level changes
+    what the network computes, `changes_shapes` whether also the shapes of its weights, `changes_step` whether a
+    training step costs another time.
     """
 
     name: str

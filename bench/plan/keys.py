@@ -1,10 +1,10 @@
 """What names a trial: a digest of what it used, part by part, and of nothing that it didn't use.
 
-What the code is, three digests say: `network` what is computed and how it starts, `training` the code of the loop and of
-the choices that this trial made, `data` the images and labels. They are columns of the row, so that it can be said which
-one moved. What was chosen enters as values. A value that joins later must not change the keys of trials that don't use
-it, so it has a neutral value, which stands for its absence, for ever: a default that changes on the command line doesn't
-change it.
+What the code is, three digests say: `network` what is computed and how it starts, `training` the code of the loop and
+of the choices that this trial made, `data` the images and labels. They are columns of the row, so that it can be said
+which one moved. What was chosen enters as values. A value that joins later must not change the keys of trials that
+don't use it, so it has a neutral value, which stands for its absence, for ever: a default that changes on the command
+line doesn't change it.
 """
 
 import hashlib
@@ -26,8 +26,8 @@ class Mark(Enum):
     NOT_IDENTITY = "another part of the key says what it does, or it does nothing to the outcome"
 
 
-# Every field of a dataclass whose values enter a key: whether it is identity, and its neutral value where it may be absent.
-# A test fails when a field joins a dataclass and isn't here.
+# Every field of a dataclass whose values enter a key: whether it is identity, and its neutral value where it may be
+# absent. A test fails when a field joins a dataclass and isn't here.
 IDENTITY: Mapping[type[Any], Mapping[str, object]] = {
     Protocol: {
         "dataset": Mark.NOT_IDENTITY,  # the name; `data` says what it holds

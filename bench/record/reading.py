@@ -53,8 +53,8 @@ class WriteError(StoreError):
 def read_rows(path: Path, row_type: type[Row]) -> pd.DataFrame:
     """The file's rows, columns as in `row_type`; numbers that may be missing are floats, NaN their gap.
 
-    A factor that a row has no level of reads as its `off`. Trials of schema 1 read as `schema1` says. A last line without
-    its end is left out with a warning. Raises StoreError, which names the first line that is wrong.
+    A factor that a row has no level of reads as its `off`. Trials of schema 1 read as `schema1` says. A last line
+    without its end is left out with a warning. Raises StoreError, which names the first line that is wrong.
     """
     if not path.exists():
         return pd.DataFrame(columns=columns(row_type))
@@ -225,8 +225,8 @@ def _numbers(name: str, values: Sequence[str], kind: str) -> "pd.Series[Any]":
 
 
 def _require_one_row_a_trial(path: Path, frame: pd.DataFrame, lines: Sequence[int]) -> None:
-    """A trial of a cell may have several rows only where all but its last one say that it failed. Cells that are the same
-    but for their names share trials."""
+    """A trial of a cell may have several rows only where all but its last one say that it failed. Cells that are the
+    same but for their names share trials."""
     cell = ["trial", "architecture", *(name for name in frame.columns if name not in columns(TrialRow, ()))]
     again = frame["trial"].duplicated(keep=False) & (frame["status"] != "failed")
     if again.any():

@@ -55,10 +55,10 @@ class TrialRow:
     timings.csv has the exclusive figures. `peak_memory_bytes` is the worker's high-water mark at the trial's end.
 
     `trial` is the trial's key, made of seed, rate and protocol and the digests `network` (what is computed), `training`
-    (the code that this trial trained with, see PartRow) and `data` (images and labels). `input` is the images' shape, as
-    in 1x28x28. `selected_lr` is the rate that was selected for such a cell when the row was made, which is the one that it
-    trained with unless `lr` says another; empty where none was. `code` is the digest of the whole engine, kernels included:
-    it says what computed the row, and is no part of the key.
+    (the code that this trial trained with, see PartRow) and `data` (images and labels). `input` is the images' shape,
+    as in 1x28x28. `selected_lr` is the rate that was selected for such a cell when the row was made, which is the one
+    that it trained with unless `lr` says another; empty where none was. `code` is the digest of the whole engine,
+    kernels included: it says what computed the row, and is no part of the key.
     """
 
     schema: int

@@ -1,11 +1,11 @@
 """Rows of schema 1, read as today's.
 
 A trial of schema 1 is named by a digest of its layers, levels, protocol and seed and of the data and all training code.
-It is known here which networks its three architectures had, and what became since of the last code that wrote such rows:
-training has stayed the same but for rounding, and so has its evaluation in float32. So its float32 rows are named as
-today's trials are, and are used again as long as those digests are today's. Trained in bfloat16, networks were evaluated
-in bfloat16 too, where logits tie and the lower class wins; those rows have an evaluation of their own, which is no
-trial's today. What another code or other layers wrote keeps its name and matches no trial of today.
+It is known here which networks its three architectures had, and what became since of the last code that wrote such
+rows: training has stayed the same but for rounding, and so has its evaluation in float32. So its float32 rows are named
+as today's trials are, and are used again as long as those digests are today's. Trained in bfloat16, networks were
+evaluated in bfloat16 too, where logits tie and the lower class wins; those rows have an evaluation of their own, which
+is no trial's today. What another code or other layers wrote keeps its name and matches no trial of today.
 """
 
 import hashlib

@@ -227,8 +227,9 @@ def _csv_text(lines: Iterable[list[str]]) -> str:
 
 
 def _widened(path: Path, rows: Sequence[Row]) -> list[str]:
-    """The file's columns, after columns have joined it that these rows need: factors that they use, and those of a newer
-    schema. The file is then written anew beside, seen on the disk, and renamed: it is there whole at any moment."""
+    """The file's columns, after columns have joined it that these rows need: factors that they use, and those of a
+    newer schema. The file is then written anew beside, seen on the disk, and renamed: it is there whole at any
+    moment."""
     row_type = type(rows[0])
     with path.open("rb") as file:
         header = checked_header(path, file.readline().decode(errors="replace").rstrip("\r\n"), row_type)

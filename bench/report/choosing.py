@@ -17,8 +17,8 @@ from bench.report.words import plural
 
 _SWITCHES = [factor.name for factor in FACTORS]
 
-# Rows that differ in one of these are never pooled; nor are rows at different rates. The columns of the parts that every
-# trial of a protocol shares come from what the rows' training digests are made of.
+# Rows that differ in one of these are never pooled; nor are rows at different rates. The columns of the parts that
+# every trial of a protocol shares come from what the rows' training digests are made of.
 _SHARED = ["epochs", "batch_size", "optimizer", "device", "data", "loop", "optimizer_code"]
 _OF_PRECISION = ["precision", "evaluation"]
 
@@ -34,15 +34,15 @@ _PARTS = {
 
 SELECTED = "selected"
 
-# The digest of the network that a cell has today, on images of a shape (as in 1x28x28) and so many classes; None where it
-# can't be built.
+# The digest of the network that a cell has today, on images of a shape (as in 1x28x28) and so many classes; None where
+# it can't be built.
 Networks = Callable[[Cell, str, int], str | None]
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """`rows` are of one protocol and `siblings` of those that differ from it in precision alone, newest of each cell and
-    seed, with their cell's label in `cell`; `protocol` has what they share."""
+    """`rows` are of one protocol and `siblings` of those that differ from it in precision alone, newest of each cell
+    and seed, with their cell's label in `cell`; `protocol` has what they share."""
 
     protocol: Mapping[str, object]
     cells: Mapping[str, Cell]
@@ -64,7 +64,8 @@ def narrowed(rows: pd.DataFrame, where: Mapping[str, str]) -> pd.DataFrame:
 def choose(
     rows: pd.DataFrame, parts: pd.DataFrame, networks: Networks | None, prefer: Collection[str] = ()
 ) -> Chosen | None:
-    """The rows of the protocol with the most done trials among those called `prefer`, then in all, the newest of equals.
+    """The rows of the protocol with the most done trials among those called `prefer`, then in all, the newest of
+    equals.
 
     With `networks` only rows of today's networks count, without it of each cell the newest network's. None where no row
     is left.

@@ -36,7 +36,8 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A trial, its key, and the digests that the key is made of; `training` says what its training digest is made of."""
+    """A trial, its key, and the digests that the key is made of; `training` says what its training digest is made
+    of."""
 
     trial: Trial
     key: str

@@ -1,7 +1,7 @@
 """A digest of what functions and classes do: their code and that of everything of ours that they call.
 
-Names of locals, comments, docstrings, annotations, layout, texts of errors and of log lines, and the file that something
-stands in don't count. What comes from elsewhere (torch, numpy, the standard library) counts by its name.
+Names of locals, comments, docstrings, annotations, layout, texts of errors and of log lines, and the file that
+something stands in don't count. What comes from elsewhere (torch, numpy, the standard library) counts by its name.
 """
 
 import ast
@@ -240,8 +240,8 @@ def _source(file: str) -> str:
 
 
 def _bound(node: Definition) -> Iterator[str]:
-    """The names that a function binds, itself and in what it defines, in the order of the text. Of a class those that its
-    methods bind: attributes and methods are part of what it does."""
+    """The names that a function binds, itself and in what it defines, in the order of the text. Of a class those that
+    its methods bind: attributes and methods are part of what it does."""
     for part in _in_order(node):
         if isinstance(part, ast.arg):
             yield part.arg

@@ -44,8 +44,8 @@ class Data:
 
     @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits of the SHA-256 of every image and label, in order, of their shapes and types, and of the
-        number of classes."""
+        """16 hexadecimal digits of the SHA-256 of every image and label, in order, of their shapes and types, and of
+        the number of classes."""
         digest = hashlib.sha256(f"{self.classes} classes".encode())
         for split in (self.train, self.held_out):
             for values in (split.images, split.labels):

@@ -12,8 +12,8 @@ EVALUATION_BATCH = 200
 
 
 def evaluate(network: nn.Module, split: Split, prepare: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-    """The class that each image is given, int64 (N, K), and the mean losses in nats, float64 (K,), of K members that the
-    network gives logits (N, K, classes) for; of a network with logits (N, classes) K is 1. On the CPU.
+    """The class that each image is given, int64 (N, K), and the mean losses in nats, float64 (K,), of K members that
+    the network gives logits (N, K, classes) for; of a network with logits (N, classes) K is 1. On the CPU.
 
     `prepare` turns float images (N, C, H, W) in [0, 1] into what the network takes. Of equal logits the first counts.
     """

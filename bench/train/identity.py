@@ -24,8 +24,8 @@ from bench.train.single import Training
 from bench.train.stack import StackTraining
 from bench.train.trace import network_digest
 
-# What a loop calls that is a part of its own, is a matter of speed, or only records. `fuse` and the layers that it puts in
-# are held to torch's own by the tests, so that a faster kernel leaves every row valid.
+# What a loop calls that is a part of its own, is a matter of speed, or only records. `fuse` and the layers that it puts
+# in are held to torch's own by the tests, so that a faster kernel leaves every row valid.
 _APART = (AUGMENTATIONS, augment, evaluate, optimizer_of, schedule_of, plain_network, fuse, Activation, Epoch, Outcome)
 _STACKED = (StackedActivation, StackedLinear, StackedNetwork)
 

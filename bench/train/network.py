@@ -18,8 +18,8 @@ def plain_network(cell: Cell, input_shape: tuple[int, int, int], classes: int) -
 
 
 def build_network(trial: Trial, data: Data) -> nn.Module:
-    """The trial's network, initialised from its seed's stream, in training mode, fused. Its dropout draws from a stream of
-    its own; what else draws takes torch's global generator, which is left seeded from that stream."""
+    """The trial's network, initialised from its seed's stream, in training mode, fused. Its dropout draws from a stream
+    of its own; what else draws takes torch's global generator, which is left seeded from that stream."""
     torch.manual_seed(stream("init", trial.seed))
     network = fuse(plain_network(trial.cell, data.input_shape, data.classes))
     torch.manual_seed(stream("dropout", trial.seed))

@@ -82,8 +82,8 @@ class OptimizerKind:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleKind:
-    """A schedule: `scheduler` makes torch's, from an optimiser, the trial's rate and the number of steps; `by_batch` says
-    whether it moves after every batch or after every epoch."""
+    """A schedule: `scheduler` makes torch's, from an optimiser, the trial's rate and the number of steps; `by_batch`
+    says whether it moves after every batch or after every epoch."""
 
     scheduler: Callable[[Optimizer, float, int], LRScheduler]
     by_batch: bool
@@ -106,7 +106,8 @@ def _found(kinds: Mapping[str, Kind], name: str, what: str) -> Kind:
 
 
 class SgdUpdate:
-    """SGD with momentum as published, without weight decay: Sutskever et al. 2013 as torch has it: the velocity is not scaled by the rate."""
+    """SGD with momentum as published, without weight decay: Sutskever et al. 2013 as torch has it: the velocity is not
+    scaled by the rate."""
 
     def __init__(self) -> None:
         self._velocity: Tensor | None = None
@@ -153,9 +154,9 @@ def _step(optimizer: Optimizer, rate: float, steps: int) -> LRScheduler:  # noqa
 
 
 def _onecycle(optimizer: Optimizer, rate: float, steps: int) -> LRScheduler:
-    """One cycle over the whole training (Smith and Topin 2018), the rate as its peak, and torch's defaults for the rest:
-    it rises for 30 % of the steps from a 25th of the peak and falls along a cosine to almost nothing; momentum moves from
-    0.95 to 0.85 and back."""
+    """One cycle over the whole training (Smith and Topin 2018), the rate as its peak, and torch's defaults for the
+    rest: it rises for 30 % of the steps from a 25th of the peak and falls along a cosine to almost nothing; momentum
+    moves from 0.95 to 0.85 and back."""
     return OneCycleLR(optimizer, max_lr=rate, total_steps=steps)
 
 

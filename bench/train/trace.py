@@ -19,8 +19,8 @@ from bench.train.code import digest_of
 # Images that a network is run on: batch norm needs two.
 _IMAGES = 2
 
-# What reads numbers out of tensors, or acts later. What a network does with them one run doesn't show: then its code counts
-# as well.
+# What reads numbers out of tensors, or acts later. What a network does with them one run doesn't show: then its code
+# counts as well.
 _READS = (
     "item",
     "tolist",

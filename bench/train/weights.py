@@ -76,8 +76,8 @@ class Weights:
 
 
 def can_round(network: nn.Module) -> bool:
-    """Whether the network can compute with rounded copies of its weights: it consists of layers that are known to work in
-    bfloat16 throughout, and no two of them share a parameter. What can't is for torch's autocast."""
+    """Whether the network can compute with rounded copies of its weights: it consists of layers that are known to work
+    in bfloat16 throughout, and no two of them share a parameter. What can't is for torch's autocast."""
     owners = Counter(id(parameter) for module in network.modules() for parameter in module.parameters(recurse=False))
     return all(type(module) in _UNDERSTOOD for module in network.modules()) and max(owners.values(), default=1) == 1
 
