@@ -180,12 +180,12 @@ def test_one_more_channel_is_caught(tmp_path: Path) -> None:
 
 
 def test_a_missing_batch_norm_is_caught(tmp_path: Path) -> None:
-    with_one_missing = "batch_norm=levels.batch_norm and conv.pool == 1"
-    assert planted(tmp_path, "architectures/blocks.py", "batch_norm=levels.batch_norm", with_one_missing) == 3
+    switch, with_one_missing = 'if levels["batch_norm"]:', 'if levels["batch_norm"] and conv.pool == 1:'
+    assert planted(tmp_path, "architectures/blocks.py", switch, with_one_missing) == 3
     failed = messages(tmp_path)
     assert len(failed) == 12
     assert all("batch_norm=on" in message for message in failed)
-    assert any("BatchNorm2d+ReLU+MaxPool2d:16x11x11:7 to block3.activation:ReLU+MaxPool2d" in text for text in failed)
+    assert any("block3.norm:BatchNorm2d:16x22x22:7 to block3.relu:ReLU:16x22x22:7" in text for text in failed)
 
 
 @pytest.mark.parametrize(

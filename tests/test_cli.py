@@ -14,7 +14,6 @@ from bench.plan.factors import written_levels
 from bench.plan.protocol import CANDIDATE_RATES, Protocol
 from bench.plan.trials import Trial
 from bench.record.store import Store
-from bench.run.code import code_digest
 from bench.run.runner import prepare_run
 from main import with_dashes
 from tests.test_record import ROW
@@ -141,10 +140,12 @@ def test_status_counts_the_lines_that_a_crash_cut_short(tmp_path: Path, capsys: 
 @pytest.mark.parametrize(
     ("column", "value", "reason"),
     [
-        ("code", "0" * 16, "training code"),
+        ("training", "0" * 16, "training (loop, schedule)"),
+        ("training", "1" * 16, "training"),
+        ("network", "0" * 16, "network"),
         ("data", "0" * 16, "data"),
         ("lr", "0.5", "learning rate"),
-        ("trial", "0" * 16, "layers or augmentation"),
+        ("trial", "0" * 16, "augmentation"),
     ],
 )
 def test_status_says_what_a_stale_trial_lacks(
@@ -152,9 +153,10 @@ def test_status_says_what_a_stale_trial_lacks(
 ) -> None:
     protocol = Protocol("digits", epochs=1)
     run = prepare_run([Trial(preset_cell("model3"), 0, protocol)], "presets", tmp_path, tmp_path)
-    cell = preset_cell("model3")
+    [named] = run.named
     recorded: dict[str, Any] = {"architecture": "model3", "epochs": 1, "lr": 0.1, "trial": "1" * 16}
-    recorded |= written_levels(cell.levels) | {"code": code_digest(), "data": run.data.digest}
+    recorded |= {"levels": written_levels(preset_cell("model3").levels)} | dataclasses.asdict(named.parts)
+    run.store.add_parts("0" * 16, {**named.training, "loop": "2" * 16, "schedule": "3" * 16})
     recorded[column] = float(value) if column == "lr" else value
     run.store.add_trial(dataclasses.replace(ROW, **recorded))
     command = [
@@ -174,7 +176,9 @@ def test_status_says_what_a_stale_trial_lacks(
     out = capsys.readouterr().out
     [line] = [line for line in out.splitlines() if line.startswith("model3")]
     assert line.split() == ["model3", "0", "0", "0", "1", "1"]
-    assert f"Stale: 1 trials, changed since: {reason}" in out
+    assert f"Stale: 1 trial, moved since: {reason}\n" in out
+    assert run_command_line([*command, "--dataset", "digits", "--results", str(tmp_path), "--why"]) == 0
+    assert f"Stale: model3, 1 trial, moved since: {reason}\n" in capsys.readouterr().out
 
 
 def test_the_published_command_works_underscores_included(tmp_path: Path) -> None:

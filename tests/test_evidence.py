@@ -20,6 +20,7 @@ from bench.report.evidence import NoRowsError, gather
 from bench.report.precision import precision_effects
 from bench.report.stats.estimate import estimate
 from bench.report.tables.architectures import target_table
+from bench.run.networks import network_today
 from tests.synthetic import write_rows
 
 PRESET = preset_cell("model3")
@@ -146,10 +147,11 @@ def test_where_picks_a_protocol(five: Store, tmp_path: Path) -> None:
 
 
 def test_a_network_that_is_not_todays_is_left_out(five: Store) -> None:
-    text = five.trials_path.read_text()
-    key = gather(five, "mnist").rows(PRESET)["trial"].loc[2]
-    five.trials_path.write_text(text.replace(key, "f" * 16))
-    evidence = gather(five, "mnist")
+    lines = five.trials_path.read_text().splitlines()
+    today = network_today(PRESET, "1x28x28", 10)
+    lines[3] = lines[3].replace(str(today), "f" * 16)
+    five.trials_path.write_text("\n".join(lines) + "\n")
+    evidence = gather(five, "mnist", networks=network_today)
     assert evidence.rows(PRESET).index.tolist() == [0, 1, 3, 4]
     assert evidence.left_out == ("1 trial of networks or augmentations that are not today's",)
 

@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from architectures.registry import ARCHITECTURES
-from architectures.spec import Levels
+from architectures.spec import Level, Levels
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
@@ -24,7 +24,13 @@ def test_the_engine_follows_the_plain_loop(name: str, gap: bool, batch_norm: boo
     """Same weights, same batches, same rate: the losses of 20 steps in float32 agree to 1e-5. Without the two random
     streams, augmentation and dropout, which draw differently."""
     preset = preset_cell(name)
-    changed = {"gap": gap, "batch_norm": batch_norm, "dropout": 0.0, "augmentation": "none", "scheduler": "step"}
+    changed: dict[str, Level] = {
+        "gap": gap,
+        "batch_norm": batch_norm,
+        "dropout": 0.0,
+        "augmentation": "none",
+        "scheduler": "step",
+    }
     cell = Cell(name, Levels(preset.levels, **changed))
     # With batch norm at 0.01 twenty steps make a thousandfold of any rounding: the plain loop in float32 and the plain
     # loop in float64 then differ by 1e-3.

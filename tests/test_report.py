@@ -16,11 +16,13 @@ from tests.test_record import ROW
 
 def test_summary_counts_each_cells_own_rows(tmp_path: object) -> None:
     store = Store(tmp_path / "digits")  # type: ignore[operator]
-    preset: dict[str, str | float | None] = {**written_levels(preset_cell("model1").levels)}
-    base = dataclasses.replace(ROW, levels=preset)
+    levels_of_preset: dict[str, str | float | None] = {**written_levels(preset_cell("model1").levels)}
+    base = dataclasses.replace(ROW, levels=levels_of_preset)
     for seed, accuracy in enumerate([0.98, 0.99, 0.97]):
         store.add_trial(dataclasses.replace(base, trial=f"a{seed}", seed=seed, test_accuracy=accuracy))
-    store.add_trial(dataclasses.replace(base, trial="b", levels=preset | {"batch_norm": "on"}, test_accuracy=0.5))
+    store.add_trial(
+        dataclasses.replace(base, trial="b", levels=levels_of_preset | {"batch_norm": "on"}, test_accuracy=0.5)
+    )
     store.add_trial(dataclasses.replace(base, trial="c", status="diverged", test_accuracy=None))
     network: dict[str, str | float | None] = {"batch_norm": "off", "gap": "off", "dropout": 0.0}
     levels = network | {"augmentation": "basic"}

@@ -153,7 +153,7 @@ def test_a_trial_that_fails_is_a_row(tmp_path: Path) -> None:
     run = prepare_run([Trial(preset_cell("model1"), 0, SHORT)], "presets", Path("unused"), tmp_path)
     too_large = Protocol("digits", epochs=1, batch_size=1000)
     [trained] = train_stack([Trial(preset_cell("model1"), 0, too_large)], run.data)
-    record(run, trained)
+    record(run, replace(trained, trial=run.trials[0]))
     row = run.store.trials().iloc[0]
     assert row["status"] == "failed"
     assert row["error"].startswith("UsageError: --batch-size 1000 is larger than")

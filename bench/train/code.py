@@ -248,10 +248,10 @@ def _bound(node: Definition) -> Iterator[str]:
         elif isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
             if not (isinstance(node, ast.ClassDef) and _is_field(node, part)):
                 yield part.id
-        elif (isinstance(part, ast.ExceptHandler) and part.name) or (
-            isinstance(part, Definition) and part is not node and not _is_method(node, part)
-        ):
+        elif isinstance(part, Definition) and part is not node and not _is_method(node, part):
             yield part.name
+        elif isinstance(part, ast.ExceptHandler):
+            yield from filter(None, [part.name])
 
 
 def _in_order(node: ast.AST) -> Iterator[ast.AST]:

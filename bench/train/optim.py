@@ -113,6 +113,7 @@ class SgdUpdate:
         self._velocity: Tensor | None = None
 
     def __call__(self, parameters: Tensor, gradient: Tensor, rate: Value, momentum: Value) -> None:
+        """Moves the parameters by a step, in place."""
         if self._velocity is None:
             self._velocity = torch.zeros_like(gradient)
         self._velocity.mul_(momentum).add_(gradient)
@@ -131,6 +132,7 @@ class AdamWUpdate:
         self._square: Tensor | None = None
 
     def __call__(self, parameters: Tensor, gradient: Tensor, rate: Value, momentum: Value) -> None:
+        """Moves the parameters by a step, in place."""
         if self._mean is None or self._square is None:
             self._mean, self._square = torch.zeros_like(gradient), torch.zeros_like(gradient)
         self._steps += 1
