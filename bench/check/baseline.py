@@ -98,4 +98,4 @@ def _identity(row: ExactRow | QualityRow) -> tuple[object, ...]:
     """What names a row: all its columns but what was measured."""
     measured = {"parameters", "macs", "receptive_field", "layers", "test_accuracy", "trial"}
     named = [getattr(row, name) for name in columns(type(row), ()) if name not in measured]
-    return (*named[:2], *(level for _, level in sorted(row.levels.items())), *named[2:])
+    return (*named[:2], *row.levels.values(), *named[2:])

@@ -289,13 +289,14 @@ Row = (
 _BY_NAME = {factor.name: factor for factor in FACTORS}
 
 
-def columns(row_type: type[Row], factors: Sequence[str] = tuple(_BY_NAME)) -> list[str]:
-    """The columns of a file of such rows, in order, with one for each of `factors` where the rows have levels."""
+def columns(row_type: type[Row], factors: Sequence[str] | None = None) -> list[str]:
+    """The columns of a file of such rows, in order, with one for each of `factors` where the rows have levels; without
+    `factors` those of the catalogue."""
     names = [field.name for field in dataclasses.fields(row_type)]
     if "levels" not in names:
         return names
     at = names.index("levels")
-    return [*names[:at], *factors, *names[at + 1 :]]
+    return [*names[:at], *(_BY_NAME if factors is None else factors), *names[at + 1 :]]
 
 
 def factors_of(row: Row) -> dict[str, str | float | None]:

@@ -6,8 +6,10 @@ one whose skip connection is gone does not.
 """
 
 import hashlib
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -65,9 +67,8 @@ def _digest(build: Callable[[], nn.Module], input_shape: Sequence[int]) -> str:
         network.eval()
         with torch.no_grad():
             network(images)
-    for name, tensors in (("parameter", network.parameters()), ("buffer", network.buffers())):
-        for tensor in tensors:
-            log.lines.append(f"{name} {log.label(tensor)} {tensor.requires_grad}")
+    tensors = (*network.parameters(), *network.buffers())
+    log.lines += sorted(f"{log.label(tensor)} {tensor.requires_grad}" for tensor in tensors)
     log.lines += map(_code, _own_gradients(logits))
     if log.reads_values:
         log.lines += map(_code, dict.fromkeys(type(module) for module in network.modules()))
@@ -123,7 +124,7 @@ class _Log(TorchFunctionMode):
         short = name.rpartition(".")[2]
         if short in _READS:
             self.reads_values = True
-        given = f"{self._written(args)} {self._written(kwargs)}"
+        given = self._written(_by_name(func, args, kwargs))
         result = func(*args, **kwargs)
         if short == "__set__" or _holds_tensor(result):
             self.lines.append(f"{name} {given}")
@@ -171,6 +172,22 @@ class _Log(TorchFunctionMode):
         if value is Ellipsis or isinstance(value, torch.memory_format | torch.layout):
             return repr(value)
         return type(value).__name__
+
+
+def _by_name(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Arguments by their names, defaults among them, so that it doesn't count how they were given; by their places where
+    a function doesn't say its names. Whether it works in place is a matter of memory."""
+    signature = _signature(function)
+    if signature is None:
+        return {**{str(place): value for place, value in enumerate(args)}, **kwargs}
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    return {name: value for name, value in bound.arguments.items() if name != "inplace"}
+
+
+@cache
+def _signature(function: Any) -> inspect.Signature | None:
+    return inspect.signature(function) if isinstance(function, FunctionType) else None
 
 
 @cache
