@@ -1,4 +1,4 @@
-"""What networks in general may rely on: precision, tied weights, attention, one value a channel, stacks of any layers."""
+"""What networks in general may rely on: precision, tied weights, attention, stacks of any layers."""
 
 from collections.abc import Callable
 
@@ -119,8 +119,8 @@ def test_in_bfloat16_accuracy_is_that_of_the_float32_weights_in_float32(few_digi
     for mine, theirs in zip(exact._weights.exact.parameters(), training._weights.exact.parameters(), strict=True):
         assert theirs.dtype == torch.float32
         mine.data.copy_(theirs.data)
-    for mine, theirs in zip(exact.network.buffers(), training.network.buffers(), strict=True):
-        mine.copy_(theirs)
+    for buffer, other in zip(exact.network.buffers(), training.network.buffers(), strict=True):
+        buffer.copy_(other)
     [(expected, expected_loss)] = exact.evaluate()
     assert torch.equal(predicted, expected)
     assert loss == expected_loss
@@ -143,7 +143,7 @@ def test_logits_that_tie_in_bfloat16_do_not_tie() -> None:
 
 
 def test_dropouts_scale_is_exact_in_a_stack_of_bfloat16_maps() -> None:
-    """1 / 0.9 is 1.1111; rounded to bfloat16 before it multiplies it would be 1.109375, and every map 0.16 % too small."""
+    """1 / 0.9 is 1.1111; rounded to bfloat16 before it multiplies it would be 1.109375, and maps 0.16 % too small."""
     maps = torch.linspace(0.5, 2, 8 * 1 * 4 * 6 * 6).view(8, 1, 4, 6, 6).bfloat16()
     nothing = torch.full((1,), -(2**31), dtype=torch.int32)
     dropped = _drop(maps, torch.zeros(1, 2, dtype=torch.int32), nothing, torch.tensor([1 / 0.9]))

@@ -184,7 +184,7 @@ def test_growth_leaves_every_key_of_what_does_not_use_it(tmp_path: Path) -> None
         (
             "bench/plan/factors.py",
             "FACTORS = (\n",
-            'FACTORS = (\n    Factor("smoothing", (0.0, 0.1), ("no smoothing", "smoothing"), 0.0, 0.1, "soft labels", False),\n',
+            'FACTORS = (\n    Factor("smoothing", (0.0, 0.1), ("no", "yes"), 0.0, 0.1, "soft labels", False),\n',
         ),
         ("bench/plan/protocol.py", "    val: int = 0\n", "    val: int = 0\n    clip: float | None = None\n"),
         ("bench/plan/keys.py", '        "val": 0,\n', '        "val": 0,\n        "clip": None,\n'),

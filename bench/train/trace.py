@@ -175,8 +175,8 @@ class _Log(TorchFunctionMode):
 
 
 def _by_name(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Arguments by their names, defaults among them, so that it doesn't count how they were given; by their places where
-    a function doesn't say its names. Whether it works in place is a matter of memory."""
+    """Arguments by their names, defaults among them, so that it doesn't count how they were given; by their places
+    where a function doesn't say its names. Whether it works in place is a matter of memory."""
     signature = _signature(function)
     if signature is None:
         return {**{str(place): value for place, value in enumerate(args)}, **kwargs}
