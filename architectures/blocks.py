@@ -49,8 +49,9 @@ def assemble(
 def _hidden_block(conv: Conv, in_channels: int, levels: Levels) -> nn.Sequential:
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     parts["conv"] = nn.Conv2d(in_channels, conv.channels, conv.kernel, padding=conv.padding)
+    # Nobody else reads what a convolution wrote.
     parts["activation"] = Activation(
-        conv.channels, batch_norm=levels.batch_norm, pool=conv.pool, dropout=levels.dropout
+        conv.channels, batch_norm=levels.batch_norm, pool=conv.pool, dropout=levels.dropout, inplace=True
     )
     return nn.Sequential(parts)
 
