@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from bench.train.data import Data, Split
 from bench.train.datasets import DATASETS, IDX_FILES
+from bench.train.fast.activation import Activation
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +35,14 @@ def few_digits(digits: Data) -> Data:
         Split(digits.held_out.images[:100], digits.held_out.labels[:100]),
         classes=10,
     )
+
+
+def activation(
+    channels: int, *, batch_norm: bool = False, pool: int = 1, dropout: float = 0.0, inplace: bool = False
+) -> Activation:
+    """A fused layer for maps of so many channels."""
+    norm = nn.BatchNorm2d(channels) if batch_norm else None
+    return Activation(norm, pool=pool, dropout=dropout, inplace=inplace)
 
 
 def write_idx_files(folder: Path, train: int = 20, test: int = 10) -> None:

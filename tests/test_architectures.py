@@ -1,6 +1,5 @@
 """Every registered architecture, under every level that changes the network."""
 
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -12,10 +11,11 @@ import architectures
 from architectures.blocks import assemble
 from architectures.geometry import receptive_fields
 from architectures.registry import ARCHITECTURES, UnknownArchitectureError
-from architectures.spec import Architecture, Levels
+from architectures.spec import Architecture, Level, Levels
 from architectures.summary import summarise
 from bench.plan.factors import FACTORS, Factor
-from bench.train.fast.activation import Activation, fast_generator
+from bench.train.fast.activation import fast_generator
+from tests.conftest import activation
 
 SHAPE = (1, 28, 28)
 SWITCHES = [factor for factor in FACTORS if factor.changes_network]
@@ -23,14 +23,14 @@ ALL_LEVELS = list(product(*(factor.levels for factor in SWITCHES)))
 EVERY = pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=lambda a: a.name)
 
 
-def with_levels(architecture: Architecture, values: tuple[object, ...]) -> Levels:
+def with_levels(architecture: Architecture, values: tuple[Level, ...]) -> Levels:
     changed = {factor.name: value for factor, value in zip(SWITCHES, values, strict=True)}
-    return replace(architecture.preset, **changed)  # type: ignore[arg-type]
+    return Levels(architecture.preset, **changed)
 
 
 @EVERY
 @pytest.mark.parametrize("values", ALL_LEVELS, ids=str)
-def test_every_level_trains(architecture: Architecture, values: tuple[object, ...]) -> None:
+def test_every_level_trains(architecture: Architecture, values: tuple[Level, ...]) -> None:
     network = assemble(architecture, with_levels(architecture, values), SHAPE, classes=10)
     logits = network(torch.rand(4, *SHAPE))
     assert logits.shape == (4, 10)
@@ -88,15 +88,15 @@ def test_unknown_name_is_answered_with_the_nearest() -> None:
 def test_receptive_field_is_what_reaches_a_classifier_output(architecture: Architecture) -> None:
     """With averages for maxima and positive weights, every pixel of the field has a gradient and no other does."""
     size = 160
-    levels = replace(architecture.preset, batch_norm=False, gap=False, dropout=0.0)
+    levels = Levels(architecture.preset, batch_norm=False, gap=False, dropout=0.0)
     network = assemble(architecture, levels, (1, size, size), classes=10)
     layers: list[nn.Module] = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.constant_(module.weight, 1.0)
             layers.append(module)
-        elif isinstance(module, Activation):
-            layers.append(nn.AvgPool2d(module.pool))
+        elif isinstance(module, nn.MaxPool2d):
+            layers.append(nn.AvgPool2d(module.kernel_size))
     image = torch.zeros(1, 1, size, size, dtype=torch.float64, requires_grad=True)
     maps = nn.Sequential(*layers).double()(image)
     middle = maps.shape[-1] // 2
@@ -119,10 +119,9 @@ def test_summary_of_a_network_counted_by_hand() -> None:
 
 
 def dropped(maps: torch.Tensor, rate: float, generator: np.random.Generator) -> torch.Tensor:
-    layer = Activation(maps.shape[1], dropout=rate)
+    layer = activation(maps.shape[1], dropout=rate)
     layer.generator = generator
-    # Without batch norm the layer works in the memory of its input.
-    result: torch.Tensor = layer(maps.clone(memory_format=torch.preserve_format))
+    result: torch.Tensor = layer(maps)
     return result
 
 
@@ -171,7 +170,7 @@ def test_an_activation_is_torchs_batch_norm_relu_and_max_pool(
     """Outputs, gradients and running statistics, against torch in float64; bfloat16 has 8 bits, float32 has 24."""
     torch.manual_seed(0)
     maps = torch.randn(32, channels, size, size + 1).mul_(3).add_(20).to(dtype).requires_grad_()
-    ours, exact = Activation(channels, batch_norm=True, pool=pool), nn.BatchNorm2d(channels).double()
+    ours, exact = activation(channels, batch_norm=True, pool=pool), nn.BatchNorm2d(channels).double()
     assert ours.norm is not None
     with torch.no_grad():
         ours.norm.weight.copy_(torch.linspace(-0.5, 2, channels))
@@ -199,7 +198,7 @@ def test_an_activation_is_torchs_batch_norm_relu_and_max_pool(
 def test_of_equal_values_in_a_window_the_first_gets_the_gradient_as_in_torch(pool: int) -> None:
     torch.manual_seed(0)
     maps = torch.randint(0, 2, (16, 8, 11, 13)).float().requires_grad_()
-    ours, theirs = Activation(8, batch_norm=True, pool=pool), nn.BatchNorm2d(8)
+    ours, theirs = activation(8, batch_norm=True, pool=pool), nn.BatchNorm2d(8)
     activated = ours(maps)
     expected = nn.functional.max_pool2d(torch.relu(theirs(maps)), pool)
     weights = torch.randn_like(activated)
@@ -214,21 +213,21 @@ def test_of_equal_values_in_a_window_the_first_gets_the_gradient_as_in_torch(poo
 def test_an_activation_in_evaluation_uses_the_running_statistics_and_drops_nothing(
     batch_norm: bool, pool: int, gradients: bool
 ) -> None:
-    layer = Activation(4, batch_norm=batch_norm, pool=pool, dropout=0.5)
+    layer = activation(4, batch_norm=batch_norm, pool=pool, dropout=0.5)
     layer(torch.rand(8, 4, 6, 6))
     maps = torch.randn(2, 4, 6, 6)
     norm = layer.norm.eval() if layer.norm is not None else nn.Identity()
     expected = nn.functional.max_pool2d(torch.relu(norm(maps)), pool).detach()
     with torch.set_grad_enabled(gradients):
-        torch.testing.assert_close(layer.eval()(maps.clone()).detach(), expected)
+        torch.testing.assert_close(layer.eval()(maps).detach(), expected)
 
 
 def test_an_activation_drops_and_scales_what_is_left_of_batch_norm_relu_and_pool() -> None:
     torch.manual_seed(0)
     maps = torch.randn(64, 8, 28, 28).requires_grad_()
     for pool in (1, 2):
-        plain = Activation(8, batch_norm=True, pool=pool)
-        dropping = Activation(8, batch_norm=True, pool=pool, dropout=0.2)
+        plain = activation(8, batch_norm=True, pool=pool)
+        dropping = activation(8, batch_norm=True, pool=pool, dropout=0.2)
         activated, kept = plain(maps), dropping(maps)
         stayed = kept > 0
         torch.testing.assert_close(kept[stayed], activated[stayed] / 0.8)
@@ -247,7 +246,7 @@ def test_an_activation_drops_and_scales_what_is_left_of_batch_norm_relu_and_pool
 def test_what_is_not_a_number_stays_so(pool: int, batch_norm: bool, dtype: torch.dtype) -> None:
     """A network that diverged has to show it."""
     maps = torch.full((4, 8, 6, 6), float("nan"), dtype=dtype)
-    assert Activation(8, batch_norm=batch_norm, pool=pool, dropout=0.1)(maps).isnan().any()
+    assert activation(8, batch_norm=batch_norm, pool=pool, dropout=0.1)(maps).isnan().any()
 
 
 def test_dropout_follows_its_generator_alone() -> None:
@@ -270,10 +269,10 @@ def test_dropout_drops_the_same_elements_in_either_layout() -> None:
 @pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan")])
 def test_a_dropout_rate_out_of_range_is_refused(rate: float) -> None:
     with pytest.raises(ValueError, match="at least 0 and below 1"):
-        Activation(8, dropout=rate)
+        activation(8, dropout=rate)
 
 
 @pytest.mark.parametrize("pool", [0, 17])
 def test_a_pool_out_of_range_is_refused(pool: int) -> None:
     with pytest.raises(ValueError, match="1 to 16 pixels"):
-        Activation(8, pool=pool)
+        activation(8, pool=pool)

@@ -112,6 +112,7 @@ def in_workers(data: Data, _stacks: int) -> LocalPool:
 @needs_ray
 @pytest.mark.usefixtures("cluster")
 def test_every_executor_gives_the_same_bits(tmp_path: Path) -> None:
+    """On one machine: another CPU adds up in other vectors, and rounds otherwise."""
     planned = list(trials(map(preset_cell, ["model1", "model2", "model3"]), 2, SHORT))
     ways: dict[str, Open] = {"serial": in_process, "pool": in_workers, "cluster": on_cluster}
     for name, open_executor in ways.items():

@@ -53,6 +53,7 @@ def test_every_flip_trains(name: str, factor: Factor, few_digits: Data) -> None:
 
 
 def test_a_trial_gives_the_same_bits_whatever_was_trained_before(few_digits: Data) -> None:
+    """On one machine: another CPU adds up in other vectors, and rounds otherwise."""
     cell = preset_cell("model2")
     first = without_times(outcome_of(cell, few_digits))
     outcome_of(preset_cell("model3"), few_digits, seed=1)

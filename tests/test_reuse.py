@@ -92,8 +92,7 @@ def test_a_given_rate_that_equals_the_selected_one_splits_no_protocol(tmp_path: 
     given = dataclasses.replace(SHORT, lr=0.03)
     run = recorded(prepared(cells, tmp_path, given))
     rates = run.rows().set_index("batch_norm")[["lr", "selected_lr"]].drop_duplicates()
-    assert rates.loc["on"].tolist() == [0.03, 0.03]
-    assert rates.loc["off"].tolist() == [0.03, 0.01]
+    assert rates.loc[["on", "off"]].to_numpy().tolist() == [[0.03, 0.03], [0.03, 0.01]]
     for where in ({}, {"lr": "0.03"}, {"lr": "3e-2"}):
         evidence = gather(run.store, "digits", where, network_today)
         assert {cell.label for cell in evidence.cells} == {"model2", "model2 batch_norm=off"}, where

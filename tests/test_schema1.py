@@ -35,7 +35,7 @@ def key_today(row: "pd.Series[Any]") -> str:
     """The key that a row's trial has today, on data with the row's digest."""
     cell = Cell(str(row["architecture"]), read_levels({f.name: row[f.name] for f in FACTORS}))
     names = ("dataset", "epochs", "batch_size", "optimizer", "lr", "precision", "device", "val")
-    trial = Trial(cell, int(str(row["seed"])), Protocol(**{name: row[name] for name in names}))  # type: ignore[arg-type]
+    trial = Trial(cell, int(str(row["seed"])), Protocol(**{name: row[name] for name in names}))
     import torch
 
     nothing = Split(torch.zeros(1, 1, 28, 28, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64))

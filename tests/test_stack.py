@@ -91,9 +91,7 @@ def test_a_stack_is_as_many_separate_trainings(
     alone, trainings = losses_alone(trials, digits)
     together, stack = losses_together(trials, digits, CPU)
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-4)
-    # Every member has a course of its own, and it moves.
-    assert len({tuple(course) for course in together.T.tolist()}) == len(trials)
-    assert all(len(course.unique()) > 1 for course in together.T)
+    assert together.unique(dim=1).shape == together.shape, "two members trained alike"
     norms = [module for module in stack.network.modules() if isinstance(module, nn.BatchNorm2d)]
     assert len(norms) == (len(ARCHITECTURES[name].blocks) if batch_norm else 0)
     for number, training in enumerate(trainings):

@@ -19,16 +19,20 @@ class Activation(nn.Module):
     """Batch norm, ReLU, max pool and dropout of (N, C, H, W) maps, in this order, each but ReLU only where asked for.
 
     With batch norm, on a CPU, they are one pass through memory for its statistics and one for the rest (`kernels.py`),
-    and as many for the gradient. The figures are those of torch's layers, and batch norm's nearer to float64 than
-    theirs for maps laid out channels last. Without, the layer works in the memory of its input, as `nn.ReLU` does
-    where it is told to.
+    and as many for the gradient. The figures are those of torch's layers. Batch norm's are as near to float64 as
+    theirs; nearer for maps laid out channels last, and where a mean is far from 0. A not-a-number passes as in torch,
+    except that a dropped place is always 0. `inplace`, as in `nn.ReLU`, allows the layer to write on its input where it
+    has neither batch norm nor pool: for maps that nobody else reads, such as a convolution's.
 
     Dropout is inverted as in Srivastava et al. 2014, section 10: kept values are scaled by 1 / (1 - rate). `generator`,
     by default one seeded from torch's, is asked for two numbers a call; a hash of them and of a value's place says
-    whether it is dropped. Raises ValueError for a rate or a pool out of range.
+    whether it is dropped. Raises ValueError for a rate or a pool out of range; a call in training does where batch norm
+    has one value a channel, which has no variance.
     """
 
-    def __init__(self, norm: nn.BatchNorm2d | None = None, *, pool: int = 1, dropout: float = 0.0) -> None:
+    def __init__(
+        self, norm: nn.BatchNorm2d | None = None, *, pool: int = 1, dropout: float = 0.0, inplace: bool = False
+    ) -> None:
         super().__init__()
         if not 0.0 <= dropout < 1.0:
             raise ValueError(f"a dropout rate is at least 0 and below 1, not {dropout}")
@@ -37,17 +41,20 @@ class Activation(nn.Module):
         self.norm = norm
         self.pool = pool
         self.rate = dropout
+        self.inplace = inplace
         self.generator: np.random.Generator | None = None
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, H // pool, W // pool)."""
-        # The kernels lack the gradient of evaluation.
-        if maps.device.type != "cpu" or (torch.is_grad_enabled() and not self.training):
+        # The kernels lack the gradient of evaluation, and take a first image for granted.
+        if maps.device.type != "cpu" or (torch.is_grad_enabled() and not self.training) or maps.numel() == 0:
             return self._in_torch(maps)
         if self.norm is not None:
+            if self.training and maps.numel() == maps.shape[1]:
+                raise ValueError(f"Expected more than 1 value per channel when training, got input size {maps.shape}")
             return cast(Tensor, _Activation.apply(maps, self.norm.weight, self.norm.bias, self, self.pool))
         # Without batch norm pool and ReLU commute exactly, and torch's are as fast.
-        activated = F.relu_(F.max_pool2d(maps, self.pool) if self.pool > 1 else maps)
+        activated = F.relu_(F.max_pool2d(maps, self.pool)) if self.pool > 1 else F.relu(maps, inplace=self.inplace)
         if not (self.training and self.rate):
             return activated
         return cast(Tensor, _Activation.apply(activated, None, None, self, 1))

@@ -25,7 +25,9 @@ def _fused(children: Sequence[tuple[str, nn.Module]]) -> Iterator[tuple[str, nn.
     """The children of a sequential, runs of them as one, each under the name of its first."""
     at = 0
     while at < len(children):
-        run = _run([module for _, module in children[at:]])
+        # Nobody else reads what a convolution of the same sequential wrote.
+        fresh = at > 0 and type(children[at - 1][1]) is nn.Conv2d and not _has_hooks(children[at - 1][1])
+        run = _run([module for _, module in children[at:]], inplace=fresh)
         if run is None:
             yield children[at]
             at += 1
@@ -35,7 +37,7 @@ def _fused(children: Sequence[tuple[str, nn.Module]]) -> Iterator[tuple[str, nn.
             at += length
 
 
-def _run(modules: Sequence[nn.Module]) -> tuple[Activation, int] | None:
+def _run(modules: Sequence[nn.Module], *, inplace: bool) -> tuple[Activation, int] | None:
     """The layer that a run at the beginning of `modules` becomes, and how many modules it takes the place of."""
     norm = pool = dropout = None
     length = 0
@@ -50,7 +52,7 @@ def _run(modules: Sequence[nn.Module]) -> tuple[Activation, int] | None:
         dropout, length = modules[length], length + 1
     width = int(pool.kernel_size) if isinstance(pool, nn.MaxPool2d) else 1  # type: ignore[arg-type]  # checked
     rate = dropout.p if isinstance(dropout, nn.Dropout) else 0.0
-    return Activation(norm, pool=width, dropout=rate), length
+    return Activation(norm, pool=width, dropout=rate, inplace=inplace), length
 
 
 def _is_usual_norm(layer: nn.Module) -> bool:

@@ -9,9 +9,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import njit, types
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
 Matrix = np.ndarray[Any, np.dtype[Any]]
 
@@ -54,23 +53,24 @@ def forward(
     - `where`, uint8 like `out`, gets the place of a window's maximum, row by row from 0; None for a pool of 1.
     """
     columns = maps.shape[1]
-    factor, offset = np.full(columns, scale, np.float32), np.zeros(columns, np.float32)
+    factor = np.full(columns, scale, np.float32)
+    centre, offset = np.zeros(columns, np.float32), np.zeros(columns, np.float32)
     if norm is not None:
         weight, bias, mean, var, eps = norm
         if moved is not None:
-            _statistics(maps, mean, var, eps, moved)
+            _statistics(maps, height, mean, var, eps, moved)
         for channel in range(channels):
             if moved is not None:
-                centre, inverse_std = moved[1][channel], moved[2][channel]
+                exact, inverse_std = moved[1][channel], moved[2][channel]
             else:
-                centre, inverse_std = np.float64(mean[channel]), 1 / np.sqrt(np.float64(var[channel]) + eps)
-            slope = weight[channel] * inverse_std
-            factor[channel::channels] = slope * scale
-            offset[channel::channels] = (bias[channel] - centre * slope) * scale
+                exact, inverse_std = np.float64(mean[channel]), 1 / np.sqrt(np.float64(var[channel]) + eps)
+            slope, near = weight[channel] * inverse_std, np.float32(exact)
+            centre[channel::channels], factor[channel::channels] = near, slope * scale
+            offset[channel::channels] = (bias[channel] - (exact - near) * slope) * scale
     if where is None:
-        _activate(maps, factor, offset, threshold, keys, out)
+        _activate(maps, centre, factor, offset, threshold, keys, out)
     else:
-        _activate_and_pool(maps, height, pool, channels, factor, offset, threshold, keys, out, where)
+        _activate_and_pool(maps, height, pool, channels, centre, factor, offset, threshold, keys, out, where)
 
 
 @compiled
@@ -92,44 +92,47 @@ def backward(
     of weight and bias go, float32.
     """
     rows, columns = maps.shape
-    on_passed = np.full(columns, scale, np.float32)
+    on_passed, centre = np.full(columns, scale, np.float32), np.zeros(columns, np.float32)
     on_maps, offset = np.zeros(columns, np.float32), np.zeros(columns, np.float32)
     if norm is not None:
         weight, mean, inverse_std, to_weight, to_bias = norm
-        centre = np.empty(columns, np.float32)
         for channel in range(channels):
             centre[channel::channels] = mean[channel]
         sums, products = _gradient_moments(gradient, maps, height, pool, channels, centre, out, where)
         count = rows * (columns // channels)
         for channel in range(channels):
+            rounded = mean[channel] - np.float64(centre[channel])
             on_bias = sums[channel::channels].sum() * scale
-            on_weight = products[channel::channels].sum() * scale * inverse_std[channel]
+            on_weight = (products[channel::channels].sum() * scale - rounded * on_bias) * inverse_std[channel]
             to_weight[channel], to_bias[channel] = on_weight, on_bias
             factor = weight[channel] * inverse_std[channel]
             slope = -factor * inverse_std[channel] * on_weight / count
             on_passed[channel::channels] = factor * scale
             on_maps[channel::channels] = slope
-            offset[channel::channels] = -factor * on_bias / count - slope * mean[channel]
+            offset[channel::channels] = -factor * on_bias / count - slope * rounded
     window, across, passed, spread, place = _unpooling(columns, channels, pool)
     for row in range(rows):
         _unpool(gradient, row, height, pool, out, where, window, across, passed, spread, place)
         for column in range(columns):
             value = on_passed[column] * passed[column]
             if norm is not None:
-                value += on_maps[column] * _float(maps[row, column]) + offset[column]
+                value += on_maps[column] * (_float(maps[row, column]) - centre[column]) + offset[column]
             result[row, column] = _like(value, result[row, column])
 
 
 @_within()
-def _statistics(maps: Matrix, running_mean: Matrix, running_var: Matrix, eps: float, moved: Any) -> None:
-    """Moves the running mean and variance by the batch's. The variance is that of values minus the running mean, so
-    that a mean far from 0 costs no digits."""
+def _statistics(maps: Matrix, height: int, running_mean: Matrix, running_var: Matrix, eps: float, moved: Any) -> None:
+    """Moves the running mean and variance by the batch's. The variance is that of values minus the first image's mean,
+    so that a mean far from 0 costs no digits: the running mean is still far off when a training begins."""
     rows, columns = maps.shape
     momentum, mean, inverse_std = moved
     channels = len(mean)
-    shift = np.empty(columns, np.float32)
+    shift = np.zeros(columns, np.float32)
+    for row in range(height):
+        for column in range(columns):
+            shift[column] += _float(maps[row, column])
     for channel in range(channels):
-        shift[channel::channels] = running_mean[channel]
+        shift[channel::channels] = shift[channel::channels].sum() / (height * (columns // channels))
     sums, squares = np.zeros(columns), np.zeros(columns)
     block_sums, block_squares = np.empty(columns, np.float32), np.empty(columns, np.float32)
     for first in range(0, rows, _BLOCK):
@@ -149,21 +152,23 @@ def _statistics(maps: Matrix, running_mean: Matrix, running_var: Matrix, eps: fl
         var = squares[channel::channels].sum() / count - shifted_mean * shifted_mean
         if var < 0:
             var = 0.0
-        mean[channel] = shifted_mean + running_mean[channel]
+        mean[channel] = shifted_mean + shift[channel]
         inverse_std[channel] = 1 / np.sqrt(var + eps)
-        running_mean[channel] += momentum * shifted_mean
+        running_mean[channel] += momentum * (mean[channel] - running_mean[channel])
         running_var[channel] += momentum * (var * count / (count - 1) - running_var[channel])
 
 
 @_within()
-def _activate(maps: Matrix, factor: Matrix, offset: Matrix, threshold: np.uint32, keys: Any, out: Matrix) -> None:
-    """ReLU and dropout of factor x maps + offset."""
+def _activate(
+    maps: Matrix, centre: Matrix, factor: Matrix, offset: Matrix, threshold: np.uint32, keys: Any, out: Matrix
+) -> None:
+    """ReLU and dropout of factor x (maps - centre) + offset."""
     rows, columns = maps.shape
     lanes = _lanes(columns, keys)
     for row in range(rows):
         lane = _lane(row, keys)
         for column in range(columns):
-            value = _float(maps[row, column]) * factor[column] + offset[column]
+            value = (_float(maps[row, column]) - centre[column]) * factor[column] + offset[column]
             value = np.float32(0) if value <= 0 else value
             if keys is not None:
                 value = value if _mix(lane ^ lanes[column]) >= threshold else np.float32(0)
@@ -176,6 +181,7 @@ def _activate_and_pool(
     height: int,
     pool: int,
     channels: int,
+    centre: Matrix,
     factor: Matrix,
     offset: Matrix,
     threshold: np.uint32,
@@ -183,7 +189,7 @@ def _activate_and_pool(
     out: Matrix,
     where: Matrix,
 ) -> None:
-    """ReLU, max pool and dropout of factor x maps + offset. Of equal values in a window the first counts."""
+    """ReLU, max pool and dropout of factor x (maps - centre) + offset. Of equal values in a window the first counts."""
     rows, columns = out.shape
     wide = columns * pool
     largest, place = np.empty(wide, np.float32), np.empty(wide, np.int32)
@@ -196,13 +202,13 @@ def _activate_and_pool(
     for row in range(rows):
         first = row // (height // pool) * height + row % (height // pool) * pool
         for column in range(wide):
-            largest[column] = _float(maps[first, column]) * factor[column] + offset[column]
+            largest[column] = (_float(maps[first, column]) - centre[column]) * factor[column] + offset[column]
             place[column] = 0
         for below in range(1, pool):
             at = np.int32(below * pool)
             for column in range(wide):
-                value = _float(maps[first + below, column]) * factor[column] + offset[column]
-                larger = value > largest[column]
+                value = (_float(maps[first + below, column]) - centre[column]) * factor[column] + offset[column]
+                larger = value > largest[column] or value != value  # noqa: PLR0124  # torch's too is lost to a NaN
                 largest[column] = value if larger else largest[column]
                 place[column] = at if larger else place[column]
         best[:] = largest
@@ -212,7 +218,7 @@ def _activate_and_pool(
             others, other_places, step = largest[right * channels :], place[right * channels :], np.int32(right)
             for column in range(len(others)):
                 value, at = others[column], other_places[column] + step
-                better = value > best[column] or (value == best[column] and at < best_place[column])
+                better = value > best[column] or (value == best[column] and at < best_place[column]) or value != value  # noqa: PLR0124
                 best[column] = value if better else best[column]
                 best_place[column] = at if better else best_place[column]
         _gather(best, left, pooled)
@@ -284,7 +290,7 @@ def _unpool(
     window's maximum. Rows come in order; `spread` and `place` hold what the rows of a window share."""
     if where is None:
         for column in range(len(passed)):
-            passed[column] = _float(gradient[row, column]) if _float(out[row, column]) > 0 else np.float32(0)
+            passed[column] = np.float32(0) if _float(out[row, column]) <= 0 else _float(gradient[row, column])
         return
     pooled_height, columns = height // pool, out.shape[1]
     wide = columns * pool
@@ -295,8 +301,8 @@ def _unpool(
     if below == 0:
         pooled_row = row // height * pooled_height + row % height // pool
         for column in range(columns):
-            through = _float(out[pooled_row, column]) > 0
-            passed[column] = _float(gradient[pooled_row, column]) if through else np.float32(0)
+            stopped = _float(out[pooled_row, column]) <= 0
+            passed[column] = np.float32(0) if stopped else _float(gradient[pooled_row, column])
         _gather(passed, window[:wide], spread)
         _gather(where[pooled_row], window[:wide], place)
         for column in range(wide):
@@ -353,7 +359,7 @@ def _like(number: Any, other: Any) -> Any:
 def _overload_float(number):
     if isinstance(number, types.Float):
         return lambda number: number
-    return lambda number: _from_bfloat16(number)  # noqa: PLW0108  # numba compiles the lambda
+    return lambda number: np.uint32(np.uint32(number) << np.uint32(16)).view(np.float32)
 
 
 @overload(_like, inline="always")
@@ -363,28 +369,10 @@ def _overload_like(number, other):  # noqa: ARG001  # numba matches overloads by
     return lambda number, other: _to_bfloat16(number)  # noqa: ARG005  # as above
 
 
-@intrinsic
-def _from_bfloat16(_context: Any, _number: Any) -> Any:
-    """bfloat16 is the upper half of a float32."""
-
-    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        bits = builder.zext(arguments[0], ir.IntType(32))
-        return builder.bitcast(builder.shl(bits, ir.Constant(ir.IntType(32), 16)), ir.FloatType())
-
-    return types.float32(types.uint16), generate
-
-
-@intrinsic
-def _to_bfloat16(_context: Any, _number: Any) -> Any:
-    """To the nearest, ties to even, as torch rounds; a not-a-number stays one."""
-
-    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        whole, half = ir.IntType(32), ir.IntType(16)
-        bits = builder.bitcast(arguments[0], whole)
-        even = builder.and_(builder.lshr(bits, ir.Constant(whole, 16)), ir.Constant(whole, 1))
-        rounded = builder.add(bits, builder.add(even, ir.Constant(whole, 0x7FFF)))
-        number = builder.trunc(builder.lshr(rounded, ir.Constant(whole, 16)), half)
-        is_nan = builder.fcmp_unordered("uno", arguments[0], arguments[0])
-        return builder.select(is_nan, ir.Constant(half, 0x7FC0), number)
-
-    return types.uint16(types.float32), generate
+@njit(inline="always")
+def _to_bfloat16(number: Any) -> Any:
+    """The upper half of a float32, rounded to the nearest, ties to even, as torch rounds; a not-a-number stays one."""
+    bits = np.float32(number).view(np.uint32)
+    even = (bits >> np.uint32(16)) & np.uint32(1)
+    rounded = np.uint32(bits + np.uint32(even + np.uint32(0x7FFF)))
+    return np.uint16(rounded >> np.uint32(16)) if number == number else np.uint16(0x7FC0)  # noqa: PLR0124
