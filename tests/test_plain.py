@@ -40,7 +40,7 @@ def test_the_engine_is_as_near_to_float64_as_the_plain_loop(
 
     Where a value lies within a rounding of 0, or two values of a window within a rounding of each other, ReLU and pool
     decide one way in one arithmetic and the other way in another; the gradient jumps, and with batch norm twenty steps
-    make up to 0.1 of that in a loss, whoever computes it. Which values those are depends on the CPU. So each run is
+    make 0.01 of that in a loss, whoever computes it. Which values those are depends on the CPU. So each run is
     held against float64 with the run's own decisions, and the decisions against float64's."""
     changed: dict[str, Level] = {"gap": gap, "batch_norm": batch_norm, "dropout": 0.0}
     cell = Cell(name, Levels(preset_cell(name).levels, **changed, augmentation="none", scheduler="step"))
