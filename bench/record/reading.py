@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import BenchError
-from bench.record.schema import FORMULA, FREE_TEXT, LEVELS, RANGES, SCHEMA, Row, TrialRow, columns
+from bench.record.schema import FORMULA, FREE_TEXT, LEVELS, RANGES, SCHEMA, SINCE_2, Row, TrialRow, columns
 
 _log = logging.getLogger(__name__)
 
@@ -43,13 +43,13 @@ def read_rows(path: Path, row_type: type[Row]) -> pd.DataFrame:
     names = columns(row_type)
     if not path.exists():
         return pd.DataFrame(columns=names)
-    rows, lines = _split(path, names)
-    texts = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    found, rows, lines = _split(path, names)
+    texts = dict(zip(found, zip(*rows, strict=True) if rows else [()] * len(found), strict=True))
     try:
         frame = pd.DataFrame(
             {
-                field.name: _column(field, row_type, values)
-                for field, values in zip(dataclasses.fields(row_type), texts, strict=True)
+                field.name: _column(field, row_type, texts.get(field.name, [""] * len(rows)))
+                for field in dataclasses.fields(row_type)
             }
         )
     except _BadFieldError as error:
@@ -59,11 +59,12 @@ def read_rows(path: Path, row_type: type[Row]) -> pd.DataFrame:
     return frame
 
 
-def check_header(path: Path, header: str, expected: Sequence[str]) -> None:
-    """Raises StoreError, with the likeliest reason, unless the first line is the one that this version writes."""
-    if header == ",".join(expected):
-        return
+def checked_header(path: Path, header: str, expected: Sequence[str]) -> list[str]:
+    """The columns that a file's first line names: those that this version writes, but for what earlier ones didn't.
+    Raises StoreError, with the likeliest reason, for others."""
     found = header.split(",")
+    if found == [name for name in expected if name in found or name not in SINCE_2]:
+        return found
     absent = [name for name in expected if name not in found]
     if any(header.count(mark) >= len(expected) - 1 for mark in ";\t|"):
         reason = "has other separators than commas"
@@ -82,8 +83,8 @@ class _BadFieldError(Exception):
         self.row = row
 
 
-def _split(path: Path, names: list[str]) -> tuple[list[list[str]], list[int]]:
-    """The fields of every whole row, and the line that each row ends in."""
+def _split(path: Path, names: list[str]) -> tuple[list[str], list[list[str]], list[int]]:
+    """The columns, the fields of every whole row, and the line that each row ends in."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -92,14 +93,14 @@ def _split(path: Path, names: list[str]) -> tuple[list[list[str]], list[int]]:
     if torn:
         _log.warning("%s ends in half a line, which is not counted", path)
     if not newline:
-        return [], []
+        return names, [], []
     try:
         text = (whole + newline).decode("utf-8")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise StoreError(f"{path}, line {line}: it is not UTF-8 text: {_WAY_OUT}") from None
     header, _, _ = text.partition("\n")
-    check_header(path, header.rstrip("\r"), names)
+    names = checked_header(path, header.rstrip("\r"), names)
     rows, lines = [], []
     csv.field_size_limit(_LONGEST_FIELD)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -114,7 +115,7 @@ def _split(path: Path, names: list[str]) -> tuple[list[list[str]], list[int]]:
             lines.append(reader.line_num)
     except csv.Error as error:
         raise StoreError(f"{path}, line {reader.line_num}: {error}: {_WAY_OUT}") from None
-    return rows, lines
+    return names, rows, lines
 
 
 def _column(field: "dataclasses.Field[Any]", row_type: type[Row], values: Sequence[str]) -> "pd.Series[Any]":

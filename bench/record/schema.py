@@ -2,9 +2,13 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 SCHEMA = 1
+
+# Columns that files of earlier versions don't have.
+SINCE_2 = frozenset({"training_bytes"})
 
 # What numbers can be, by column; bounds included.
 RANGES: dict[str, tuple[float, float]] = {
@@ -161,7 +165,9 @@ class SpeedRow:
     """A raw sample of training speed: `processes` trained side by side on `images` in all, in `seconds`.
 
     `arm` is plain (the plain loop, on all cores, fed by `loader_workers`) or harness (a trial in each worker).
-    `memory_bytes` adds up the high-water marks of all processes; pages that they share count once for each.
+    `memory_bytes` is what all processes hold at their peak, pages that they share counted once, and `training_bytes` what
+    training adds to one. Without `training_bytes`, as earlier versions wrote rows, `memory_bytes` adds up the processes'
+    high-water marks, which is mostly the libraries that they share.
     """
 
     run: str
@@ -179,6 +185,7 @@ class SpeedRow:
     images: int
     seconds: float
     memory_bytes: int | None
+    training_bytes: int | None
     precision: str
     device: str
     code: str
@@ -270,9 +277,10 @@ def columns(row_type: type[Row]) -> list[str]:
     return [field.name for field in dataclasses.fields(row_type)]
 
 
-def to_cells(row: Row) -> list[str]:
-    """The row as text, at full precision: on and off for a switch, nothing for None."""
-    return [_to_cell(name, getattr(row, name)) for name in columns(type(row))]
+def to_cells(row: Row, header: Sequence[str] | None = None) -> list[str]:
+    """The row as text, at full precision: on and off for a switch, nothing for None. All its columns, or those of the
+    file that it goes to."""
+    return [_to_cell(name, getattr(row, name)) for name in header or columns(type(row))]
 
 
 def _to_cell(name: str, value: object) -> str:

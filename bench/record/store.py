@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from bench.record.reading import StoreError, WriteError, check_header, read_rows
+from bench.record.reading import StoreError, WriteError, checked_header, read_rows
 from bench.record.schema import (
     ConfusionRow,
     CorrectRow,
@@ -162,11 +162,12 @@ class Store:
             self._make_folder()
             with path.open("ab", buffering=0) as file:
                 before = _set_torn_line_aside(path, file.seek(0, os.SEEK_END))
-                text = "" if before else _csv_text([columns(type(rows[0]))])
+                header = columns(type(rows[0]))
+                text = "" if before else _csv_text([header])
                 if before:
-                    _check_first_line(path, columns(type(rows[0])))
+                    header = _first_line(path, header)
                 try:
-                    _write_whole(file, (text + _csv_text(to_cells(row) for row in rows)).encode())
+                    _write_whole(file, (text + _csv_text(to_cells(row, header) for row in rows)).encode())
                     os.fsync(file.fileno())
                 except OSError:
                     file.truncate(before)
@@ -202,9 +203,9 @@ def _csv_text(lines: Iterable[list[str]]) -> str:
     return text.getvalue()
 
 
-def _check_first_line(path: Path, expected: list[str]) -> None:
+def _first_line(path: Path, expected: list[str]) -> list[str]:
     with path.open("rb") as file:
-        check_header(path, file.readline().decode(errors="replace").rstrip("\r\n"), expected)
+        return checked_header(path, file.readline().decode(errors="replace").rstrip("\r\n"), expected)
 
 
 def _write_whole(file: FileIO, data: bytes) -> None:
