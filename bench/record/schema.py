@@ -165,9 +165,9 @@ class SpeedRow:
     """A raw sample of training speed: `processes` trained side by side on `images` in all, in `seconds`.
 
     `arm` is plain (the plain loop, on all cores, fed by `loader_workers`) or harness (a trial in each worker).
-    `memory_bytes` is what all processes hold at their peak, pages that they share counted once, and `training_bytes` what
-    training adds to one. Without `training_bytes`, as earlier versions wrote rows, `memory_bytes` adds up the processes'
-    high-water marks, which is mostly the libraries that they share.
+    `memory_bytes` is what all processes hold at their peak, pages that they share counted once; `training_bytes` is
+    what training adds to one. Where `training_bytes` is empty, as earlier versions wrote rows, `memory_bytes` adds up
+    the processes' high-water marks, which is mostly the libraries that they share.
     """
 
     run: str

@@ -4,17 +4,18 @@ import datetime
 import math
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 
 from architectures.summary import Summary, summarise
 from bench.errors import UsageError
-from bench.plan.cells import Cell, find_architecture
+from bench.plan.cells import Cell, find_architecture, preset_cell
 from bench.plan.factors import written_levels
 from bench.plan.trials import Trial
 from bench.record.machine import this_machine
@@ -87,17 +88,24 @@ class Run:
         ]
 
     def untimed(self) -> list[Trial]:
-        """The trials whose networks have no samples yet."""
+        """What is to be timed together: the networks of every architecture of which one was not timed in the rounds of
+        its preset, and the preset, which is what a report compares the others with."""
         timings = self.timings()
         switches = ["batch_norm", "gap", "dropout", "augmentation"]
-        rows = timings.loc[timings["metric"] == "train", ["architecture", *switches]]
-        known = set(rows.itertuples(index=False, name=None))
+        rows = timings[timings["metric"] == "train"].groupby(["architecture", *switches])
+        rounds = {network: set(zip(of["run"], of["round"], strict=True)) for network, of in rows}
 
-        def written(cell: Cell) -> tuple[str | float, ...]:
+        def rounds_of(cell: Cell) -> set[tuple[Any, Any]]:
             levels = written_levels(cell.levels)
-            return (cell.architecture, *(levels[switch] for switch in switches))
+            return rounds.get((cell.architecture, *(levels[switch] for switch in switches)), set())
 
-        return [trial for trial in self.trials if written(trial.cell) not in known]
+        apart = {
+            trial.cell.architecture
+            for trial in self.trials
+            if not rounds_of(trial.cell) & rounds_of(preset_cell(trial.cell.architecture))
+        }
+        presets = [replace(self.trials[0], cell=preset_cell(name)) for name in sorted(apart)]
+        return [*presets, *(trial for trial in self.trials if trial.cell.architecture in apart)]
 
 
 def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: Path) -> Run:

@@ -5,12 +5,11 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import BaseContext
 from threading import BrokenBarrierError
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 from bench.errors import BenchError
 from bench.run.worker import reason_of
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 # How long a worker waits for the others to be ready.
@@ -44,12 +43,10 @@ def wait_for_the_others() -> None:
     _joined[0].meet()
 
 
-def all_at_once(
-    pool: ProcessPoolExecutor, workers: int, task: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-) -> list[T]:
+def all_at_once(pool: ProcessPoolExecutor, workers: int, task: Callable[..., T], *args: object) -> list[T]:
     """Calls `task` in each worker of a pool whose workers joined, and returns what they give. It may call
     `wait_for_the_others`. Raises BenchError as soon as one fails."""
-    futures = [pool.submit(_or_leave, task, *args, **kwargs) for _ in range(workers)]
+    futures = [pool.submit(_or_leave, task, *args) for _ in range(workers)]
     wait(futures)
     # Whoever was left waiting failed as well, and doesn't know why.
     futures.sort(key=lambda future: isinstance(future.exception(), BrokenBarrierError))
@@ -70,9 +67,9 @@ def from_worker(future: "Future[T]") -> T:
         raise BenchError(f"a process that was to be timed failed: {reason_of(error)}") from error
 
 
-def _or_leave(task: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def _or_leave(task: Callable[..., T], *args: object) -> T:
     try:
-        return task(*args, **kwargs)
+        return task(*args)
     except BaseException:
         _joined[0].leave()
         raise
