@@ -67,7 +67,7 @@ class _Span:
 
 
 # By number of loading processes; None is the harness.
-_Memories = Mapping[int | None, Memory | None]
+Memories = Mapping[int | None, Memory | None]
 
 
 def compare_speeds(
@@ -79,7 +79,7 @@ def compare_speeds(
     """
     share_memory(data)
     cores = usable_cores()
-    memories = {trial: _measure_memory(trial, data, cores, members) for trial in trials}
+    memories = {trial: measure_memory(trial, data, cores, members) for trial in trials}
     context = get_context("spawn")
     together = Together(context, workers)
     with (
@@ -97,6 +97,19 @@ def compare_speeds(
             yield _sample("harness", trial, None, 1, number, spans, memories[trial])
 
 
+def measure_memory(trial: Trial, data: Data, cores: int, members: int = 1) -> Memories:
+    """Of each loop in a process of its own: what a large network took may stay with a process that trains a small one
+    next."""
+    context = get_context("spawn")
+    with ProcessPoolExecutor(1, context, initializer=_start_plain, initargs=(data, cores)) as plain:
+        memories: dict[int | None, Memory | None] = {
+            loaders: from_worker(plain.submit(_memory_of_plain, trial, loaders)) for loaders in LOADER_WORKERS
+        }
+    with ProcessPoolExecutor(1, context, initializer=start_worker, initargs=(data,)) as harness:
+        memories[None] = from_worker(harness.submit(_memory_of_harness, trial, members))
+    return memories
+
+
 def _sample(
     arm: Arm,
     trial: Trial,
@@ -104,7 +117,7 @@ def _sample(
     threads: int,
     number: int,
     spans: Sequence[_Span],
-    memories: _Memories,
+    memories: Memories,
 ) -> SpeedSample:
     memory = memories[loaders]
     return SpeedSample(
@@ -119,19 +132,6 @@ def _sample(
         memory_bytes=None if memory is None else memory.of_processes(len(spans)),
         training_bytes=None if memory is None else memory.added,
     )
-
-
-def _measure_memory(trial: Trial, data: Data, cores: int, members: int) -> _Memories:
-    """Of each loop in a process of its own: what a large network took may stay with a process that trains a small one
-    next."""
-    context = get_context("spawn")
-    with ProcessPoolExecutor(1, context, initializer=_start_plain, initargs=(data, cores)) as plain:
-        memories: dict[int | None, Memory | None] = {
-            loaders: from_worker(plain.submit(_memory_of_plain, trial, loaders)) for loaders in LOADER_WORKERS
-        }
-    with ProcessPoolExecutor(1, context, initializer=start_worker, initargs=(data,)) as harness:
-        memories[None] = from_worker(harness.submit(_memory_of_harness, trial, members))
-    return memories
 
 
 def _start_plain(data: Data, cores: int) -> None:
