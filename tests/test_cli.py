@@ -18,6 +18,7 @@ from bench.run.code import code_digest
 from bench.run.runner import prepare_run, record
 from bench.run.worker import Trained
 from main import with_dashes
+from tests.conftest import write_idx_files
 from tests.synthetic import write_rows
 from tests.test_record import ROW
 
@@ -249,6 +250,7 @@ HEAVY = ["torch", "torchvision", "pandas", "numpy", "matplotlib", "seaborn", "sc
         ("status --dataset digits", ["torchvision", "matplotlib", "seaborn", "statsmodels"]),
         ("run --models model3 --design presets --seeds 1 --epochs 1 --dataset digits --workers 0 --no-report",
          ["torchvision", "matplotlib", "seaborn", "statsmodels"]),
+        ("status --dataset kmnist", ["torchvision", "sklearn", "matplotlib", "statsmodels"]),
         ("report --dataset mnist", ["torch", "torchvision", "sklearn", "numba"]),
     ],
 )  # fmt: skip
@@ -256,6 +258,9 @@ def test_a_command_imports_what_it_needs(command: str, needless: list[str], tmp_
     words = command.split()
     if words[0] in {"status", "run", "report"} and "--help" not in words:
         words += ["--results", str(tmp_path)]
+        if "kmnist" in words:
+            write_idx_files(tmp_path / "KMNIST" / "raw")
+            words += ["--data-dir", str(tmp_path)]
         if "mnist" in words:
             write_rows(tmp_path / "mnist", cells=[preset_cell("model1")], seeds=2)
             words += ["--reports", str(tmp_path)]

@@ -64,7 +64,12 @@ def rates_tried(accuracies: dict[float, list[float | None]], val: int) -> pd.Dat
 
 
 def test_selection_takes_the_lowest_of_tied_rates_and_counts_divergence_as_chance() -> None:
-    tried = {0.003: [0.98, 0.98], 0.01: [0.99 - TIE / 2] * 2, 0.03: [0.99, 0.99], 0.1: [1.0, None]}
+    tried: dict[float, list[float | None]] = {
+        0.003: [0.98, 0.98],
+        0.01: [0.99 - TIE / 2] * 2,
+        0.03: [0.99, 0.99],
+        0.1: [1.0, None],
+    }
     for classes in (10, 4):
         table = rate_table(rates_tried(tried, val=5000), classes)
         assert table["first"].tolist() == [False, True, False, False]

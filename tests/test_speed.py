@@ -4,6 +4,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -179,7 +180,8 @@ def test_a_file_of_an_earlier_version_is_read_and_goes_on(tmp_path: Path) -> Non
     pd.testing.assert_frame_equal(older.drop(columns="training_bytes"), rows.drop(columns="training_bytes"))
     assert older["training_bytes"].isna().all()
     measured = {"loader_workers": 0, "memory_bytes": 2, "training_bytes": 1}
-    Store(tmp_path / "mnist").add_speeds([SpeedRow(**rows.iloc[0].to_dict() | measured)])
+    row: dict[str, Any] = {str(name): value for name, value in rows.iloc[0].items()} | measured
+    Store(tmp_path / "mnist").add_speeds([SpeedRow(**row)])
     assert len(Store(tmp_path / "mnist").speeds()) == len(older) + 1
 
 
