@@ -259,7 +259,7 @@ def test_a_command_imports_what_it_needs(command: str, needless: list[str], tmp_
     if words[0] in {"status", "run", "report"} and "--help" not in words:
         words += ["--results", str(tmp_path)]
         if "kmnist" in words:
-            write_idx_files(tmp_path / "KMNIST" / "raw")
+            write_idx_files(tmp_path / "KMNIST" / "raw", train=64)
             words += ["--data-dir", str(tmp_path)]
         if "mnist" in words:
             write_rows(tmp_path / "mnist", cells=[preset_cell("model1")], seeds=2)
