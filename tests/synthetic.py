@@ -244,6 +244,7 @@ def _speeds(generator: np.random.Generator) -> Iterator[SpeedRow]:
                     images=1920,
                     seconds=1920 / speed * float(generator.lognormal(0, 0.02)),
                     memory_bytes=10**9,
+                    training_bytes=2 * 10**7,
                     precision="bf16" if arm == "harness" else "fp32",
                     device="cpu",
                     code="c",

@@ -4,14 +4,17 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import find_factors
+from bench.record.store import Store
 from bench.report.analysis import Analysis, analyse
 from bench.report.evidence import gather
 from bench.report.stats.paired import compare
 from bench.report.stats.verdict import Verdict
+from bench.report.tables.effects import effect_table
 from tests.synthetic import write_rows
 
 MODEL1 = preset_cell("model1")
@@ -145,6 +148,26 @@ def test_costs_stand_beside_gains(everything: Analysis) -> None:
     dropout = by_factor[DROPOUT].inference_speed
     assert dropout is not None
     assert dropout.high < 0.9
+
+
+def test_speeds_of_other_rounds_make_no_ratio(tmp_path: Path) -> None:
+    """Only model1 with dropout was timed in the preset's rounds."""
+    cells = [MODEL1, MODEL1.with_level(BATCH_NORM, True), MODEL1.with_level(DROPOUT, 0.1)]
+    write_rows(tmp_path / "mnist", cells=cells)
+    path = tmp_path / "mnist" / "timings.csv"
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    rows.loc[rows["batch_norm"] == "on", "run"] = "another"
+    rows.to_csv(path, index=False)
+    analysis = analyse(gather(Store(tmp_path / "mnist"), "mnist"), 0.0005)
+    apart, together = analysis.effects
+    assert (apart.factor, together.factor) == (BATCH_NORM, DROPOUT)
+    assert apart.cost.train_speed is None
+    assert apart.cost.inference_speed is None
+    assert together.cost.train_speed is not None
+    assert together.cost.train_speed.n == 5
+    for row, speed in zip(effect_table(analysis).texts(), ("", "%"), strict=True):
+        assert speed in row[-2]
+        assert bool(row[-2]) == bool(speed)
 
 
 def test_speeds_of_another_code_or_machine_are_not_mixed_in(tmp_path: Path) -> None:

@@ -14,8 +14,11 @@ from bench.plan.factors import written_levels
 from bench.plan.protocol import CANDIDATE_RATES, Protocol
 from bench.plan.trials import Trial
 from bench.record.store import Store
-from bench.run.runner import prepare_run
+from bench.run.runner import prepare_run, record
+from bench.run.worker import Trained
 from main import with_dashes
+from tests.conftest import write_idx_files
+from tests.synthetic import write_rows
 from tests.test_record import ROW
 
 ROOT = Path(__file__).parent.parent
@@ -204,9 +207,72 @@ def test_underscores_change_in_options_only() -> None:
     assert with_dashes("my_data") == "my_data"
 
 
-def test_select_prints_the_chosen_rates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["select", "--models", "model3", "--dataset", "digits", "--val", "200", "--epochs", "1"]
+def test_select_holds_out_a_share_of_the_data_and_chooses_nothing_by_chance(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["select", "rates", "--models", "model1", "--dataset", "digits", "--epochs", "1"]
     assert run_command_line([*command, "--results", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert sum(line.endswith(" chosen") for line in out.splitlines()) == 4
-    assert len(Store(tmp_path / "digits", "selection.csv").trials()) == sum(map(len, CANDIDATE_RATES.values()))
+    rows = Store(tmp_path / "digits", "selection.csv").trials()
+    assert (rows["val"] == 898 // 12).all()
+    assert len(rows) == sum(map(len, CANDIDATE_RATES.values()))
+    plain = [line for line in out.splitlines() if line.split()[:2] == ["step", "off"]]
+    assert [line.split()[-1] for line in plain] == ["chance"] * 3
+    assert "Not settled where none is better than chance" in out
+
+
+def test_a_success_after_a_failure_is_kept(tmp_path: Path) -> None:
+    cell = preset_cell("model3")
+    run = prepare_run([Trial(cell, 0, Protocol("digits", epochs=1))], "train", tmp_path, tmp_path)
+    record(run, Trained(run.trials[0], None, "MemoryError: none left", "2026-01-01T00:00:00Z", None))
+    command = ["train", "--model", "model3", "--epochs", "1", "--precision", "fp32", "--dataset", "digits"]
+    for _ in range(2):
+        assert run_command_line([*command, "--results", str(tmp_path)]) == 0
+        assert Store(tmp_path / "digits").trials()["status"].tolist() == ["failed", "done"]
+
+
+def test_a_single_trial_leaves_the_study_as_it_is(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "main.py"), "--model", "model3", "--epochs", "1", "--data_dir", "none"]
+    (tmp_path / "results").mkdir()
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not list((tmp_path / "results").iterdir())
+    assert len(Store(tmp_path / "runs" / "digits").trials()) == 1
+    assert f"Row: {Path('runs', 'digits', 'trials.csv')}" in done.stdout
+
+
+HEAVY = ["torch", "torchvision", "pandas", "numpy", "matplotlib", "seaborn", "scipy", "statsmodels", "sklearn", "numba"]
+
+
+@pytest.mark.parametrize(
+    ("command", "needless"),
+    [
+        ("--help", HEAVY),
+        ("speed --help", HEAVY),
+        ("select --help", HEAVY),
+        ("list", HEAVY),
+        ("status --dataset digits", ["torchvision", "matplotlib", "seaborn", "statsmodels"]),
+        ("run --models model3 --design presets --seeds 1 --epochs 1 --dataset digits --workers 0 --no-report",
+         ["torchvision", "matplotlib", "seaborn", "statsmodels"]),
+        ("status --dataset kmnist", ["torchvision", "sklearn", "matplotlib", "statsmodels"]),
+        ("report --dataset mnist", ["torch", "torchvision", "sklearn", "numba"]),
+    ],
+)  # fmt: skip
+def test_a_command_imports_what_it_needs(command: str, needless: list[str], tmp_path: Path) -> None:
+    words = command.split()
+    if words[0] in {"status", "run", "report"} and "--help" not in words:
+        words += ["--results", str(tmp_path)]
+        if "kmnist" in words:
+            write_idx_files(tmp_path / "KMNIST" / "raw", train=64)
+            words += ["--data-dir", str(tmp_path)]
+        if "mnist" in words:
+            write_rows(tmp_path / "mnist", cells=[preset_cell("model1")], seeds=2)
+            words += ["--reports", str(tmp_path)]
+    code = (
+        "import sys; from bench.cli import run_command_line; "
+        f"code = run_command_line({words!r}); "
+        f"print([name for name in {needless!r} if name in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "[]"

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -291,8 +292,23 @@ def test_a_head_that_nobody_hears_is_answered_in_one_line(
     assert run_command_line([*command(tmp_path, 1), "--cluster", address]) == 1
     error = capfd.readouterr().err
     assert error.count("\n") == 1
-    assert error.startswith(f"bench: no Ray cluster answers at {address} (")
+    told = address if address != "auto" else "127.0.0.1:9"
+    assert error.startswith(f"bench: no Ray cluster answers at {address} ({told}: ")
+    assert "refused" in error
     assert not (tmp_path / "digits" / "trials.csv").exists()
+
+
+@needs_ray
+def test_a_head_that_says_nothing_is_answered_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bench.run.cluster.CONNECT_SECONDS", 3.0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"ray://127.0.0.1:{listener.getsockname()[1]}"
+        assert run_command_line([*command(tmp_path, 1), "--cluster", address]) == 1
+    error = capfd.readouterr().err
+    assert error.startswith(f"bench: no Ray cluster answers at {address} (no word for 3 s)")
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -181,19 +181,19 @@ def test_rates_are_those_that_the_kept_selection_rows_give() -> None:
     rows = Store(ROOT / "results" / "mnist", "selection.csv").trials()
     assert (rows["val"] == 5000).all()
     assert rows["test_accuracy"].isna().all()
-    table = rate_table(rows)
+    table = rate_table(rows, classes=10)
     tried = {key: tuple(sorted(group["lr"])) for key, group in table.groupby(["scheduler", "batch_norm"])}
     assert tried == {(scheduler, format_level(on)): rates for (scheduler, on), rates in CANDIDATE_RATES.items()}
-    chosen = table[table["chosen"]].set_index(["scheduler", "batch_norm"])["lr"].to_dict()
-    assert chosen == {(scheduler, format_level(on)): rate for (scheduler, on), rate in RATES.items()}
+    first = table[table["first"]].set_index(["scheduler", "batch_norm"])["lr"].to_dict()
+    assert first == {(scheduler, format_level(on)): rate for (scheduler, on), rate in RATES.items()}
 
 
 def test_the_basic_augmentation_is_what_the_kept_selection_rows_give() -> None:
-    table = augmentation_table(Store(ROOT / "results" / "mnist", "selection.csv").trials())
+    table = augmentation_table(Store(ROOT / "results" / "mnist", "selection.csv").trials(), classes=10)
     assert set(table["augmentation"]) == set(BASIC_CANDIDATES)
     assert table["n"].nunique() == 1
-    [chosen] = table.loc[table["chosen"], "augmentation"]
-    assert AUGMENTATIONS["basic"] == BASIC_CANDIDATES[chosen]
+    [first] = table.loc[table["first"], "augmentation"]
+    assert AUGMENTATIONS["basic"] == BASIC_CANDIDATES[first]
 
 
 def test_a_trial_is_named_by_what_its_augmentation_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,25 +54,45 @@ def test_summary_counts_each_cells_own_rows(tmp_path: object) -> None:
     assert max(map(len, lines)) <= 80
 
 
-def test_selection_takes_the_lowest_of_tied_rates_and_counts_divergence_as_chance() -> None:
-    def rows(lr: float, *accuracies: float | None) -> list[dict[str, object]]:
-        return [
+def rates_tried(accuracies: dict[float, list[float | None]], val: int) -> pd.DataFrame:
+    """Rows of one model with a seed each; None diverged."""
+    return pd.DataFrame(
+        [
             {"scheduler": "step", "batch_norm": "on", "augmentation": "basic", "lr": lr, "val_accuracy": accuracy}
-            | {"status": "done" if accuracy else "diverged"}
-            for accuracy in accuracies
+            | {"status": "done" if accuracy else "diverged", "architecture": "model3", "seed": seed, "val": val}
+            for lr, of_rate in accuracies.items()
+            for seed, accuracy in enumerate(of_rate)
         ]
-
-    table = rate_table(
-        pd.DataFrame(
-            rows(0.003, 0.98, 0.98)
-            + rows(0.01, 0.99 - TIE / 2, 0.99 - TIE / 2)
-            + rows(0.03, 0.99, 0.99)
-            + rows(0.1, 1.0, None)
-        )
     )
-    assert table["chosen"].tolist() == [False, True, False, False]
-    assert table["accuracy"].iloc[-1] == pytest.approx(0.55)
-    assert render_selection(table).count("chosen") == 1
+
+
+def test_selection_takes_the_lowest_of_tied_rates_and_counts_divergence_as_chance() -> None:
+    tried: dict[float, list[float | None]] = {
+        0.003: [0.98, 0.98],
+        0.01: [0.99 - TIE / 2] * 2,
+        0.03: [0.99, 0.99],
+        0.1: [1.0, None],
+    }
+    for classes in (10, 4):
+        table = rate_table(rates_tried(tried, val=5000), classes)
+        assert table["first"].tolist() == [False, True, False, False]
+        assert table["accuracy"].iloc[-1] == pytest.approx((1 + 1 / classes) / 2)
+        # Of 5,000 images 0.98 is surely less than 0.99; the diverged rate's mean may be anything.
+        assert table["verdict"].tolist() == ["", "tied", "tied", "tied"]
+    assert "Not settled" in render_selection(table)
+
+
+def test_a_choice_is_one_that_the_images_and_the_seeds_tell() -> None:
+    def verdicts(tried: dict[float, list[float | None]], val: int) -> list[str]:
+        return rate_table(rates_tried(tried, val), classes=10)["verdict"].tolist()
+
+    assert verdicts({0.01: [0.98], 0.03: [0.99]}, val=5000) == ["", "chosen"]
+    assert verdicts({0.01: [0.98], 0.03: [0.99]}, val=100) == ["tied", "tied"]
+    assert verdicts({0.01: [0.98, 0.99, 0.97], 0.03: [0.99, 0.979, 0.995]}, val=10**6) == ["tied", "tied"]
+    assert verdicts({0.01: [0.98, 0.98, 0.98], 0.03: [0.99, 0.991, 0.989]}, val=10**6) == ["", "chosen"]
+    assert verdicts({0.01: [0.08], 0.03: [0.12]}, val=74) == ["chance", "chance"]
+    settled = rate_table(rates_tried({0.01: [0.98], 0.03: [0.99]}, val=5000), classes=10)
+    assert "Not settled" not in render_selection(settled)
 
 
 def test_timing_rows_have_the_columns_that_tables_read() -> None:

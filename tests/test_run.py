@@ -10,6 +10,7 @@ import pytest
 
 from bench.cli import run_command_line
 from bench.plan.cells import preset_cell
+from bench.plan.factors import find_factors
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial, trials
 from bench.record.store import Store
@@ -122,6 +123,26 @@ def test_timing_keeps_raw_samples_of_every_network(tmp_path: Path) -> None:
     assert samples[samples["metric"] == "train"]["augmentation"].tolist() == ["basic", "advanced"] * 5
     assert samples[samples["metric"] != "train"]["augmentation"].isna().all()
     assert run.untimed() == []
+
+
+def test_what_is_compared_is_timed_in_the_same_rounds(tmp_path: Path) -> None:
+    """A cell that joins later is timed with its preset again, and with the other cells of its architecture."""
+    [gap] = find_factors(["gap"])
+    presets = [preset_cell("model1"), preset_cell("model3")]
+    toggled = presets[1].with_level(gap, False)
+    first = prepare_run(list(trials(presets, 1, SHORT)), "presets", Path("unused"), tmp_path)
+    time_trials(first, first.untimed())
+    later = prepare_run([Trial(toggled, 0, SHORT)], "toggles", Path("unused"), tmp_path)
+    assert {trial.cell for trial in later.untimed()} == {presets[1], toggled}
+    time_trials(later, later.untimed())
+    timings = later.store.timings()
+    of_later = timings[(timings["run"] == later.provenance.run) & (timings["metric"] == "train")]
+    assert of_later.groupby(["architecture", "gap"])["round"].agg(list).to_dict() == {
+        ("model3", "on"): [0, 1, 2, 3, 4],
+        ("model3", "off"): [0, 1, 2, 3, 4],
+    }
+    for run in (first, later):
+        assert run.untimed() == []
 
 
 def test_rows_measured_on_training_images_go_to_a_file_of_their_own(tmp_path: Path) -> None:

@@ -1,21 +1,37 @@
 """Training speed against the plain loop: measured in real processes, compared round by round."""
 
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 
 from bench.cli import run_command_line
+from bench.errors import BenchError
 from bench.plan.cells import preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
+from bench.record.schema import SpeedRow
 from bench.record.store import Store
+from bench.report.analysis import Analysis, analyse
+from bench.report.charts import draw_charts
+from bench.report.evidence import gather
 from bench.report.overhead import overheads
 from bench.report.speed import speedups
-from bench.run.speed import HARNESS_BATCHES, PLAIN_BATCHES, compare_speeds
+from bench.report.tables import make_tables
+from bench.run.memory import Memory, forget_peak, peak_memory
+from bench.run.pool import share_memory
+from bench.run.speed import HARNESS_BATCHES, PLAIN_BATCHES, compare_speeds, measure_memory
+from bench.run.together import Together, all_at_once, wait_for_the_others
+from bench.train.data import Data, Split
 from bench.train.datasets import DATASETS
 from tests.synthetic import write_rows
+
+OF_SPEED = ("speed", "overhead")
 
 
 def test_the_ratio_is_that_to_the_plain_loops_best_loading(tmp_path: Path) -> None:
@@ -65,10 +81,137 @@ def test_both_loops_are_timed_in_turns(tmp_path: Path, capsys: pytest.CaptureFix
     assert "times" in capsys.readouterr().out
 
 
-def test_a_stack_counts_every_member() -> None:
-    trial = Trial(preset_cell("model3"), 0, Protocol("digits", precision="fp32"))
+def test_a_stack_counts_every_member_and_steps_outlast_the_schedule() -> None:
+    # A one-cycle rate ends after 15 steps here, and there are more to be timed.
+    trial = Trial(preset_cell("model3"), 0, Protocol("digits", epochs=1, precision="fp32"))
     samples = list(compare_speeds([trial], DATASETS["digits"].load(Path("unused")), workers=1, rounds=1, members=2))
     assert [(sample.arm, sample.images) for sample in samples] == [
         *[("plain", PLAIN_BATCHES * 64)] * 3,
         ("harness", 2 * HARNESS_BATCHES * 64),
     ]
+
+
+def fails_in_one(marker: Path) -> None:
+    """Whichever process comes first fails, the other waits for it."""
+    try:
+        marker.touch(exist_ok=False)
+    except FileExistsError:
+        wait_for_the_others()
+    raise ValueError("no good")
+
+
+def join(together: Together) -> None:
+    together.join()
+
+
+def test_a_worker_that_fails_ends_the_comparison_in_one_line(tmp_path: Path) -> None:
+    context = get_context("spawn")
+    together = Together(context, 2)
+    with (
+        ProcessPoolExecutor(2, context, initializer=join, initargs=(together,)) as pool,
+        pytest.raises(BenchError, match=r"^a process that was to be timed failed: ValueError: no good$"),
+    ):
+        all_at_once(pool, 2, fails_in_one, tmp_path / "marker")
+
+
+def pictures(side: int) -> Data:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (200, 1, side, side), generator=generator, dtype=torch.uint8)
+    split = Split(images, torch.arange(200) % 10)
+    return Data("pictures", split, split, classes=10)
+
+
+needs_proc = pytest.mark.skipif(forget_peak() is None, reason="this system doesn't tell")
+
+
+@needs_proc
+def test_larger_maps_take_more_memory_in_both_loops() -> None:
+    trial = Trial(preset_cell("model1"), 0, Protocol("digits", precision="fp32"))
+    small, large = pictures(28), pictures(84)
+    before, after = measure_memory(trial, small, cores=1), measure_memory(trial, large, cores=1)
+    # The first convolution alone: 64 images of 16 maps of float32.
+    grown = 64 * 16 * 4 * (82**2 - 26**2)
+    for loop in (0, None):
+        less, more = before[loop], after[loop]
+        assert less is not None
+        assert more is not None
+        assert 0 < less.added < less.own
+        assert more.added - less.added > grown
+        assert more.own - less.own > grown
+
+
+def grown_by(data: Data) -> Memory | None:
+    """What touching every image of the shared data, and 20 MB of its own, takes."""
+    before = forget_peak()
+    own = torch.ones(20 * 2**20, dtype=torch.uint8)
+    assert data.train.images.max() == own.max()
+    del own
+    return peak_memory(before)
+
+
+@needs_proc
+def test_shared_data_is_nobodys_own_memory() -> None:
+    images = torch.ones(60 * 2**20, dtype=torch.uint8).reshape(60, 1, 1024, 1024)
+    split = Split(images, torch.zeros(60, dtype=torch.int64))
+    data = Data("large", split, split, classes=10)
+    share_memory(data)
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        memory = pool.submit(grown_by, data).result()
+    assert memory is not None
+    assert 18 * 2**20 < memory.added < 40 * 2**20
+    assert memory.shared > 60 * 2**20
+    assert memory.of_processes(3) == 3 * memory.own + memory.shared
+
+
+def test_rows_without_what_training_adds_have_no_memory(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "mnist", cells=[], seeds=0).speeds()
+    [speedup, *_] = speedups(rows)
+    assert (speedup.harness_memory, speedup.harness_training) == (1e9, 2e7)
+    [speedup, *_] = speedups(rows.assign(training_bytes=float("nan")))
+    assert pd.isna(speedup.harness_memory)
+    assert pd.isna(speedup.plain_memory)
+
+
+def test_a_file_of_an_earlier_version_is_read_and_goes_on(tmp_path: Path) -> None:
+    store = write_rows(tmp_path / "mnist", cells=[], seeds=0)
+    path, rows = tmp_path / "mnist" / "speed.csv", store.speeds()
+    pd.read_csv(path, dtype=str, keep_default_na=False).drop(columns="training_bytes").to_csv(path, index=False)
+    older = Store(tmp_path / "mnist").speeds()
+    pd.testing.assert_frame_equal(older.drop(columns="training_bytes"), rows.drop(columns="training_bytes"))
+    assert older["training_bytes"].isna().all()
+    measured = {"loader_workers": 0, "memory_bytes": 2, "training_bytes": 1}
+    row: dict[str, Any] = {str(name): value for name, value in rows.iloc[0].items()} | measured
+    Store(tmp_path / "mnist").add_speeds([SpeedRow(**row)])
+    assert len(Store(tmp_path / "mnist").speeds()) == len(older) + 1
+
+
+def test_samples_name_the_one_machine_that_they_are_of(tmp_path: Path) -> None:
+    """Those of the report's code count; others' are shown where there are none, and named."""
+    folder = tmp_path / "mnist"
+    store = write_rows(folder, cells=[preset_cell("model1")], seeds=2)
+    for file in ("speed.csv", "overhead.csv"):
+        rows = pd.read_csv(folder / file, dtype=str, keep_default_na=False)
+        pd.concat([rows, rows.assign(run="later", code="other", machine="m2")]).to_csv(folder / file, index=False)
+    machines = pd.read_csv(folder / "machines.csv", dtype=str, keep_default_na=False)
+    pd.concat([machines, machines.assign(machine="m2", cpu="Another CPU")]).to_csv(folder / "machines.csv", index=False)
+    analysis = analyse(gather(store, "mnist"), 0.0005)
+    assert {speedup.machine for speedup in analysis.speedups} == {"m"}
+    assert {overhead.code for overhead in analysis.overheads} == {"c"}
+    for caption in captions(analysis):
+        assert "Measured on A <made-up> CPU, 2 cores" in caption
+        assert "other training code" not in caption
+
+    for file in ("speed.csv", "overhead.csv"):
+        rows = pd.read_csv(folder / file, dtype=str, keep_default_na=False)
+        rows[rows["code"] == "other"].to_csv(folder / file, index=False)
+    analysis = analyse(gather(Store(folder), "mnist"), 0.0005)
+    for caption in captions(analysis):
+        assert "Measured on Another CPU, 2 cores" in caption
+        assert caption.endswith(", with other training code than the trials'.")
+
+
+def captions(analysis: Analysis) -> list[str]:
+    found = [table.caption for table in make_tables(analysis) if table.name in OF_SPEED]
+    found += [chart.caption for chart in draw_charts(analysis) if chart.name in OF_SPEED]
+    assert len(found) == 4
+    return found

@@ -11,8 +11,6 @@ from bench.commands.report import write_reports
 from bench.errors import Terminated, UsageError
 from bench.plan.cells import Cell
 from bench.plan.protocol import Device, Protocol
-from bench.report.analysis import HARDEST_IMAGES
-from bench.report.evidence import gather
 from bench.report.summary import outcome_counts, render, summary_table
 from bench.run.executor import Executor
 from bench.run.networks import network_today
@@ -111,6 +109,10 @@ def print_result(run: Run, cells: Sequence[Cell]) -> None:
 
 def report_on(run: Run, reports: Path) -> None:
     """Writes the report on the run's protocol; the hardest test images are recorded before, to be shown."""
+    # What a report is made with takes seconds to import, and training needs none of it.
+    from bench.report.analysis import HARDEST_IMAGES
+    from bench.report.evidence import gather
+
     dataset, results = run.data.name, run.store.folder.parent
     keys = {named.key for named in run.named}
     evidence = gather(run.store, dataset, networks=network_today, prefer=keys)

@@ -39,9 +39,12 @@ def train(
     val: opt.Val = 0,
     dataset: opt.DatasetName = None,
     data_dir: opt.DataDir = Path("data"),
-    results: opt.Results = Path("results"),
+    results: opt.Results = Path("runs"),
 ) -> int:
-    """Train one model once, print every epoch, and record the row unless it is there already."""
+    """Train one model once, print every epoch, and record the row unless it is there already.
+
+    Rows go to ./runs, apart from the study in ./results, unless --results says otherwise.
+    """
     texts = {"dropout": dropout, "augmentation": augmentation, "scheduler": scheduler}
     given: dict[str, Level | None] = {"batch_norm": batch_norm, "gap": gap}
     for factor in FACTORS:
@@ -90,7 +93,8 @@ def _train(
     print(f"Total parameters: {network_summary(cell, run.data).parameters:,}", flush=True)
     with run.store.lock():
         [trained] = train_stack([trial], run.data, print_epoch)
-        if run.missing():
+        # A row that says that an earlier try failed is no result.
+        if run.missing(retry_failed=True):
             record(run, trained)
     if trained.outcome is None:
         raise BenchError(f"the trial failed: {trained.error}")

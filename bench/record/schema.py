@@ -15,8 +15,8 @@ from bench.plan.factors import FACTORS
 # Files of schema 1 are read as well: see schema1.py.
 SCHEMA = 2
 
-# The columns of trials that schema 1 didn't have.
-SINCE_2 = frozenset({"selected_lr", "input", "classes", "network", "training"})
+# The columns that files of schema 1 didn't have.
+SINCE_2 = frozenset({"selected_lr", "input", "classes", "network", "training", "training_bytes"})
 
 Written = Mapping[str, str | float | None]
 
@@ -190,7 +190,9 @@ class SpeedRow:
     """A raw sample of training speed: `processes` trained side by side on `images` in all, in `seconds`.
 
     `arm` is plain (the plain loop, on all cores, fed by `loader_workers`) or harness (a trial in each worker).
-    `memory_bytes` adds up the high-water marks of all processes; pages that they share count once for each.
+    `memory_bytes` is what all processes hold at their peak, pages that they share counted once; `training_bytes` is
+    what training adds to one. Where `training_bytes` is empty, as earlier versions wrote rows, `memory_bytes` adds up
+    the processes' high-water marks, which is mostly the libraries that they share.
     """
 
     run: str
@@ -205,6 +207,7 @@ class SpeedRow:
     images: int
     seconds: float
     memory_bytes: int | None
+    training_bytes: int | None
     precision: str
     device: str
     code: str

@@ -133,8 +133,8 @@ def analyse(evidence: Evidence, margin: float) -> Analysis:
         confusions=tuple(confusions(evidence)),
         hardest=tuple(hard_images(evidence, HARDEST_IMAGES)),
         precisions=tuple(precision_effects(evidence)),
-        speedups=speedups(evidence.speeds),
-        overheads=overheads(evidence.overheads),
+        speedups=speedups(evidence.speeds, evidence.protocol["code"]),
+        overheads=overheads(evidence.overheads, evidence.protocol["code"]),
     )
 
 

@@ -31,8 +31,7 @@ class Cost:
 class CostDifference:
     """A cell's cost against its baseline's: differences of sizes, ratios of speeds (above 1 is faster).
 
-    A speed ratio has an interval where both were timed in the same rounds, no interval where they were timed apart,
-    and is None where one wasn't timed.
+    A speed ratio is of rounds that timed both, and None without two of them.
     """
 
     parameters: int
@@ -97,13 +96,8 @@ class Costs:
 
     def _speed_ratio(self, cell: Cell, baseline: Cell, metric: str) -> Estimate | None:
         own, other = self._speeds(cell, metric), self._speeds(baseline, metric)
-        if own.empty or other.empty:
-            return None
         shared = own.index.intersection(other.index)
-        if len(shared) > 1:
-            return ratio(own[shared].to_numpy(), other[shared].to_numpy())
-        apart = float(own.median() / other.median())
-        return Estimate(apart, math.nan, math.nan, math.nan, 1, apart, apart)
+        return ratio(own[shared].to_numpy(), other[shared].to_numpy()) if len(shared) > 1 else None
 
 
 def _one_machine(evidence: Evidence) -> pd.DataFrame:

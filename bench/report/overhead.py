@@ -15,15 +15,19 @@ class Overhead:
     trials: int
     processes: int
     seconds: Estimate
+    machine: str
+    code: str
 
 
-def overheads(rows: pd.DataFrame) -> tuple[Overhead, ...]:
-    """One per number of trials of the newest run in the samples, in ascending order."""
+def overheads(rows: pd.DataFrame, code: object = None) -> tuple[Overhead, ...]:
+    """One per number of trials of the run that `newest_run` takes, in ascending order."""
     return tuple(
         Overhead(
             trials=int(of_count["trials"].iloc[0]),
             processes=int(of_count["processes"].iloc[0]),
             seconds=estimate((of_count["seconds"] / of_count["trials"]).to_numpy()),
+            machine=str(of_count["machine"].iloc[0]),
+            code=str(of_count["code"].iloc[0]),
         )
-        for _, of_count in newest_run(rows).groupby("trials", sort=True)
+        for _, of_count in newest_run(rows, code).groupby("trials", sort=True)
     )

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bench.report.analysis import Analysis
 from bench.report.caveats import caveats
 from bench.report.charts import Chart
 from bench.report.findings import combination_sentences, findings, preset_sentences
+from bench.report.machines import machine_facts
 from bench.report.tables import Table
 
 # Long tables stay folded until they are asked for.
@@ -56,8 +56,8 @@ def render_page(
         cells=len(analysis.cells),
         margin=f"{analysis.margin * 100:g}",
         protocol=protocol_facts(analysis),
-        machines=machine_facts(evidence.trials, evidence.machines),
-        timed_on=machine_facts(pd.DataFrame({"machine": [analysis.costs.machine]}), evidence.machines),
+        machines=machine_facts(evidence.trials["machine"], evidence.machines),
+        timed_on=machine_facts(timed_on(analysis), evidence.machines),
         command=command,
     )
     return text.rstrip() + "\n"
@@ -86,16 +86,9 @@ def protocol_facts(analysis: Analysis) -> list[tuple[str, str]]:
     ]
 
 
-def machine_facts(rows: pd.DataFrame, machines: pd.DataFrame) -> list[str]:
-    """The machines that rows were made on, one line each."""
-    used = machines[machines["machine"].isin(rows["machine"])].drop_duplicates("machine")
-    lines = []
-    for cpu, cores, gpu, system, python, torch in zip(
-        used["cpu"], used["cores"], used["gpu"], used["os"], used["python"], used["torch"], strict=True
-    ):
-        accelerator = "" if pd.isna(gpu) else f", {gpu}"
-        lines.append(f"{cpu}, {cores} cores{accelerator}, {system}, Python {python}, PyTorch {torch}")
-    return lines
+def timed_on(analysis: Analysis) -> list[str]:
+    """The machine that speeds are of, if there are any."""
+    return [] if analysis.costs.machine is None else [analysis.costs.machine]
 
 
 def _table(table: Table) -> dict[str, object]:

@@ -20,6 +20,7 @@ from bench.report.analysis import Analysis
 from bench.report.charts import Chart, draw_charts
 from bench.report.findings import combination_sentences, findings, headlines, preset_sentences
 from bench.report.tables import Table, make_tables
+from bench.report.words import markdown_text
 
 # The columns that a reader of the README needs; the report has them all.
 _BRIEF = {
@@ -101,13 +102,13 @@ class _Blocks:
             if name not in self.charts:
                 raise ReadmeError(f"no chart is called {name!r} in these rows: {near_matches(name, self.charts)}")
             chart = self.charts[name]
-            return f"![{chart.alt}]({self.folder}/charts/{chart.name}.svg)\n\n{chart.caption}"
+            return f"![{chart.alt}]({self.folder}/charts/{chart.name}.svg)\n\n{markdown_text(chart.caption)}"
         if name not in self.tables:
             known = near_matches(name, [*self.tables, *self.sentences])
             raise ReadmeError(f"no block is called {name!r} in these rows: {known}")
         table = self.tables[name]
         brief = table.only(_BRIEF[name]) if name in _BRIEF else table
-        return f"{brief.markdown()}\n\n{table.caption}"
+        return f"{brief.markdown()}\n\n{markdown_text(table.caption)}"
 
 
 def read(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""How much faster the harness trains than the plain loop, from interleaved samples of one run."""
+"""How much faster the harness trains than the plain loop, from interleaved samples of one run on one machine."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Speedup:
     """Images a second of one network in both loops, medians over rounds, and the harness's ratio to the plain loop.
 
     `loader_workers` is the number of loading processes with which the plain loop did best, which is the one compared.
-    Memory is the largest sample's, in bytes; NaN where it wasn't measured.
+    Memory is in bytes, of all processes, and `_training` what training adds to one; NaN where it wasn't measured.
     """
 
     architecture: str
@@ -28,16 +28,26 @@ class Speedup:
     ratio: Estimate
     plain_memory: float
     harness_memory: float
+    plain_training: float
+    harness_training: float
+    machine: str
+    code: str
 
 
-def speedups(rows: pd.DataFrame) -> tuple[Speedup, ...]:
-    """One per network of the newest run in the samples."""
-    return tuple(_speedups(newest_run(rows)))
+def speedups(rows: pd.DataFrame, code: object = None) -> tuple[Speedup, ...]:
+    """One per network of the run that `newest_run` takes."""
+    return tuple(_speedups(newest_run(rows, code)))
 
 
-def newest_run(samples: pd.DataFrame) -> pd.DataFrame:
-    """The samples of the run that was recorded last."""
-    return samples[samples["run"] == samples["run"].iloc[-1]] if len(samples) else samples
+def newest_run(samples: pd.DataFrame, code: object = None) -> pd.DataFrame:
+    """The samples that were recorded last, of one run on one machine with one code: `code` where any are of it."""
+    fitting = samples[samples["code"] == code]
+    candidates = fitting if len(fitting) else samples
+    if candidates.empty:
+        return candidates
+    same = ["run", "machine", "code"]
+    chosen: pd.DataFrame = candidates[(candidates[same] == candidates[same].iloc[-1]).all(axis=1)]
+    return chosen
 
 
 def _speedups(rows: pd.DataFrame) -> Iterator[Speedup]:
@@ -61,6 +71,15 @@ def _speedups(rows: pd.DataFrame) -> Iterator[Speedup]:
             processes=int(ours["processes"].iloc[0]),
             precision=str(ours["precision"].iloc[0]),
             ratio=ratio(ours.loc[rounds, "speed"].to_numpy(), theirs.loc[rounds, "speed"].to_numpy()),
-            plain_memory=float(theirs["memory_bytes"].max()),
-            harness_memory=float(ours["memory_bytes"].max()),
+            plain_memory=_memory(theirs),
+            harness_memory=_memory(ours),
+            plain_training=float(theirs["training_bytes"].max()),
+            harness_training=float(ours["training_bytes"].max()),
+            machine=str(ours["machine"].iloc[0]),
+            code=str(ours["code"].iloc[0]),
         )
+
+
+def _memory(samples: pd.DataFrame) -> float:
+    """Samples without `training_bytes` counted what processes share once for each, and aren't comparable."""
+    return float(samples["memory_bytes"].where(samples["training_bytes"].notna()).max())

@@ -48,9 +48,9 @@ def milliseconds_interval(low: float, high: float) -> str:
     return "" if math.isnan(low) else f"{milliseconds(max(low, 0))} to {milliseconds(high)}"
 
 
-def gigabytes(size: float) -> str:
-    """Bytes in GB with one decimal; empty where it wasn't measured."""
-    return "" if math.isnan(size) else f"{size / 1e9:.1f}"
+def megabytes(size: float) -> str:
+    """Bytes in whole MB; empty where it wasn't measured."""
+    return "" if math.isnan(size) else f"{size / 1e6:,.0f}"
 
 
 def markdown_text(text: str) -> str:

@@ -8,7 +8,8 @@ from bench.report.analysis import Analysis
 from bench.report.caveats import caveats
 from bench.report.charts import Chart, draw_charts, save
 from bench.report.findings import combination_sentences, findings, preset_sentences
-from bench.report.page import machine_facts, protocol_facts, render_page
+from bench.report.machines import machine_facts
+from bench.report.page import protocol_facts, render_page, timed_on
 from bench.report.tables import Table, make_tables
 from bench.report.words import markdown_text
 
@@ -49,14 +50,18 @@ def _markdown_page(analysis: Analysis, tables: Sequence[Table], charts: Sequence
     ]
     for table in tables:
         long = f"{len(table.rows):,} rows: [tables/{table.name}.csv](tables/{table.name}.csv)"
-        words = f"{table.caption} {table.note}".rstrip()
+        words = markdown_text(f"{table.caption} {table.note}")
         parts += [f"## {table.title}", words, table.markdown() if len(table.rows) <= _LONG else long]
     for chart in charts:
-        parts += [f"## {chart.title}", f"![{chart.alt}](charts/{chart.name}.svg)", chart.caption]
+        parts += [f"## {chart.title}", f"![{chart.alt}](charts/{chart.name}.svg)", markdown_text(chart.caption)]
     parts += [
         "## How it was measured",
         "\n".join(f"- {name}: {markdown_text(fact)}" for name, fact in protocol_facts(analysis)),
-        "\n".join(f"- Machine: {markdown_text(facts)}" for facts in machine_facts(evidence.trials, evidence.machines)),
+        "\n".join(
+            f"- {verb} on: {markdown_text(facts)}"
+            for verb, used in (("Trained", evidence.trials["machine"]), ("Timed", timed_on(analysis)))
+            for facts in machine_facts(used, evidence.machines)
+        ),
     ]
     return "\n\n".join(filter(None, parts))
 

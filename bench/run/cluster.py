@@ -2,7 +2,10 @@
 lost it may end the process that it runs in, or hang it, and the process that writes rows must do neither."""
 
 import multiprocessing
+import os
 import queue
+import re
+import socket
 import sys
 import threading
 import time
@@ -22,9 +25,14 @@ from bench.run.ray_driver import Capacity, Failure, Message, drive
 from bench.run.worker import Train, train_stack
 from bench.train.data import Data
 
-# How long a cluster may take to let a run in, and how long it may then be silent before it counts as lost; it answers
-# about once a second. Ray gives a lost head the same minute.
-CONNECT_SECONDS = 60.0
+# How long a host may take to accept a connection, which says at once what Ray says after a minute.
+LISTEN_SECONDS = 10.0
+
+# How long a cluster may take to let a run in. With what a command does before, that is less than a minute.
+CONNECT_SECONDS = 40.0
+
+# How long it may then be silent before it counts as lost; it answers about once a second. Ray gives a lost head as
+# much.
 SILENCE_SECONDS = 60.0
 
 # A node that finishes a stack finds the next one there; all other stacks wait here, however many there are.
@@ -55,9 +63,10 @@ class RayExecutor:
     def __init__(
         self, address: str, data: Data, device: Device, gpus_per_stack: float = 1.0, train: Train = train_stack
     ) -> None:
+        self._address = address
+        self._require_listener()
         share_memory(data)
         self.slots = 0
-        self._address = address
         self._stacks: deque[Sequence[Trial]] = deque()
         self._under_way = 0
         self._lost: str | None = None
@@ -114,10 +123,25 @@ class RayExecutor:
         while not self._reached and self._lost is None and time.monotonic() < end:
             self._receive(LOOK_SECONDS)
         if not self._reached:
-            raise ClusterError(
-                f"no Ray cluster answers at {self._address} ({self._lost or f'no word for {CONNECT_SECONDS:.0f} s'}): "
-                "start one with `ray start --head`, or give its address as ray://host:10001"
-            )
+            raise self._unreached(self._lost or f"no word for {CONNECT_SECONDS:.0f} s")
+
+    def _require_listener(self) -> None:
+        """Raises ClusterError where nothing accepts connections at an address that is given."""
+        given = os.environ.get("RAY_ADDRESS", "") if self._address == "auto" else self._address
+        host_and_port = re.fullmatch(r"(?:ray://)?\[?([^/\s]+?)\]?:(\d+)", given)
+        if host_and_port is None:  # Ray looks for one on this machine
+            return
+        try:
+            socket.create_connection((host_and_port[1], int(host_and_port[2])), LISTEN_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise self._unreached(f"{given}: {reason}") from error
+
+    def _unreached(self, reason: str) -> ClusterError:
+        return ClusterError(
+            f"no Ray cluster answers at {self._address} ({reason}): start one with `ray start --head`, or give its "
+            "address as ray://host:10001"
+        )
 
     def _send(self) -> None:
         while self._stacks and self._under_way < max(AHEAD * self.slots, LEAST_AHEAD):

@@ -180,6 +180,7 @@ def speed_row(sample: SpeedSample, trial: Trial, provenance: Provenance) -> Spee
         images=sample.images,
         seconds=sample.seconds,
         memory_bytes=sample.memory_bytes,
+        training_bytes=sample.training_bytes,
         precision="fp32" if sample.arm == "plain" else trial.protocol.precision,
         device=trial.protocol.device,
         code=provenance.code,

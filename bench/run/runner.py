@@ -4,7 +4,7 @@ import datetime
 import math
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ import torch
 
 from architectures.summary import Summary, summarise
 from bench.errors import UsageError
-from bench.plan.cells import Cell, find_architecture
+from bench.plan.cells import Cell, find_architecture, preset_cell
 from bench.plan.factors import FACTORS, read_levels, written_levels
 from bench.plan.trials import Trial
 from bench.record.machine import this_machine
@@ -66,7 +66,7 @@ class Run:
     provenance: Provenance
     machine: MachineRow
 
-    @property
+    @cached_property
     def trials(self) -> tuple[Trial, ...]:
         """The trials, in the plan's order."""
         return tuple(named.trial for named in self.named)
@@ -121,17 +121,21 @@ class Run:
         ]
 
     def untimed(self) -> list[Trial]:
-        """The trials whose networks have no samples yet."""
+        """What is to be timed together: the networks of every architecture of which one was not timed in the rounds of
+        its preset, and the preset, which is what a report compares the others with."""
         timings = self.timings()
         switches = [factor.name for factor in FACTORS if factor.changes_step]
-        rows = timings.loc[timings["metric"] == "train", ["architecture", *switches]]
-        known = set(rows.itertuples(index=False, name=None))
+        rows = timings[timings["metric"] == "train"].groupby(["architecture", *switches])
+        rounds = {network: set(zip(of["run"], of["round"], strict=True)) for network, of in rows}
 
-        def written(cell: Cell) -> tuple[str | float, ...]:
+        def rounds_of(cell: Cell) -> set[tuple[Any, Any]]:
             levels = written_levels(cell.levels)
-            return (cell.architecture, *(levels[switch] for switch in switches))
+            return rounds.get((cell.architecture, *(levels[switch] for switch in switches)), set())
 
-        return [trial for trial in self.trials if written(trial.cell) not in known]
+        cells = {trial.cell: trial for trial in reversed(self.trials)}
+        apart = {cell.architecture for cell in cells if not rounds_of(cell) & rounds_of(preset_cell(cell.architecture))}
+        presets = [replace(self.trials[0], cell=preset_cell(name)) for name in sorted(apart)]
+        return [*presets, *(trial for cell, trial in reversed(cells.items()) if cell.architecture in apart)]
 
 
 def _cells(rows: pd.DataFrame) -> list[Cell | None]:

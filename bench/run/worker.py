@@ -84,12 +84,12 @@ def train_stack(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = N
     try:
         outcomes, error = fit(stack, data, on_epoch), None
     except Exception as exception:
-        outcomes, error = [None] * len(stack), _reason(exception)
+        outcomes, error = [None] * len(stack), reason_of(exception)
     memory = torch.cuda.max_memory_allocated() if stack[0].protocol.device == "cuda" else peak_memory_bytes()
     return [Trained(trial, outcome, error, started_at, memory) for trial, outcome in zip(stack, outcomes, strict=True)]
 
 
-def _reason(exception: Exception) -> str:
+def reason_of(exception: BaseException) -> str:
     """An exception in one line, as a row may hold it: of a path only the file's name stays."""
     message = re.sub(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s'\":/\\]+[/\\])+", "", " ".join(str(exception).split()))
     return f"{type(exception).__name__}: {message}"
@@ -100,12 +100,11 @@ def utc_now() -> str:
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def peak_memory_bytes(helpers: int = 0) -> int | None:
-    """This process's high-water mark so far, and as often as it has helpers that of the largest child that ended."""
+def peak_memory_bytes() -> int | None:
+    """This process's high-water mark so far."""
     try:
         import resource
     except ImportError:  # not on Windows
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak += helpers * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

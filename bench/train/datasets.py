@@ -1,4 +1,4 @@
-"""The data sets by name: `digits` comes with scikit-learn, the others are files that torchvision reads."""
+"""The data sets by name: `digits` comes with scikit-learn, the others are files in MNIST's format."""
 
 import hashlib
 import math
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from bench.errors import BenchError, UsageError, near_matches
 from bench.train.data import Data, Split
@@ -82,8 +83,6 @@ def _load_digits(_data_dir: Path) -> Data:
 
 
 def _load_idx(name: str, folder: str, sha256: Mapping[str, str], data_dir: Path) -> Data:
-    from torchvision.datasets.mnist import read_image_file, read_label_file
-
     paths = idx_paths(folder, data_dir)
     absent = [path for path in paths if not path.exists()]
     if absent:
@@ -98,25 +97,24 @@ def _load_idx(name: str, folder: str, sha256: Mapping[str, str], data_dir: Path)
                 f"delete it and run `python -m bench data fetch {name} --data-dir {data_dir}`"
             )
     again = f"delete it and run `python -m bench data fetch {name} --data-dir {data_dir}`"
-    counts = [_count(path, again) for path in paths]
+    shapes = [_shape(path, again) for path in paths]
     for images, labels in ((0, 1), (2, 3)):
-        if counts[images] != counts[labels]:
+        if shapes[images][0] != shapes[labels][0]:
             raise DataError(
-                f"{paths[labels]} has {counts[labels]:,} labels for the {counts[images]:,} images of "
+                f"{paths[labels]} has {shapes[labels][0]:,} labels for the {shapes[images][0]:,} images of "
                 f"{paths[images].name}: {again}"
             )
-    train, test = (
-        Split(read_image_file(str(images)).unsqueeze(1), read_label_file(str(labels)))
-        for images, labels in (paths[:2], paths[2:])
-    )
+    train_images, train_labels, test_images, test_labels = map(_values, paths, shapes)
+    train = Split(train_images.unsqueeze(1), train_labels.long())
+    test = Split(test_images.unsqueeze(1), test_labels.long())
     for path, split in ((paths[1], train), (paths[3], test)):
         if int(split.labels.max()) >= CLASSES:
             raise DataError(f"{path} has label {int(split.labels.max())}, and there are {CLASSES} classes: {again}")
     return Data(name, train, test, CLASSES)
 
 
-def _count(path: Path, way_out: str) -> int:
-    """How many images or labels an IDX file holds, when its magic number, its sizes and its length agree.
+def _shape(path: Path, way_out: str) -> tuple[int, ...]:
+    """The shape of an IDX file's images or labels, when its magic number, its sizes and its length agree.
 
     The format stands at http://yann.lecun.com/exdb/mnist/: 0x803 and three sizes before images, 0x801 and one before
     labels, big-endian. A file whose length lies isn't read, however long it is. Raises DataError.
@@ -133,7 +131,12 @@ def _count(path: Path, way_out: str) -> int:
             f"{path} is {length:,} bytes long, which is not what its header says "
             f"({' x '.join(map(str, shape))}): {way_out}"
         )
-    return shape[0]
+    return shape
+
+
+def _values(path: Path, shape: tuple[int, ...]) -> Tensor:
+    """The bytes behind an IDX file's header, uint8."""
+    return torch.from_numpy(np.fromfile(path, dtype=np.uint8, offset=4 + 4 * len(shape)).reshape(shape))
 
 
 def _sha256(path: Path) -> str:

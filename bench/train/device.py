@@ -4,7 +4,6 @@ import torch
 
 from bench.errors import UsageError
 from bench.plan.protocol import Device
-from bench.train.single import has_native_bf16
 
 
 def choose_device(asked: str, elsewhere: bool = False) -> Device:
@@ -27,3 +26,9 @@ def gpu_and_cuda(device: Device) -> tuple[str | None, str | None]:
     if device == "cpu" or not torch.cuda.is_available():
         return None, None
     return torch.cuda.get_device_name(), torch.version.cuda
+
+
+def has_native_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware: AMX or AVX-512 BF16 on x86, BF16 on ARM."""
+    has = torch.cpu.get_capabilities()
+    return any(has.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))

@@ -80,9 +80,3 @@ class Training:
         # Of one channel, `to` would keep the strides, and convolutions then take the images for channels first.
         prepared = torch.empty(images.shape, dtype=dtype, memory_format=torch.channels_last)
         return prepared.copy_(images.sub(mean).div_(std))
-
-
-def has_native_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware: AMX or AVX-512 BF16 on x86, BF16 on ARM."""
-    has = torch.cpu.get_capabilities()
-    return any(has.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))

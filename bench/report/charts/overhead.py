@@ -5,6 +5,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
 from bench.report.charts.style import GAIN, figure
+from bench.report.machines import where_measured
 from bench.report.words import count, listed, milliseconds
 
 
@@ -35,7 +36,7 @@ def draw(analysis: Analysis) -> Chart | None:
         title="What a run costs around the training",
         caption="Milliseconds a trial for everything but the training, against the number of trials in a run: means "
         f"over {overheads[0].seconds.n} rounds with their 95 % t intervals. Level means that long runs cost no more a "
-        "trial than short ones.",
+        f"trial than short ones. {where_measured(analysis, overheads)}",
         alt=f"Cost of a trial around its training: {listed(described)}.",
         figure=page,
     )

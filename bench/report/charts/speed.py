@@ -6,6 +6,7 @@ from matplotlib.lines import Line2D
 from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
 from bench.report.charts.style import GREY, INK, figure, model_look
+from bench.report.machines import where_measured
 from bench.report.speed import Speedup
 from bench.report.words import count, listed, times, times_interval
 
@@ -41,7 +42,7 @@ def draw(analysis: Analysis) -> Chart | None:
         title="Training speed against the plain loop",
         caption="Images a second while training, all cores busy, medians over "
         f"{rounds} interleaved rounds; at the right the ratio to the plain loop's best loading, with its 95 % t "
-        "interval. Right is better.",
+        f"interval. Right is better. {where_measured(analysis, speedups)}",
         alt=f"Training speed of the harness in multiples of the plain loop: {listed(described)}.",
         figure=page,
     )

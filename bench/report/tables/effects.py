@@ -30,8 +30,8 @@ def effect_table(analysis: Analysis) -> Table:
         name="effects",
         title="What each technique does",
         caption="The model with the technique minus the same model without it, paired by seed, in percentage points of "
-        "test accuracy with the 95 % t interval. One of the two is the published model. Speeds are ratios taken in the "
-        "same timing rounds.",
+        "test accuracy with the 95 % t interval. One of the two is the published model. A change in speed is of rounds "
+        "that timed both networks, with its interval, and left empty where they were not timed together.",
         note="p is an exact sign-flip test's, in brackets the smallest it could have been at this n; Holm adjusts "
         "it for the model's toggles. g is Hedges' effect size; r the correlation between the two over seeds (above "
         "0, pairing narrowed the interval). 'Finds' is the smallest difference that this many seeds find four times "

@@ -1,26 +1,28 @@
 """Training speed against the plain loop."""
 
 from bench.report.analysis import Analysis
+from bench.report.machines import where_measured
 from bench.report.speed import Speedup
 from bench.report.tables.table import Table, TableRow, flat, interval_column, number_column, text_column
-from bench.report.words import count, gigabytes, times, times_interval
+from bench.report.words import count, megabytes, times, times_interval
 
 
 def speed_table(analysis: Analysis) -> Table:
     """One row per network that `bench speed` timed."""
-    return speedup_table(analysis.speedups)
+    return speedup_table(analysis.speedups, where_measured(analysis, analysis.speedups))
 
 
-def speedup_table(speedups: tuple[Speedup, ...]) -> Table:
-    """The table of some comparisons of one run."""
+def speedup_table(speedups: tuple[Speedup, ...], where: str = "") -> Table:
+    """The table of some comparisons of one run; `where` is a sentence that names its machine."""
     return Table(
         name="speed",
         title="Training speed against the plain loop",
         caption="Images a second while training the model as published, all cores busy: the plain loop (one image "
         "at a time through torchvision, a DataLoader with the best of 0, 1 and 2 workers, fp32) and this harness (a "
         "trial in each of its worker processes). Medians over interleaved rounds; the ratio with the 95 % t interval "
-        "of its logarithm.",
-        note="Memory is the sum of all processes' high-water marks.",
+        f"of its logarithm. {where}".rstrip(),
+        note="MB are what all processes hold at their peak, the libraries and the data that they share counted once; "
+        "'training MB' what training adds to one of them.",
         columns=(
             text_column("model", "model"),
             number_column("plain loop", "plain_speed", count),
@@ -31,8 +33,10 @@ def speedup_table(speedups: tuple[Speedup, ...]) -> Table:
             number_column("ratio", "ratio", times),
             interval_column("95 % interval", "ratio", times_interval),
             number_column("rounds", "n", str),
-            number_column("plain GB", "plain_memory", gigabytes),
-            number_column("harness GB", "harness_memory", gigabytes),
+            number_column("plain MB", "plain_memory", megabytes),
+            number_column("harness MB", "harness_memory", megabytes),
+            number_column("plain training MB", "plain_training", megabytes),
+            number_column("harness training MB", "harness_training", megabytes),
         ),
         rows=tuple(_row(speedup) for speedup in speedups),
     )
@@ -49,4 +53,6 @@ def _row(speedup: Speedup) -> TableRow:
         **flat("ratio", speedup.ratio),
         "plain_memory": speedup.plain_memory,
         "harness_memory": speedup.harness_memory,
+        "plain_training": speedup.plain_training,
+        "harness_training": speedup.harness_training,
     }
