@@ -194,11 +194,11 @@ def test_another_test_set_moves_the_mean_by_its_sampling_error() -> None:
 def test_mcnemar_is_a_binomial_test_of_the_disagreements() -> None:
     first = np.array([True] * 90 + [False] * 10)
     second = np.array([True] * 80 + [False] * 10 + [True] * 3 + [False] * 7)
-    own = compare_networks(first, second)
+    own, same = compare_networks(np.stack([first, first]), np.stack([second, first]))
     assert (own.only_first, own.only_second) == (10, 3)
     assert own.p == pytest.approx(stats.binomtest(3, 13).pvalue)
-    assert compare_networks(first, first).p == 1.0
-    assert miss_rates(np.stack([first, second]))[[0, 85, 99]].tolist() == [0, 0.5, 1]
+    assert same.p == 1.0
+    assert miss_rates([first, second])[[0, 85, 99]].tolist() == [0, 0.5, 1]
 
 
 def test_factorial_effects_are_those_of_a_linear_model() -> None:

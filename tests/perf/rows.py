@@ -77,21 +77,27 @@ def _rows_of(
     trial, *epochs = [row for row in pattern if isinstance(row, TrialRow | EpochRow)]
     protocol = Protocol(DATASET)
     names = [Trial(cell, seed, protocol).key("d", "c") for seed in range(seeds)]
-    yield TrialRow, _like([trial], seeds).assign(
-        trial=names,
-        seed=np.arange(seeds),
-        test_accuracy=reached,
-        train_accuracy=reached - 0.005,
-        best_test_accuracy=np.minimum(reached + 0.0002, 1),
+    yield (
+        TrialRow,
+        _like([trial], seeds).assign(
+            trial=names,
+            seed=np.arange(seeds),
+            test_accuracy=reached,
+            train_accuracy=reached - 0.005,
+            best_test_accuracy=np.minimum(reached + 0.0002, 1),
+        ),
     )
     climbed = np.repeat(reached, len(epochs)) - np.tile(0.05 * np.exp(-np.arange(1.0, len(epochs) + 1)), seeds)
     climbed[len(epochs) - 1 :: len(epochs)] = reached
-    yield EpochRow, _like(epochs, seeds).assign(
-        trial=np.repeat(names, len(epochs)),
-        test_accuracy=np.clip(climbed, 0, 1),
-        train_accuracy=np.clip(climbed - 0.01, 0, 1),
-        test_loss=np.abs(generator.normal(0.03, 0.01, len(climbed))),
-        train_loss=np.abs(generator.normal(0.04, 0.01, len(climbed))),
+    yield (
+        EpochRow,
+        _like(epochs, seeds).assign(
+            trial=np.repeat(names, len(epochs)),
+            test_accuracy=np.clip(climbed, 0, 1),
+            train_accuracy=np.clip(climbed - 0.01, 0, 1),
+            test_loss=np.abs(generator.normal(0.03, 0.01, len(climbed))),
+            train_loss=np.abs(generator.normal(0.04, 0.01, len(climbed))),
+        ),
     )
     packed = [base64.b64encode(bits.tobytes()).decode() for bits in np.packbits(right, axis=1)]
     yield CorrectRow, pd.DataFrame({"trial": names, "images": images, "correct": packed})

@@ -82,7 +82,6 @@ def _measure(results: Path, report: Path) -> Stages:
     for kind in ("trials", "epochs", "correct", "confusion", "timings"):
         stages.measure(f"read {kind}", getattr(store, kind))
     evidence = stages.measure("gather", lambda: gather(store, DATASET))
-    del store
     analysis = stages.measure("analyse", lambda: analyse(evidence, _MARGIN))
     stages.measure("tables", lambda: [(t.markdown(), t.csv(), t.latex()) for t in make_tables(analysis)])
     stages.measure("charts", lambda: list(draw_charts(analysis)))

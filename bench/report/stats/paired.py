@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import stats
@@ -14,6 +15,7 @@ from bench.report.stats.estimate import CONFIDENCE, Estimate, estimate
 
 POWER = 0.8
 ALPHA = 1 - CONFIDENCE
+MOST_SEEDS = 1_000_000
 
 # Up to 16 seeds every pattern of signs is tried, beyond that random ones.
 _EXACT_SEEDS = 16
@@ -99,10 +101,15 @@ def smallest_effect_found(sd: float, n: int) -> float:
 
 
 def seeds_needed(effect: float, sd: float) -> int:
-    """The seeds with which a paired t test at 5 % finds a difference of `effect` four times in five."""
+    """The seeds with which a paired t test at 5 % finds a difference of `effect` four times in five.
+
+    MOST_SEEDS stands for that many or more: no number is too large, but the power of so many can't be computed.
+    """
     n = 2
     while _power(effect / sd, n) < POWER:
         n *= 2
+        if n >= MOST_SEEDS:
+            return MOST_SEEDS
     low, high = n // 2, n
     while high - low > 1:
         middle = (low + high) // 2
@@ -114,6 +121,7 @@ def _power(effect_size: float, n: int) -> float:
     return float(TTestPower().power(effect_size, n, ALPHA))
 
 
+@cache
 def _detectable_effect(n: int) -> float:
     return float(TTestPower().solve_power(nobs=n, alpha=ALPHA, power=POWER))
 
