@@ -76,6 +76,12 @@ class Effect:
         return name if self.without == self.factor.off else f"{name} instead of {self.factor.in_words(self.without)}"
 
 
+def telling(effect: Effect) -> tuple[bool, float]:
+    """Greater for what is settled and makes a difference, then for what makes a large one: where not all effects can
+    be shown, the greatest are."""
+    return effect.verdict in (Verdict.HELPS, Verdict.HURTS), abs(effect.comparison.difference.mean)
+
+
 @dataclass(frozen=True)
 class PresetStep:
     """From one model's preset to the next one's: several techniques at once, so the difference credits none of them."""

@@ -74,5 +74,6 @@ def _by_cell(evidence: Evidence) -> Iterator[tuple[Cell, dict[str, NDArray[Any]]
         name: rows[name].to_numpy()[order] for name in ("epoch", "seed", "test_accuracy", "train_accuracy", "lr")
     }
     found, starts = np.unique(cell[order], return_index=True)
-    for place, start, end in zip(found, starts, [*starts[1:], len(order)], strict=True):
+    ends = np.append(starts, len(order))[1:]
+    for place, start, end in zip(found, starts, ends, strict=True):
         yield evidence.cells[place], {name: values[start:end] for name, values in columns.items()}

@@ -100,6 +100,12 @@ def listed(items: Sequence[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)
 
 
+def few(items: Sequence[str], most: int = 6) -> str:
+    """`a, b and c`, and of more than `most` items the first ones: `a, b and 15 more`."""
+    more = len(items) - most
+    return listed(items) if more <= 0 else listed([*items[:most], f"{more:,} more"])
+
+
 def plural(number: int, noun: str) -> str:
     """`1 seed`, `5 seeds`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

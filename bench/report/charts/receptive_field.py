@@ -8,17 +8,29 @@ from architectures.geometry import receptive_fields
 from architectures.registry import ARCHITECTURES
 from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
+from bench.report.charts.fold import MOST_NAMES, fold
 from bench.report.charts.style import GREY, INK, figure, model_look, spread
 from bench.report.words import listed
 
 # The side of an image in pixels; every data set comes in it.
 _IMAGE = 28
 
+# How many of the models that grow alike are named at their line.
+_LABELLED = 3
+
 
 def draw(analysis: Analysis) -> Chart | None:
     """One line per architecture with a trained preset, one for those that grow alike."""
     grown: dict[tuple[tuple[str, int], ...], list[str]] = {}
-    for result in analysis.presets:
+    presets, folded = fold(
+        analysis.presets,
+        MOST_NAMES,
+        lambda result: result.accuracy.mean,
+        what="models",
+        first="the best",
+        table="architectures",
+    )
+    for result in presets:
         architecture = ARCHITECTURES[result.cell.architecture]
         grown.setdefault(tuple(receptive_fields(architecture)), []).append(architecture.name)
     if not grown:
@@ -38,7 +50,7 @@ def draw(analysis: Analysis) -> Chart | None:
         name="receptive_field",
         title="Growth of the receptive field",
         caption="The side of the square of input pixels that one position of a layer sees, layer by layer up to the "
-        "classifier; it follows from the layers alone, so no seed or interval enters.",
+        f"classifier; it follows from the layers alone, so no seed or interval enters.{folded}",
         alt=f"The receptive field grows with every layer and ends at {listed(last)}.",
         figure=page,
     )
@@ -59,7 +71,7 @@ def _draw_line(axes: Axes, layers: tuple[tuple[str, int], ...], names: list[str]
             [step], [field], "s" if pool else "o", color=colour, markerfacecolor="white" if pool else colour, zorder=3
         )
     axes.annotate(
-        "\n".join(names),
+        _label(names),
         (steps[-1], label_at),
         (8, 0),
         textcoords="offset points",
@@ -68,6 +80,11 @@ def _draw_line(axes: Axes, layers: tuple[tuple[str, int], ...], names: list[str]
         fontweight="bold",
         annotation_clip=False,
     )
+
+
+def _label(names: list[str]) -> str:
+    more = len(names) - _LABELLED
+    return "\n".join([*names[:_LABELLED], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _key() -> list[Line2D]:
