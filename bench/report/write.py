@@ -11,7 +11,7 @@ from bench.errors import BenchError
 from bench.report.analysis import Analysis
 from bench.report.caveats import caveats
 from bench.report.charts import Chart, draw_charts, save
-from bench.report.findings import combination_sentences, findings, preset_sentences
+from bench.report.findings import combination_sentences, findings, preset_sentences, shortened
 from bench.report.page import machine_facts, protocol_facts, render_page
 from bench.report.tables import Table, make_tables
 from bench.report.words import markdown_text
@@ -98,8 +98,13 @@ def _markdown_page(analysis: Analysis, tables: Sequence[Table], charts: Sequence
         f"# Which technique helps on {evidence.dataset}?",
         f"Made by `{command}`; `index.html` beside this file is the same as a web page.",
         "\n".join(f"> - {caveat}" for caveat in caveats(analysis)),
-        "\n".join(f"- {text}" for _, text in findings(analysis)),
-        "\n".join(f"- {text}" for text in (*preset_sentences(analysis), *combination_sentences(analysis))),
+        "\n".join(f"- {text}" for text in shortened((text for _, text in findings(analysis)), _LONG, "effects")),
+        "\n".join(
+            f"- {text}"
+            for text in shortened(
+                [*preset_sentences(analysis), *combination_sentences(analysis)], _LONG, table="factorial"
+            )
+        ),
     ]
     for table in tables:
         long = f"{len(table.rows):,} rows: [tables/{table.name}.csv](tables/{table.name}.csv)"

@@ -16,6 +16,7 @@ from bench.report.charts.fold import MOST_NAMES, fold
 from bench.report.charts.style import (
     GREY,
     INK,
+    PALE,
     draw_interval,
     figure,
     model_look,
@@ -35,7 +36,7 @@ _MOST_WRITTEN = 6
 
 # Colour and marker by model, and those of the models beyond the first MOST_NAMES.
 _Looks = dict[str, tuple[str, str]]
-_NO_LOOK = (GREY, "o")
+_NO_LOOK = (PALE, "o")
 
 
 def draw(analysis: Analysis) -> Chart:
@@ -121,11 +122,10 @@ def _draw_crowd(
         look = looks.get(result.cell.architecture, _NO_LOOK)
         groups.setdefault((*look, result.is_preset), []).append((cost, mean))
     for (colour, marker, preset), places in groups.items():
-        size, alpha, zorder = (8, 1.0, 5) if preset else (3.5, 0.6, 2 if colour == GREY else 3)
-        axes.plot(
-            *zip(*places, strict=True), marker, color=colour, markersize=size, mec="white", mew=0.4, alpha=alpha,
-            zorder=zorder,
-        )  # fmt: skip
+        size, alpha, zorder = (8, 1.0, 5) if preset else (3.5, 0.6, 2 if colour == PALE else 3)
+        edge = GREY if colour == PALE else "white"
+        look = {"color": colour, "markersize": size, "mec": edge, "mew": 0.4, "alpha": alpha, "zorder": zorder}
+        axes.plot(*zip(*places, strict=True), marker, **look)
     front, best = [], -math.inf
     for cost, mean in sorted(
         zip(costs, means, strict=True), key=lambda place: (place[0] * (1 if less else -1), -place[1])

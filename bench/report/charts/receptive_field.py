@@ -10,7 +10,7 @@ from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
 from bench.report.charts.fold import MOST_NAMES, fold
 from bench.report.charts.style import GREY, INK, figure, model_look, spread
-from bench.report.words import listed
+from bench.report.words import few, listed
 
 # The side of an image in pixels; every data set comes in it.
 _IMAGE = 28
@@ -22,30 +22,27 @@ _LABELLED = 3
 def draw(analysis: Analysis) -> Chart | None:
     """One line per architecture with a trained preset, one for those that grow alike."""
     grown: dict[tuple[tuple[str, int], ...], list[str]] = {}
-    presets, folded = fold(
-        analysis.presets,
-        MOST_NAMES,
-        lambda result: result.accuracy.mean,
-        what="models",
-        first="the best",
-        table="architectures",
-    )
-    for result in presets:
-        architecture = ARCHITECTURES[result.cell.architecture]
-        grown.setdefault(tuple(receptive_fields(architecture)), []).append(architecture.name)
+    best: dict[tuple[tuple[str, int], ...], float] = {}
+    for result in analysis.presets:
+        layers = tuple(receptive_fields(ARCHITECTURES[result.cell.architecture]))
+        grown.setdefault(layers, []).append(result.cell.architecture)
+        best[layers] = max(best.get(layers, 0.0), result.accuracy.mean)
     if not grown:
         return None
+    lines, folded = fold(
+        list(grown), MOST_NAMES, best.__getitem__, what="ways to grow", first="the best models'", table="architectures"
+    )
     page = figure(3.3)
     axes = page.subplots()
     axes.axhline(_IMAGE, color=GREY, linewidth=1, linestyle=(0, (4, 2)), zorder=1)
     axes.text(1, _IMAGE, f"image: {_IMAGE} pixels", va="bottom", fontsize=8.5, color="#595959")
-    for (layers, names), label_at in zip(grown.items(), _label_places(list(grown)), strict=True):
-        _draw_line(axes, layers, names, label_at)
+    for layers, label_at in zip(lines, _label_places(lines), strict=True):
+        _draw_line(axes, layers, grown[layers], label_at)
     axes.set(xlabel="layer (convolutions and pools)", ylabel="receptive field (pixels)", ylim=(0, None))
     axes.grid(axis="both")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(handles=_key(), loc="upper left")
-    last = [f"{layers[-1][1]} pixels in {listed(names)}" for layers, names in grown.items()]
+    last = [f"{layers[-1][1]} pixels in {few(grown[layers])}" for layers in lines]
     return Chart(
         name="receptive_field",
         title="Growth of the receptive field",
@@ -83,8 +80,7 @@ def _draw_line(axes: Axes, layers: tuple[tuple[str, int], ...], names: list[str]
 
 
 def _label(names: list[str]) -> str:
-    more = len(names) - _LABELLED
-    return "\n".join([*names[:_LABELLED], *([f"and {more} more"] if more > 0 else [])])
+    return "\n".join(names if len(names) <= _LABELLED else [names[0], f"and {len(names) - 1} more"])
 
 
 def _key() -> list[Line2D]:
