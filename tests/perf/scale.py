@@ -84,7 +84,7 @@ def _measure(results: Path, report: Path) -> Stages:
     evidence = stages.measure("gather", lambda: gather(store, DATASET))
     analysis = stages.measure("analyse", lambda: analyse(evidence, _MARGIN))
     stages.measure("tables", lambda: [(t.markdown(), t.csv(), t.latex()) for t in make_tables(analysis)])
-    stages.measure("charts", lambda: list(draw_charts(analysis)))
+    stages.measure("charts", lambda: [chart.figure.clear() for chart in draw_charts(analysis)])
     stages.measure("whole report", lambda: write_report(analysis, report, "python -m tests.perf.scale"))
     return stages
 

@@ -8,7 +8,6 @@ from functools import cache
 import numpy as np
 from scipy import stats
 from scipy.special import gammaln
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
 from bench.report.stats.estimate import CONFIDENCE, Estimate, estimate
@@ -90,7 +89,11 @@ def seeds_for_sign_flip(p: float) -> int:
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """The p values of one family, adjusted for their number (Holm 1979)."""
-    return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []
+    ordered = np.argsort(p_values, kind="stable")
+    adjusted = np.empty(len(p_values))
+    scaled = np.asarray(p_values, dtype=float)[ordered] * np.arange(len(p_values), 0, -1)
+    adjusted[ordered] = np.minimum(np.maximum.accumulate(scaled), 1)
+    return [float(p) for p in adjusted]
 
 
 def smallest_effect_found(sd: float, n: int) -> float:
