@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import BenchError
+from bench.record.plain import PlainColumn, read_plain
 from bench.record.schema import FORMULA, FREE_TEXT, LEVELS, RANGES, SCHEMA, Row, TrialRow, columns
 
 _log = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ def read_rows(path: Path, row_type: type[Row]) -> pd.DataFrame:
     names = columns(row_type)
     if not path.exists():
         return pd.DataFrame(columns=names)
+    if (plain := _read_plain(path, row_type, names)) is not None:
+        return plain
     rows, lines = _split(path, names)
     texts = list(zip(*rows, strict=True)) if rows else [()] * len(names)
     try:
@@ -82,6 +85,66 @@ class _BadFieldError(Exception):
         self.row = row
 
 
+def _read_plain(path: Path, row_type: type[Row], names: list[str]) -> pd.DataFrame | None:
+    """The rows of a file with nothing wrong or unusual in it, ten times as fast; None for any other, which is read
+    again field by field to say what is wrong."""
+    fields = dataclasses.fields(row_type)
+
+    def otherwise(text: str) -> dict[str, Any]:
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        if any(len(row) != len(names) for row in rows):
+            raise ValueError("a line has more or fewer fields")
+        return {
+            field.name: _column(field, row_type, values)
+            for field, values in zip(fields, zip(*rows, strict=True), strict=True)
+        }
+
+    try:
+        with path.open("rb") as file:
+            check_header(path, file.readline(_LONGEST_FIELD).decode("utf-8").rstrip("\r\n"), names)
+        csv.field_size_limit(_LONGEST_FIELD)
+        read = read_plain(path, [_plain_column(field, row_type) for field in fields], otherwise)
+    except (OSError, ValueError, StoreError, csv.Error, _BadFieldError):
+        return None
+    if read is None:
+        return None
+    frame, torn = read
+    if not all(_in_range(name, frame[name]) for name in names) or (
+        row_type is TrialRow and _has_two_rows_a_trial(frame).any()
+    ):
+        return None
+    if torn:
+        _warn_of_half_a_line(path)
+    return frame
+
+
+def _plain_column(field: "dataclasses.Field[Any]", row_type: type[Row]) -> PlainColumn:
+    optional = field.type in {str | None, int | None, float | None}
+    if field.type in {int, int | None}:
+        return PlainColumn(field.name, "int", optional, lambda text: _INTEGER(text) or (optional and not text))
+    if field.type in {float, float | None}:
+        shape = _float_shape(field.name, row_type)
+        return PlainColumn(field.name, "float", optional, lambda text: shape(text) or (optional and not text))
+    levels = ("on", "off") if field.type is bool else LEVELS.get(field.name)
+    free = field.name in FREE_TEXT
+
+    def fits(text: str) -> bool:
+        return (
+            (text in levels if levels else optional or bool(text))
+            and not (free and text.startswith(FORMULA))
+            and len(text) <= _LONGEST_FIELD
+        )
+
+    return PlainColumn(field.name, "text", optional, fits)
+
+
+def _in_range(name: str, values: "pd.Series[Any]") -> bool:
+    low, high = RANGES.get(name, (-np.inf, np.inf))
+    return not (
+        (name in RANGES and ((values < low) | (values > high)).any()) or (name == "schema" and (values != SCHEMA).any())
+    )
+
+
 def _split(path: Path, names: list[str]) -> tuple[list[list[str]], list[int]]:
     """The fields of every whole row, and the line that each row ends in."""
     try:
@@ -90,7 +153,7 @@ def _split(path: Path, names: list[str]) -> tuple[list[list[str]], list[int]]:
         raise StoreError(f"{path} can't be read: {error.strerror or error}") from error
     whole, newline, torn = data.rpartition(b"\n")
     if torn:
-        _log.warning("%s ends in half a line, which is not counted", path)
+        _warn_of_half_a_line(path)
     if not newline:
         return [], []
     try:
@@ -126,8 +189,7 @@ def _column(field: "dataclasses.Field[Any]", row_type: type[Row], values: Sequen
         _require(field.name, values, lambda text: _INTEGER(text) or (optional and not text), "not a whole number")
         return _numbers(field.name, values, "float64" if optional else "int64")
     if field.type in {float, float | None}:
-        # An epoch that diverged has a loss that is not finite.
-        shape = _ANY_FLOAT if field.name.endswith("loss") and row_type is not TrialRow else _FLOAT
+        shape = _float_shape(field.name, row_type)
         _require(field.name, values, lambda text: shape(text) or (optional and not text), "not a number")
         return _numbers(field.name, values, "float64")
     if field.name in LEVELS:
@@ -137,6 +199,11 @@ def _column(field: "dataclasses.Field[Any]", row_type: type[Row], values: Sequen
     if field.name in FREE_TEXT:
         _require(field.name, values, lambda text: not text.startswith(FORMULA), "a spreadsheet formula")
     return pd.Series([text or None for text in values] if optional else values, dtype=object)
+
+
+def _float_shape(name: str, row_type: type[Row]) -> Callable[[str], object]:
+    # An epoch that diverged has a loss that is not finite.
+    return _ANY_FLOAT if name.endswith("loss") and row_type is not TrialRow else _FLOAT
 
 
 def _require(name: str, values: Sequence[str], fits: Callable[[str], object], problem: str) -> None:
@@ -163,7 +230,7 @@ def _numbers(name: str, values: Sequence[str], kind: str) -> "pd.Series[Any]":
 
 def _require_one_row_a_trial(path: Path, frame: pd.DataFrame, lines: Sequence[int]) -> None:
     """A trial may have several rows only where all but its last one say that it failed."""
-    again = frame["trial"].duplicated(keep="last") & (frame["status"] != "failed")
+    again = _has_two_rows_a_trial(frame)
     if again.any():
         row = int(np.flatnonzero(again)[0])
         trial = frame["trial"].iloc[row]
@@ -171,3 +238,12 @@ def _require_one_row_a_trial(path: Path, frame: pd.DataFrame, lines: Sequence[in
         raise StoreError(
             f"{path}, lines {lines[row]} and {lines[other]}: both are of trial {trial}: delete one of them"
         )
+
+
+def _has_two_rows_a_trial(frame: pd.DataFrame) -> "pd.Series[bool]":
+    again: pd.Series[bool] = frame["trial"].duplicated(keep="last") & (frame["status"] != "failed")
+    return again
+
+
+def _warn_of_half_a_line(path: Path) -> None:
+    _log.warning("%s ends in half a line, which is not counted", path)
