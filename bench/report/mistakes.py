@@ -71,7 +71,10 @@ def _counts(trial: str, classes: int, text: str) -> NDArray[np.int64]:
                 raise ValueError("a class that there is not")
             np.add.at(counts, (true, predicted), times)
         else:
-            counts += np.array(text.split(), dtype=np.int64).reshape(classes, classes)
+            named = np.array(text.split(), dtype=np.int64)
+            counts += named.reshape(classes, classes)
+        if named.min() < 0:
+            raise ValueError("a negative number")
     except (ValueError, OverflowError) as error:
         raise ConfusionError(
             f"confusion.csv has counts of trial {trial} that are not those of {classes} classes ({error}): "

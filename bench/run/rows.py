@@ -113,9 +113,10 @@ def correct_row(trial: Trial, outcome: Outcome, test: Split, provenance: Provena
 
 def confusion_row(trial: Trial, outcome: Outcome, test: Split, classes: int, provenance: Provenance) -> ConfusionRow:
     """How often a finished trial took each class for each other."""
-    pairs = test.labels.numpy() * classes + np.array(outcome.predicted)
-    counts = np.bincount(pairs, minlength=classes**2)
-    return ConfusionRow(provenance.key(trial), classes, " ".join(map(str, counts)))
+    pairs = np.stack([test.labels.numpy(), np.array(outcome.predicted)])
+    named, counts = np.unique(pairs, axis=1, return_counts=True)
+    texts = [f"{true}:{predicted}:{count}" for (true, predicted), count in zip(named.T, counts, strict=True)]
+    return ConfusionRow(provenance.key(trial), classes, " ".join(texts))
 
 
 def image_row(index: int, test: Split, provenance: Provenance) -> ImageRow:

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from tabulate import tabulate
 
-from bench.report.analysis import analyse
+from bench.report.analysis import Analysis, analyse
 from bench.report.charts import draw_charts
 from bench.report.evidence import gather
 from bench.report.tables import make_tables
@@ -84,9 +84,14 @@ def _measure(results: Path, report: Path) -> Stages:
     evidence = stages.measure("gather", lambda: gather(store, DATASET))
     analysis = stages.measure("analyse", lambda: analyse(evidence, _MARGIN))
     stages.measure("tables", lambda: [(t.markdown(), t.csv(), t.latex()) for t in make_tables(analysis)])
-    stages.measure("charts", lambda: [chart.figure.clear() for chart in draw_charts(analysis)])
+    stages.measure("charts", lambda: _draw(analysis))
     stages.measure("whole report", lambda: write_report(analysis, report, "python -m tests.perf.scale"))
     return stages
+
+
+def _draw(analysis: Analysis) -> None:
+    for chart in draw_charts(analysis):
+        chart.figure.clear()
 
 
 def _write(folder: Path, cells: int, seeds: int, images: int) -> None:

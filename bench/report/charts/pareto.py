@@ -124,8 +124,8 @@ def _draw_crowd(
     for (colour, marker, preset), places in groups.items():
         size, alpha, zorder = (8, 1.0, 5) if preset else (3.5, 0.6, 2 if colour == PALE else 3)
         edge = GREY if colour == PALE else "white"
-        look = {"color": colour, "markersize": size, "mec": edge, "mew": 0.4, "alpha": alpha, "zorder": zorder}
-        axes.plot(*zip(*places, strict=True), marker, **look)
+        [marks] = axes.plot(*zip(*places, strict=True), marker, color=colour, mec=edge, mew=0.4)
+        marks.set(markersize=size, alpha=alpha, zorder=zorder)
     front, best = [], -math.inf
     for cost, mean in sorted(
         zip(costs, means, strict=True), key=lambda place: (place[0] * (1 if less else -1), -place[1])
