@@ -132,6 +132,22 @@ def test_no_effect_is_too_small_to_count_the_seeds_for(effect: float) -> None:
     assert seeds_needed(effect, sd=0.001) == MOST_SEEDS
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.2, 0.5, -0.5])
+@pytest.mark.parametrize("n", [17, 60])
+def test_random_patterns_give_what_scipys_permutation_test_gives(n: int, shift: float) -> None:
+    differences = np.random.default_rng(n).normal(shift, 1, n)
+    result = stats.permutation_test(
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        n_resamples=9_999,
+        vectorized=True,
+        rng=np.random.default_rng(1),
+    )
+    error = math.sqrt(result.pvalue * (1 - result.pvalue / 2) / 2 / 9_999) * 2
+    assert sign_flip_p(differences) == pytest.approx(result.pvalue, abs=5 * error + 2e-4)
+
+
 def test_holm_of_a_worked_example() -> None:
     """Holm 1979's steps by hand: 4 x 0.005, 3 x 0.01, 2 x 0.03, 1 x 0.04 and never below the one before."""
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])

@@ -1,6 +1,6 @@
 """The rows that a report is about: finished trials under one protocol, with their cells, and what was left out."""
 
-import base64
+from binascii import a2b_base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -244,5 +244,5 @@ def _of(trials: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _unpack(text: str, images: int) -> NDArray[np.bool_]:
-    packed = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
-    return np.unpackbits(packed, count=images).astype(bool)
+    packed = np.frombuffer(a2b_base64(text), dtype=np.uint8)
+    return np.unpackbits(packed, count=images).view(np.bool_)

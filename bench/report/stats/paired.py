@@ -19,6 +19,7 @@ MOST_SEEDS = 1_000_000
 # Up to 16 seeds every pattern of signs is tried, beyond that random ones.
 _EXACT_SEEDS = 16
 _RANDOM_PATTERNS = 9_999
+_PATTERNS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +65,16 @@ def sign_flip_p(differences: Sequence[float] | np.ndarray) -> float:
         return 1.0
     if array.size == 1:
         return smallest_sign_flip_p(1)
+    if array.size > _EXACT_SEEDS:
+        return _random_sign_flip_p(array)
     result = stats.permutation_test(
         (array,),
         np.mean,
         permutation_type="samples",
         alternative="two-sided",
-        n_resamples=2**_EXACT_SEEDS if array.size <= _EXACT_SEEDS else _RANDOM_PATTERNS,
+        n_resamples=2**_EXACT_SEEDS,
         vectorized=True,
         batch=4096,
-        rng=np.random.default_rng(0),
     )
     return float(result.pvalue)
 
@@ -118,6 +120,22 @@ def seeds_needed(effect: float, sd: float) -> int:
         middle = (low + high) // 2
         low, high = (middle, high) if _power(effect / sd, middle) < POWER else (low, middle)
     return high
+
+
+def _random_sign_flip_p(differences: np.ndarray) -> float:
+    """As scipy's permutation test estimates it, twice the smaller tail and the data among the patterns, which takes it
+    half a second for 700 seeds."""
+    generator = np.random.default_rng(0)
+    observed = differences.sum()
+    slack = 1e-14 * np.abs(differences).sum()  # sums of the same numbers in another order
+    as_low, as_high = 1, 1
+    for start in range(0, _RANDOM_PATTERNS, _PATTERNS_AT_ONCE):
+        count = min(_PATTERNS_AT_ONCE, _RANDOM_PATTERNS - start)
+        signs = generator.integers(0, 2, size=(count, differences.size), dtype=np.int8) * 2 - 1
+        flipped = signs @ differences
+        as_low += int((flipped <= observed + slack).sum())
+        as_high += int((flipped >= observed - slack).sum())
+    return min(1.0, 2 * min(as_low, as_high) / (_RANDOM_PATTERNS + 1))
 
 
 def _power(effect_size: float, n: int) -> float:
