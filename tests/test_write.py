@@ -188,7 +188,7 @@ def test_somebody_elses_unfinished_report_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("margin", ["0", "5e-324", "1e-13", "1e-6", "100"])
 def test_any_margin_gives_a_report(tmp_path: Path, margin: str) -> None:
-    store = write_rows(tmp_path / "results" / "mnist", list(toggles(["model1"], FACTORS[:2])), seeds=3, images=200)
+    store = write_rows(tmp_path / "results" / "mnist", list(toggles(["model1"], FACTORS[:2])), seeds=3)
     for name in ("epochs", "confusion", "images", "speed", "overhead"):
         (store.folder / f"{name}.csv").unlink()
     command = ["report", "--results", str(tmp_path / "results"), "--reports", str(tmp_path), "--margin", margin]
