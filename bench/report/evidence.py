@@ -213,7 +213,8 @@ def _with_cells(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Cell]]:
         "selected" if optimizer == "sgd" and lr == RATES[cell.levels.scheduler, cell.levels.batch_norm] else f"{lr:g}"
         for cell, optimizer, lr in zip(own, known["optimizer"], known["lr"], strict=True)
     ]
-    return known.assign(cell=[cell.label for cell in own], rate=rates), {cell.label: cell for cell in own}
+    labels = {cell: cell.label for cell in set(own)}
+    return known.assign(cell=[labels[cell] for cell in own], rate=rates), {labels[cell]: cell for cell in labels}
 
 
 def _cell(row: Any) -> Cell | None:
