@@ -28,7 +28,7 @@ from bench.report.evidence import gather
 from bench.report.mistakes import Confusion
 from bench.report.stats.estimate import Estimate, estimate
 from tests import synthetic
-from tests.perf.rows import register_models
+from tests.perf.rows import many_models
 
 EVERY_CHART = [
     "effects",
@@ -71,16 +71,11 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drawn]:
     """17 models with every toggle, a factorial of each, and one with every combination."""
-    registered = dict(ARCHITECTURES)
-    try:
-        register_models(48 * 17)
+    with many_models(48 * 17):
         names = list(ARCHITECTURES)
         cells = [*toggles(names, FACTORS), *factorial(names, FACTORS[:3]), *factorial(names[:1], FACTORS)]
         store = synthetic.write_rows(tmp_path_factory.mktemp("many") / "mnist", cells, seeds=2, images=200)
         yield drawn(store)
-    finally:
-        ARCHITECTURES.clear()
-        ARCHITECTURES.update(registered)
 
 
 @pytest.fixture(params=["full", "wide"])

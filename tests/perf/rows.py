@@ -6,8 +6,10 @@ trial, seed, accuracies and bits, column by column, so that a change of the colu
 
 import base64
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,6 +39,20 @@ def register_models(cells: int) -> None:
         ARCHITECTURES[name] = replace(original, name=name, published=None)
         synthetic.BASE[name] = synthetic.BASE[original.name] + 0.0002 * (number % 7)
         synthetic.SIZES[name] = synthetic.SIZES[original.name]
+
+
+@contextmanager
+def many_models(cells: int) -> Iterator[None]:
+    """What `register_models` does, undone when the block ends."""
+    known: tuple[dict[str, Any], ...] = (ARCHITECTURES, synthetic.BASE, synthetic.SIZES)
+    before = [dict(names) for names in known]
+    try:
+        register_models(cells)
+        yield
+    finally:
+        for names, old in zip(known, before, strict=True):
+            for name in [name for name in names if name not in old]:
+                del names[name]
 
 
 def write_many_rows(folder: Path, cells: int, seeds: int, images: int) -> Store:
