@@ -6,15 +6,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import find_factors
+from bench.plan.keys import Parts
+from bench.plan.protocol import Protocol
+from bench.plan.trials import Trial
 from bench.record.store import Store
 from bench.report.analysis import Analysis, analyse
 from bench.report.evidence import gather
+from bench.report.mistakes import ConfusionError, confusions
 from bench.report.stats.paired import compare
 from bench.report.stats.verdict import Verdict
 from bench.report.tables.effects import effect_table
+from bench.run.rows import Named, confusion_row
+from bench.train.data import Split
+from bench.train.outcome import Outcome
 from tests.synthetic import write_rows
 
 MODEL1 = preset_cell("model1")
@@ -194,6 +202,67 @@ def test_confusions_count_every_image_of_every_trial(everything: Analysis) -> No
     for confusion in everything.confusions:
         assert confusion.counts.sum() == 2000 * confusion.n
         assert np.trace(confusion.counts) / (2000 * confusion.n) == pytest.approx(results[confusion.cell].accuracy.mean)
+
+
+def test_only_published_models_have_confusions(everything: Analysis) -> None:
+    assert [confusion.cell for confusion in everything.confusions] == [result.cell for result in everything.presets]
+
+
+def with_counts(folder: Path, classes: int, counts: str) -> Store:
+    store = write_rows(folder / "mnist", [MODEL1], seeds=2, images=100)
+    header, first, second = (store.folder / "confusion.csv").read_text().splitlines()
+    lines = [header, f"{first.split(',')[0]},{classes},{counts}", f"{second.split(',')[0]},{classes},{counts}"]
+    (store.folder / "confusion.csv").write_text("\n".join(lines) + "\n")
+    return store
+
+
+def test_pairs_that_occurred_say_the_same_as_a_number_for_every_pair(tmp_path: Path) -> None:
+    """Older rows have the long form; one file may hold both."""
+    dense = gather(with_counts(tmp_path / "a", 3, "5 0 1 0 4 0 2 0 3"), "mnist")
+    named = gather(with_counts(tmp_path / "b", 3, "0:0:5 0:2:1 1:1:4 2:0:2 2:2:3"), "mnist")
+    [one], [other] = confusions(dense), confusions(named)
+    assert one.counts.tolist() == other.counts.tolist() == [[10, 0, 2], [0, 8, 0], [4, 0, 6]]
+    assert one.n == other.n == 2
+
+
+def test_a_thousand_classes_are_recorded_and_read_again(tmp_path: Path) -> None:
+    """A number for every pair is longer than a field may be."""
+    store = write_rows(tmp_path / "mnist", [MODEL1], seeds=1, images=100)
+    generator = np.random.default_rng(0)
+    labels = generator.integers(1000, size=10_000)
+    predicted = np.where(generator.random(10_000) < 0.5, labels, generator.integers(1000, size=10_000))
+    protocol = Protocol("mnist")
+    trial = Trial(MODEL1, 0, protocol)
+    test = Split(torch.zeros((len(labels), 1, 1, 1)), torch.from_numpy(labels))
+    outcome = Outcome("done", (), tuple(predicted.tolist()), 1.0)
+    key = str(store.trials()["trial"].iloc[0])
+    row = confusion_row(Named(trial, key, Parts("n", "t", "d"), {}), outcome, test, 1000)
+    path = store.folder / "confusion.csv"
+    path.unlink()
+    store._append(path, [row])
+    [confusion] = confusions(gather(store, "mnist"))
+    expected = np.zeros((1000, 1000), dtype=int)
+    np.add.at(expected, (labels, predicted), 1)
+    assert (confusion.counts == expected).all()
+
+
+@pytest.mark.parametrize("counts", ["1 2", "a b c d", "0:0:1 0:9:1", "0:0", "0:-1:1", "1 -1 1 1", "0:0:1 0:1:x"])
+def test_counts_that_cannot_be_are_answered_with_a_way_out(tmp_path: Path, counts: str) -> None:
+    evidence = gather(with_counts(tmp_path, 2, counts), "mnist")
+    with pytest.raises(ConfusionError, match=r"confusion\.csv has counts of trial \w+ that are not those of 2 classes"):
+        list(confusions(evidence))
+
+
+def test_a_curve_is_over_the_seeds_that_recorded_an_epoch(tmp_path: Path) -> None:
+    store = write_rows(tmp_path / "mnist", [MODEL1], seeds=3)
+    path = store.folder / "epochs.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:5], *lines[6:]]))  # the first seed's fifth epoch
+    [curve] = analyse(gather(store, "mnist"), 0.0005).curves
+    fifth = np.asarray(curve.seeds.loc[5], dtype=float)
+    assert np.isnan(fifth).tolist() == [True, False, False]
+    assert curve.points["test"].loc[5] == pytest.approx(np.nanmean(fifth))
+    assert curve.points["train"].notna().all()
 
 
 def test_hard_images_have_their_picture(everything: Analysis) -> None:

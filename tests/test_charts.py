@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,18 +12,23 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
+from architectures.registry import ARCHITECTURES
 from bench.plan.cells import preset_cell
 from bench.plan.designs import factorial, toggles
 from bench.plan.factors import FACTORS, find_factors
 from bench.record.store import Store
 from bench.report.analysis import Analysis, analyse
-from bench.report.charts import Chart, draw_charts, save
-from bench.report.charts.style import applied, draw_interval, seeds_words, spread
+from bench.report.charts import Chart, confusion, draw_charts, save
+from bench.report.charts.fold import fold
+from bench.report.charts.style import applied, draw_interval, seeds_words, settle, spread
 from bench.report.evidence import gather
+from bench.report.mistakes import Confusion
 from bench.report.stats.estimate import Estimate, estimate
 from tests import synthetic
+from tests.perf.rows import many_models
 
 EVERY_CHART = [
     "effects",
@@ -63,6 +68,16 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
     return drawn(store)
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drawn]:
+    """17 models with every toggle, a factorial of each, and one with every combination."""
+    with many_models(48 * 17):
+        names = list(ARCHITECTURES)
+        cells = [*toggles(names, FACTORS), *factorial(names, FACTORS[:3]), *factorial(names[:1], FACTORS)]
+        store = synthetic.write_rows(tmp_path_factory.mktemp("many") / "mnist", cells, seeds=2, images=200)
+        yield drawn(store)
+
+
 @pytest.fixture(params=["full", "wide"])
 def either(request: pytest.FixtureRequest) -> Drawn:
     result: Drawn = request.getfixturevalue(request.param)
@@ -85,6 +100,97 @@ def test_charts_are_written_as_the_same_bytes_every_time(full: Drawn, tmp_path: 
     assert not pyplot.get_fignums()
     again = written([full.charts["pareto"]], tmp_path / "written again")
     assert again == {name: files[name] for name in ("pareto.svg", "pareto.png")}
+
+
+def test_charts_of_many_cells_show_the_most_telling_and_say_where_the_rest_is(many: Drawn) -> None:
+    assert list(many.charts) == EVERY_CHART
+    analysis, charts = many.analysis, many.charts
+    assert len(analysis.cells) > 200
+    folded = {
+        "effects": f"40 of {len(analysis.effects)} comparisons",
+        "cells": f"40 of {len(analysis.cells)} cells",
+        "curves": "12 of 17 models",
+        "interactions": "6 of 17 sets of combinations",
+        "confusion": "6 of 17 models",
+    }
+    for name, words in folded.items():
+        assert f"Shown are {words}" in charts[name].caption, name
+    assert "tables/cells.csv beside the charts has them all" in charts["cells"].caption
+    for name in ("effects", "cells"):
+        rows = [len(axes.get_yticks()) for axes in charts[name].figure.axes]
+        assert sum(rows) == 40, name
+    for chart in charts.values():
+        assert chart.figure.get_size_inches()[1] < 25, chart.name
+
+
+def test_no_text_is_cut_or_tiny_where_there_are_many_cells(many: Drawn) -> None:
+    for chart in many.charts.values():
+        assert not cut_texts(chart.figure), chart.name
+        assert min(float(text.get_fontsize()) for text in shown_texts(chart.figure)) >= 6, chart.name
+
+
+def test_the_best_cells_and_the_published_models_are_the_ones_shown(many: Drawn) -> None:
+    means = sorted(result.accuracy.mean * 100 for result in many.analysis.cells)
+    shown = [
+        float(np.asarray(line.get_xdata())[0])
+        for axes in many.charts["cells"].figure.axes
+        for line in axes.lines
+        if line.get_marker() == "|"
+    ]
+    assert max(shown) == pytest.approx(means[-1])
+    presets = {round(result.accuracy.mean * 100, 9) for result in many.analysis.presets}
+    assert presets <= {round(place, 9) for place in shown}
+
+
+def test_a_front_joins_the_cells_that_no_other_beats(many: Drawn) -> None:
+    chart = many.charts["pareto"]
+    assert "none is both better and cheaper" in chart.caption
+    [front] = [line for line in chart.figure.axes[0].lines if line.get_drawstyle() == "steps-post"]
+    costs, means = (np.asarray(data, dtype=float) for data in front.get_data())
+    assert (np.diff(costs) > 0).all()
+    assert (np.diff(means) > 0).all()
+    for result in many.analysis.cells:
+        cheaper = means[costs <= result.cost.parameters]
+        assert result.accuracy.mean * 100 <= cheaper.max() + 1e-9
+
+
+@pytest.mark.parametrize(("classes", "panels"), [(10, 6), (15, 3), (100, 6), (1000, 6)])
+def test_any_number_of_classes_can_be_read(full: Drawn, classes: int, panels: int) -> None:
+    generator = np.random.default_rng(0)
+    counts = np.diag(np.full(classes, 90)) + (generator.random((classes, classes)) < 0.02) * 3
+    preset = full.analysis.presets[0]
+    several = replace(full.analysis, confusions=(Confusion(preset.cell, counts, 3),) * 7)
+    with applied():
+        chart = confusion.draw(several)
+        assert chart is not None
+        settle(chart.figure)
+    assert f"Shown are {panels} of 7 models" in chart.caption
+    assert not cut_texts(chart.figure)
+    assert min(float(text.get_fontsize()) for text in shown_texts(chart.figure)) >= 6
+    assert len(list(shown_texts(chart.figure))) < 1000
+    for axes in chart.figure.axes:
+        boxes = sorted((label.get_window_extent() for label in shown_labels(axes.yaxis)), key=lambda box: box.y0)
+        assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+
+
+def test_the_most_frequent_mistakes_come_first() -> None:
+    counts = np.diag(np.full(30, 97))
+    counts[4, 7], counts[2, 9] = 3, 2
+    axes = Figure().subplots()
+    confusion._draw_pairs(axes, Confusion(preset_cell("model1"), counts, 1))
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "4 \N{RIGHTWARDS ARROW} 7",
+        "2 \N{RIGHTWARDS ARROW} 9",
+    ]
+    bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    assert [bar.get_width() for bar in bars] == pytest.approx([3.0, 200 / 99])
+
+
+def test_what_is_folded_keeps_its_order() -> None:
+    assert fold([3, 1, 2], 3, abs, what="numbers", first="the largest") == ([3, 1, 2], "")
+    shown, words = fold([3, 1, 4, 2], 2, abs, what="numbers", first="the largest", table="all")
+    assert shown == [3, 4]
+    assert words == " Shown are 2 of 4 numbers: the largest; tables/all.csv beside the charts has them all."
 
 
 def test_sparse_rows_give_the_charts_that_they_can(tmp_path: Path) -> None:

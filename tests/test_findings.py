@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from bench.plan.cells import Cell, preset_cell
@@ -13,10 +14,18 @@ from bench.report.analysis import Analysis, analyse
 from bench.report.caveats import caveats
 from bench.report.claims import Finding, Status, judge_claims
 from bench.report.evidence import gather
-from bench.report.findings import combination_sentences, effect_sentence, findings, headlines, preset_sentences
+from bench.report.findings import (
+    combination_sentences,
+    effect_sentence,
+    findings,
+    headlines,
+    preset_sentences,
+    shortened,
+)
 from bench.report.stats.estimate import estimate
+from bench.report.stats.paired import Comparison
 from bench.report.stats.verdict import Verdict
-from bench.report.words import MINUS, count, listed, points, signed, speed_change
+from bench.report.words import MINUS, count, few, listed, margin_points, points, signed, speed_change
 from tests.synthetic import write_rows
 
 MODEL1 = preset_cell("model1")
@@ -206,6 +215,74 @@ def test_what_techniques_do_together(tmp_path: Path) -> None:
         "On model1 gains add up, to within 0.05 points: batch norm with dropout 0.1 (3 seeds).",
         "On model1 it is not settled whether gains add up: global average pooling with dropout 0.1 (3 seeds).",
     ]
+
+
+def of_many_models(analysis: Analysis, count: int) -> Analysis:
+    """The same with each effect on `count` models, ever smaller."""
+    effects = [
+        replace(effect, architecture=f"net{number}", comparison=shrunk(effect.comparison, 1 - number / 100))
+        for effect in analysis.effects
+        for number in range(count)
+    ]
+    return replace(analysis, effects=tuple(effects[::-1]))
+
+
+def shrunk(comparison: Comparison, factor: float) -> Comparison:
+    difference = comparison.difference
+    return replace(comparison, difference=replace(difference, mean=difference.mean * factor))
+
+
+def test_headlines_and_claims_of_many_models_name_a_few_and_count_the_rest(tmp_path: Path) -> None:
+    one = analysis_of(tmp_path, {MODEL1: BASE, NORMED: shifted(0.002, 0.0021, 0.0022, 0.0021, 0.0021)})
+    [headline] = headlines(of_many_models(one, 100))
+    assert re.findall(r"net\d+", headline) == ["net0", "net1", "net2", "net3", "net4", "net5"]
+    assert headline.endswith(" and 94 more.")
+    [six] = headlines(of_many_models(one, 6))
+    assert "more" not in six
+    finding = claim(of_many_models(replace(one, curves=()), 100), "Batch norm improves")
+    assert finding.status == Status.NOT_TESTABLE  # model1 is none of them
+
+
+def test_claims_about_many_models_name_a_few(tmp_path: Path) -> None:
+    advanced = MODEL1.with_level(AUGMENTATION, "none")
+    one = analysis_of(tmp_path, {MODEL1: BASE, advanced: shifted(*[-0.002, -0.0021] * 2, -0.002)})
+    evidence = claim(of_many_models(one, 100), "Augmentation improves").evidence
+    assert len(re.findall(r"net\d+", evidence)) == 6
+    assert "and on 94 more" in evidence
+
+
+def test_caveats_name_a_few_cells(tmp_path: Path) -> None:
+    analysis = analysis_of(tmp_path, {MODEL1: BASE, NORMED: BASE})
+    row = analysis.evidence.trials.iloc[:1]
+    failed = pd.concat([row.assign(status="failed", cell=f"net{number}") for number in range(50)])
+    many = replace(analysis, evidence=replace(analysis.evidence, unfinished=failed))
+    [said] = [text for text in caveats(many) if "failed" in text]
+    assert said.startswith("50 trials failed and count in no mean: net0, net1, ")
+    assert said.endswith(" and 44 more.")
+
+
+def test_models_that_lack_the_same_are_told_together(tmp_path: Path) -> None:
+    analysis = analysis_of(
+        tmp_path, {MODEL1: BASE, NORMED: BASE, preset_cell("model2"): BASE, preset_cell("model3"): BASE}
+    )
+    assert [text for text in caveats(analysis) if text.startswith("Not tried")] == [
+        "Not tried on model1: gap, dropout, augmentation and scheduler.",
+        "Not tried on model2 and model3: batch_norm, gap, dropout, augmentation and scheduler.",
+    ]
+
+
+def test_long_lists_say_how_much_is_left_out_and_where_it_is() -> None:
+    assert few(["a", "b", "c"], 3) == "a, b and c"
+    assert few(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+    assert shortened(["a", "b"], 2, "effects") == ["a", "b"]
+    assert shortened(["a", "b", "c"], 1, "effects") == ["a", "And 2 more: tables/effects.csv has them all."]
+
+
+@pytest.mark.parametrize(
+    ("margin", "said"), [(0.0005, "0.05"), (0.001, "0.10"), (0.0, "0.00"), (1e-15, "1e-13"), (1.0, "100.00")]
+)
+def test_a_margin_is_never_said_to_be_nothing(margin: float, said: str) -> None:
+    assert margin_points(margin) == said
 
 
 @pytest.mark.parametrize(

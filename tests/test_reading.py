@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.cli import run_command_line
-from bench.record.schema import EpochRow, TrialRow, columns, to_cells
+from bench.record import plain, reading
+from bench.record.reading import read_rows
+from bench.record.schema import EpochRow, Row, TrialRow, columns, to_cells
 from bench.record.store import Store, StoreError
 from tests.test_record import ROW, epoch
 
@@ -164,6 +166,76 @@ def test_no_file_is_believed_or_changed_or_answered_with_a_traceback(tmp_path: P
         assert answer["status"].isin(["done", "diverged", "failed"]).all()
         assert (answer["epochs"] >= 1).all()
     assert path.read_bytes() == text
+
+
+def frame_or_answer(path: Path, row_type: type[Row]) -> pd.DataFrame | str:
+    try:
+        return read_rows(path, row_type)
+    except StoreError as error:
+        return str(error)
+
+
+def require_the_same(path: Path, row_type: type[Row]) -> None:
+    """Whether the quick way changes what is read or said."""
+    read = frame_or_answer(path, row_type)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "_read_plain", lambda *_: None)
+        expected = frame_or_answer(path, row_type)
+    if isinstance(read, str) or isinstance(expected, str):
+        assert str(read) == str(expected)
+    else:
+        pd.testing.assert_frame_equal(read, expected)
+
+
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=hostile_texts())
+def test_the_quick_way_reads_what_reading_field_by_field_does(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "trials.csv"
+    path.write_bytes(text)
+    require_the_same(path, TrialRow)
+
+
+NUMBERS = st.text("0123456789.-+eE", max_size=6) | st.sampled_from(
+    ["nan", "inf", "-inf", "NaN", "Infinity", " 1", "1 ", "1_0", "0x1", "9" * 18, "9" * 19, "1e400", "1e-400", "-0"]
+)
+
+
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(column=st.sampled_from(columns(EpochRow)[1:]), text=NUMBERS, ending=st.sampled_from(["\n", "\r\n"]))
+def test_the_quick_way_knows_a_number_when_it_sees_one(tmp_path: Path, column: str, text: str, ending: str) -> None:
+    path = tmp_path / "epochs.csv"
+    rows = [to_cells(epoch("a", number), columns(EpochRow)) for number in (1, 2, 3)]
+    rows[1][columns(EpochRow).index(column)] = text
+    path.write_bytes(text_of(rows, columns(EpochRow)).replace("\n", ending).encode())
+    require_the_same(path, EpochRow)
+
+
+def test_what_the_harness_writes_is_read_the_quick_way(tmp_path: Path) -> None:
+    failed = dataclasses.replace(ROW, trial="b", status="failed", error='a "bad" day, one of many')
+    path = tmp_path / "trials.csv"
+    for rows in ([ROW], [ROW, failed], [failed, ROW, dataclasses.replace(failed, trial="c")]):
+        path.write_text(text_of([to_cells(row, NAMES) for row in rows]))
+        assert reading._read_plain(path, TrialRow) is not None
+        require_the_same(path, TrialRow)
+
+
+@pytest.mark.parametrize("size", [1, 700, 1_000, 5_000])
+def test_a_file_is_read_the_same_in_pieces_of_any_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Quoted fields, some with lines of their own, fall into pieces of their own or across two."""
+    errors = [None, 'a "bad" day', "umlaut \N{LATIN SMALL LETTER U WITH DIAERESIS}", None]
+    rows = [
+        to_cells(dataclasses.replace(ROW, trial=f"{number}", status="failed", error=errors[number % 4]), NAMES)
+        for number in range(40)
+    ]
+    path = tmp_path / "trials.csv"
+    path.write_text(text_of(rows).replace("a bad", "a\nbad") + "1,half", encoding="utf-8")
+    monkeypatch.setattr(plain, "_CHUNK", size)
+    assert reading._read_plain(path, TrialRow) is not None
+    require_the_same(path, TrialRow)
+    path.write_text(text_of(rows).replace('""bad""', '""b\nad""'), encoding="utf-8")
+    require_the_same(path, TrialRow)
 
 
 def test_epochs_are_checked_as_trials_are(tmp_path: Path) -> None:

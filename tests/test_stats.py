@@ -1,5 +1,6 @@
 """Statistics, against scipy, statsmodels, worked examples and simulations."""
 
+import itertools
 import math
 import random
 from itertools import product
@@ -13,9 +14,10 @@ from pandas import DataFrame
 from scipy import stats
 
 from bench.report.stats.estimate import Estimate, estimate, ratio
-from bench.report.stats.factorial import interactions, main_effects, shapley
+from bench.report.stats.factorial import complete_sets, interactions, main_effects, shapley
 from bench.report.stats.noise import compare_networks, miss_rates, split_variance
 from bench.report.stats.paired import (
+    MOST_SEEDS,
     compare,
     holm,
     seeds_for_sign_flip,
@@ -125,6 +127,27 @@ def test_no_difference_at_all_is_no_evidence() -> None:
     assert sign_flip_p([0.0, 0.0, 0.0]) == 1.0
 
 
+@pytest.mark.parametrize("effect", [5e-324, 1e-300, 1e-15, 1e-9])
+def test_no_effect_is_too_small_to_count_the_seeds_for(effect: float) -> None:
+    assert seeds_needed(effect, sd=0.001) == MOST_SEEDS
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.2, 0.5, -0.5])
+@pytest.mark.parametrize("n", [17, 60])
+def test_random_patterns_give_what_scipys_permutation_test_gives(n: int, shift: float) -> None:
+    differences = np.random.default_rng(n).normal(shift, 1, n)
+    result = stats.permutation_test(
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        n_resamples=9_999,
+        vectorized=True,
+        rng=np.random.default_rng(1),
+    )
+    error = math.sqrt(result.pvalue * (1 - result.pvalue / 2) / 2 / 9_999) * 2
+    assert sign_flip_p(differences) == pytest.approx(result.pvalue, abs=5 * error + 2e-4)
+
+
 def test_holm_of_a_worked_example() -> None:
     """Holm 1979's steps by hand: 4 x 0.005, 3 x 0.01, 2 x 0.03, 1 x 0.04 and never below the one before."""
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
@@ -194,11 +217,50 @@ def test_another_test_set_moves_the_mean_by_its_sampling_error() -> None:
 def test_mcnemar_is_a_binomial_test_of_the_disagreements() -> None:
     first = np.array([True] * 90 + [False] * 10)
     second = np.array([True] * 80 + [False] * 10 + [True] * 3 + [False] * 7)
-    own = compare_networks(first, second)
+    own, same = compare_networks(np.stack([first, first]), np.stack([second, first]))
     assert (own.only_first, own.only_second) == (10, 3)
     assert own.p == pytest.approx(stats.binomtest(3, 13).pvalue)
-    assert compare_networks(first, first).p == 1.0
-    assert miss_rates(np.stack([first, second]))[[0, 85, 99]].tolist() == [0, 0.5, 1]
+    assert same.p == 1.0
+    assert miss_rates([first, second])[[0, 85, 99]].tolist() == [0, 0.5, 1]
+
+
+def sets_by_trying_all(
+    seeds: dict[tuple[int, ...], list[frozenset[int]]], levels: list[int]
+) -> list[tuple[tuple[int, ...], frozenset[int]]]:
+    """Every set of factors, the largest first: what `complete_sets` finds without trying them."""
+    found: list[tuple[tuple[int, ...], frozenset[int]]] = []
+    for size in range(len(levels), 1, -1):
+        for places in itertools.combinations(range(len(levels)), size):
+            parts = [part for length in range(size + 1) for part in itertools.combinations(places, length)]
+            whole = all(len(seeds.get(part, [])) == math.prod(levels[i] - 1 for i in part) for part in parts)
+            if whole and not any(set(places) <= set(larger) for larger, _ in found):
+                shared = frozenset.intersection(*(own for part in parts for own in seeds[part]))
+                if len(shared) > 1:
+                    found.append((places, shared))
+    return found
+
+
+@pytest.mark.parametrize("number", range(200))
+def test_complete_sets_are_those_that_trying_all_finds(number: int) -> None:
+    generator = np.random.default_rng(number)
+    levels = [int(count) for count in generator.integers(2, 4, size=4)]
+    share, most = generator.uniform(0.6, 1.0), int(generator.integers(2, 5))
+    seeds: dict[tuple[int, ...], list[frozenset[int]]] = {}
+    for cell in itertools.product(*map(range, levels)):
+        if generator.random() < share or number % 3 == 0:
+            own = frozenset(range(int(generator.integers(1 if number % 2 else 2, most + 1))))
+            seeds.setdefault(tuple(place for place, level in enumerate(cell) if level), []).append(own)
+    assert complete_sets(seeds, levels) == sets_by_trying_all(seeds, levels)
+
+
+def test_thirty_factors_take_as_long_as_there_are_cells() -> None:
+    """Trying all sets of 30 factors takes for ever: there are a billion."""
+    both = frozenset({0, 1})
+    toggles: dict[tuple[int, ...], list[frozenset[int]]] = {(): [both], **{(place,): [both] for place in range(30)}}
+    together = {part: [both] for size in (2, 3) for part in itertools.combinations((3, 17, 29), size)}
+    assert complete_sets(toggles | together, [2] * 30) == [((3, 17, 29), both)]
+    eleven = {part: [both] for size in range(12) for part in itertools.combinations(range(11), size)}
+    assert complete_sets(toggles | eleven, [2] * 30) == [(tuple(range(11)), both)]
 
 
 def test_factorial_effects_are_those_of_a_linear_model() -> None:

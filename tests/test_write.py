@@ -3,9 +3,14 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +18,13 @@ import pytest
 
 from bench.cli import run_command_line
 from bench.plan.cells import preset_cell
+from bench.plan.designs import toggles
+from bench.plan.factors import FACTORS
+from bench.report import write
 from bench.report.analysis import Analysis, analyse
+from bench.report.charts import Chart, save
 from bench.report.evidence import gather
+from bench.report.page import render_page
 from bench.report.readme import ReadmeError, drifted, rewrite
 from bench.report.tables import Table, make_tables
 from bench.report.words import markdown_text
@@ -94,6 +104,124 @@ def test_the_same_rows_give_the_same_bytes(rows: Path, report: Path, tmp_path: P
     assert len(files) == 2 + 3 * 14 + 2 * 12
 
 
+def files_of(folder: Path) -> dict[Path, bytes]:
+    """A report's files, without what a kill left aside."""
+    paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    return {path: (folder / path).read_bytes() for path in paths if not str(path).startswith(".")}
+
+
+@pytest.fixture
+def older(report: Path, tmp_path: Path) -> Path:
+    """The report with a chart and a table that a new one hasn't, and a file of somebody's own."""
+    folder = tmp_path / "reports" / "mnist"
+    shutil.copytree(report, folder)
+    (folder / "index.html").write_text("of an older report")
+    for name in ("charts/gone.svg", "tables/gone.csv", "charts/effects.png", "notes.txt"):
+        (folder / name).write_text("older")
+    return folder
+
+
+def test_a_chart_that_fails_leaves_the_older_report(
+    analysis: Analysis, older: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = files_of(older)
+
+    def fails(chart: Chart, folder: Path) -> None:
+        if chart.name == "pareto":
+            raise RuntimeError("no such colour")
+        save(chart, folder)
+
+    monkeypatch.setattr(write, "save", fails)
+    with pytest.raises(RuntimeError, match="no such colour"):
+        write.write_report(analysis, older, "command")
+    assert files_of(older) == before
+    assert not list(older.glob(".*"))
+    with pytest.raises(RuntimeError, match="no such colour"):
+        write.write_report(analysis, older.parent / "first", "command")
+    assert not (older.parent / "first").exists()
+
+
+def in_a_process(rows: Path, reports: Path, before: str) -> "subprocess.CompletedProcess[str]":
+    """The command in a process of its own that first runs `before`."""
+    code = (
+        f"{before}\nimport sys; from bench.cli import run_command_line\n"
+        f"sys.exit(run_command_line(['report', '--results', {str(rows)!r}, '--reports', {str(reports)!r}]))"
+    )
+    root = Path(__file__).parent.parent
+    return subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+
+
+def test_a_full_disk_leaves_the_older_report(rows: Path, older: Path) -> None:
+    """A real limit on the size of files, which a chart reaches after some of the report has been written."""
+    before = files_of(older)
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))"
+    done = in_a_process(rows, older.parent, limit)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"bench: {older} can't be written: File too large"
+    assert files_of(older) == before
+    assert not list(older.glob(".*"))
+
+
+def test_a_kill_leaves_the_older_report_and_the_next_one_tidies_up(rows: Path, report: Path, older: Path) -> None:
+    before = files_of(older)
+    killed = (
+        "import os, signal; import bench.report.write as write; first = write._markdown_page\n"
+        "write._markdown_page = lambda *parts: os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert in_a_process(rows, older.parent, killed).returncode == -signal.SIGKILL
+    assert files_of(older) == before
+    [left] = older.glob(".unfinished-*")
+    assert (left / "charts" / "effects.svg").exists()
+    os.utime(left, (0, 0))  # long ago: nobody is still writing it
+    assert run_command_line(["report", "--results", str(rows), "--reports", str(older.parent)]) == 0
+    assert files_of(older) == files_of(report) | {Path("notes.txt"): b"older"}
+    assert not list(older.glob(".*"))
+
+
+def test_somebody_elses_unfinished_report_is_left_alone(tmp_path: Path) -> None:
+    other = tmp_path / "mnist" / ".unfinished-other"
+    other.mkdir(parents=True)
+    with write._aside(tmp_path / "mnist") as own:
+        assert own != other
+    assert other.exists()
+
+
+@pytest.mark.parametrize("margin", ["0", "5e-324", "1e-13", "1e-6", "100"])
+def test_any_margin_gives_a_report(tmp_path: Path, margin: str) -> None:
+    store = write_rows(tmp_path / "results" / "mnist", list(toggles(["model1"], FACTORS[:2])), seeds=3)
+    for name in ("epochs", "confusion", "images", "speed", "overhead"):
+        (store.folder / f"{name}.csv").unlink()
+    command = ["report", "--results", str(tmp_path / "results"), "--reports", str(tmp_path), "--margin", margin]
+    assert run_command_line(command) == 0
+    page = (tmp_path / "mnist" / "index.html").read_text()
+    assert f"at least\n{float(margin) / 100 * 100:g} points" in page
+
+
+def test_a_long_table_is_cut_in_the_page_and_whole_beside_it(tables: dict[str, Table], analysis: Analysis) -> None:
+    cells = tables["cells"]
+    best = sorted((row["accuracy"] for row in cells.rows), reverse=True)[:5]
+    short = cells.shortened(5)
+    assert sorted((row["accuracy"] for row in short.rows), reverse=True) == best
+    assert [row["cell"] for row in cells.rows if row in short.rows] == [row["cell"] for row in short.rows]
+    assert short.caption.endswith(
+        f"Shown are the 5 most telling of {len(cells.rows)} rows; tables/cells.csv has them all."
+    )
+    assert cells.shortened(len(cells.rows)) is cells
+    assert len(tables["claims"].shortened(3).rows) == 3
+    many = replace(cells, rows=cells.rows * 30)
+    page = render_page(analysis, [many], [], Path(), "command")
+    assert page.count("<tr>") == 301
+    assert f"most telling of {len(many.rows):,} rows" in page
+
+
+def test_a_page_of_many_findings_folds_most_of_them(analysis: Analysis) -> None:
+    many = replace(analysis, effects=analysis.effects * 25)
+    page = render_page(many, [], [], Path(), "command")
+    assert page.count('<li><span class="verdict') == 300
+    assert "270 more findings" in page
+    assert f"And {len(many.effects) - 300:,} more: tables/effects.csv has them all." in page
+
+
 def test_the_order_of_rows_changes_nothing(rows: Path, report: Path, tmp_path: Path) -> None:
     for path in (rows / "mnist").iterdir():
         header, *lines = path.read_text().splitlines()
@@ -143,6 +271,7 @@ def test_a_sparse_store_is_reported_too(tmp_path: Path, capsys: pytest.CaptureFi
     [
         (["--margin", "-1"], 2, "--margin is 0 or more points"),
         (["--margin", "nan"], 2, "--margin is 0 or more points"),
+        (["--margin", "1e300"], 2, "no more than accuracies can differ, 100"),
         (["--where", "precision"], 2, "--where takes a column and its value"),
         (["--where", "precison=bf16"], 2, "did you mean precision"),
         (["--where", "precision=bf16"], 1, "no such rows"),

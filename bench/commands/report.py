@@ -1,6 +1,5 @@
 """`bench report`: turns rows into the page, the charts and the tables."""
 
-import math
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -78,8 +77,8 @@ def write_reports(
 
 def chosen_margin(points: float) -> float:
     """The margin as a fraction. Raises UsageError."""
-    if not (math.isfinite(points) and points >= 0):
-        raise UsageError(f"--margin is 0 or more points, not {points}")
+    if not 0 <= points <= 100:
+        raise UsageError(f"--margin is 0 or more points, and no more than accuracies can differ, 100, not {points:g}")
     return points / 100
 
 

@@ -142,8 +142,9 @@ class CorrectRow:
 class ConfusionRow:
     """How often the last epoch's network took each class for each other, on the test images.
 
-    `counts` holds classes x classes numbers with spaces between, row by row: a row is a true class, a column a
-    predicted one.
+    `counts` names the pairs that occurred, with spaces between, as true class:predicted class:count: there are at most
+    as many as test images, of however many classes. Older rows hold classes x classes numbers instead, row by row: a
+    row is a true class, a column a predicted one.
     """
 
     trial: str

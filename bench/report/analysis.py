@@ -1,6 +1,7 @@
 """Everything a report says, computed once: tables, charts and sentences only show it."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
@@ -10,7 +11,7 @@ import pandas as pd
 from architectures.registry import ARCHITECTURES
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import Factor, Level, level_of
-from bench.report.combinations import Attribution, Factorial, attributions, factorials
+from bench.report.combinations import Attribution, Factorial, attributions, by_architecture, factorials
 from bench.report.cost import Cost, CostDifference, Costs
 from bench.report.curves import Curve, learning_curves
 from bench.report.evidence import Evidence
@@ -75,6 +76,12 @@ class Effect:
         return name if self.without == self.factor.off else f"{name} instead of {self.factor.in_words(self.without)}"
 
 
+def telling(effect: Effect) -> tuple[bool, float]:
+    """Greater for what is settled and makes a difference, then for what makes a large one: where not all effects can
+    be shown, the greatest are."""
+    return effect.verdict in (Verdict.HELPS, Verdict.HURTS), abs(effect.comparison.difference.mean)
+
+
 @dataclass(frozen=True)
 class PresetStep:
     """From one model's preset to the next one's: several techniques at once, so the difference credits none of them."""
@@ -120,12 +127,15 @@ class Analysis:
 def analyse(evidence: Evidence, margin: float) -> Analysis:
     """Computes a report. `margin` is the practical margin as a fraction: 0.0005 is 0.05 points."""
     costs = Costs(evidence)
+    unfinished = Counter(evidence.unfinished["cell"])
     return Analysis(
         evidence=evidence,
         margin=margin,
         costs=costs,
-        cells=tuple(_cell_result(evidence, costs, cell) for cell in evidence.cells),
-        effects=tuple(chain.from_iterable(_effects(evidence, costs, margin, name) for name in ARCHITECTURES)),
+        cells=tuple(_cell_result(evidence, costs, cell, unfinished[cell.label]) for cell in evidence.cells),
+        effects=tuple(
+            chain.from_iterable(_effects(evidence, costs, margin, *group) for group in by_architecture(evidence.cells))
+        ),
         steps=tuple(_steps(evidence)),
         factorials=tuple(factorials(evidence)),
         attributions=tuple(attributions(evidence)),
@@ -138,7 +148,7 @@ def analyse(evidence: Evidence, margin: float) -> Analysis:
     )
 
 
-def _cell_result(evidence: Evidence, costs: Costs, cell: Cell) -> CellResult:
+def _cell_result(evidence: Evidence, costs: Costs, cell: Cell, unfinished: int) -> CellResult:
     rows = evidence.rows(cell)
     bits = list(evidence.bits(cell).values())
     return CellResult(
@@ -147,17 +157,17 @@ def _cell_result(evidence: Evidence, costs: Costs, cell: Cell) -> CellResult:
         accuracy=estimate(rows["test_accuracy"].to_numpy(dtype=float)),
         train_accuracy=float(rows["train_accuracy"].mean()),
         cost=costs.of(cell),
-        unfinished=int((evidence.unfinished["cell"] == cell.label).sum()),
+        unfinished=unfinished,
         variance=split_variance(np.stack(bits)) if len(bits) > 1 else None,
     )
 
 
-def _effects(evidence: Evidence, costs: Costs, margin: float, architecture: str) -> list[Effect]:
-    """One architecture's toggles: every cell that differs from its preset in one factor."""
+def _effects(evidence: Evidence, costs: Costs, margin: float, architecture: str, cells: Sequence[Cell]) -> list[Effect]:
+    """One architecture's toggles: every one of its cells that differs from its preset in one factor."""
     preset = preset_cell(architecture)
     pairs = []
-    for cell in evidence.cells:
-        if cell.architecture == architecture and len(changed := cell.differences(preset)) == 1:
+    for cell in cells:
+        if len(changed := cell.differences(preset)) == 1:
             [factor] = changed
             baseline, treated = sorted((preset, cell), key=lambda c: factor.levels.index(level_of(c.levels, factor)))
             if evidence.shared_seeds([baseline, treated]):
@@ -181,7 +191,6 @@ def _effect(
     factor, treated, baseline = pair
     difference = comparison.difference
     spread = difference.has_interval
-    own, other = evidence.bits(treated), evidence.bits(baseline)
     return Effect(
         architecture=treated.architecture,
         factor=factor,
@@ -195,8 +204,17 @@ def _effect(
         smallest_found=smallest_effect_found(difference.sd, difference.n) if spread else None,
         seeds_needed=seeds_needed(margin, difference.sd) if spread and margin > 0 else None,
         cost=costs.difference(treated, baseline),
-        mcnemar=tuple((seed, compare_networks(own[seed], other[seed])) for seed in own if seed in other),
+        mcnemar=_mcnemar(evidence, treated, baseline),
     )
+
+
+def _mcnemar(evidence: Evidence, treated: Cell, baseline: Cell) -> tuple[tuple[int, McNemar], ...]:
+    own, other = evidence.bits(treated), evidence.bits(baseline)
+    seeds = [seed for seed in own if seed in other]
+    if not seeds:
+        return ()
+    pairs = compare_networks(*(np.stack([bits[seed] for seed in seeds]) for bits in (own, other)))
+    return tuple(zip(seeds, pairs, strict=True))
 
 
 def _steps(evidence: Evidence) -> Iterator[PresetStep]:

@@ -1,5 +1,6 @@
 """What a report's rows can't say: what is missing, was left out, or takes more seeds."""
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -7,7 +8,7 @@ from bench.plan.cells import preset_cell
 from bench.plan.factors import FACTORS
 from bench.report.analysis import Analysis, CellResult
 from bench.report.stats.paired import ALPHA, seeds_for_sign_flip, smallest_sign_flip_p
-from bench.report.words import listed, plural
+from bench.report.words import few, listed, plural
 
 
 def caveats(analysis: Analysis) -> Iterator[str]:
@@ -16,7 +17,7 @@ def caveats(analysis: Analysis) -> Iterator[str]:
     for status in ("diverged", "failed"):
         rows = evidence.unfinished[evidence.unfinished["status"] == status]
         if len(rows):
-            cells = listed(sorted(rows["cell"].unique()))
+            cells = few(sorted(rows["cell"].unique()))
             yield f"{plural(len(rows), 'trial')} {status} and count in no mean: {cells}."
     yield from _incomplete(analysis)
     yield from _untried(analysis)
@@ -47,12 +48,15 @@ def _changes(result: CellResult) -> int:
 
 def _untried(analysis: Analysis) -> Iterator[str]:
     """Techniques that no trial switched, model by model."""
+    tried = {(effect.architecture, effect.factor) for effect in analysis.effects}
+    models: dict[tuple[str, ...], list[str]] = {}
     for result in analysis.presets:
         name = result.cell.architecture
-        tried = {effect.factor.name for effect in analysis.effects if effect.architecture == name}
-        untried = [factor.name for factor in FACTORS if factor.name not in tried]
+        untried = tuple(factor.name for factor in FACTORS if (name, factor) not in tried)
         if untried:
-            yield f"Not tried on {name}: {listed(untried)}."
+            models.setdefault(untried, []).append(name)
+    for untried, names in models.items():
+        yield f"Not tried on {few(names)}: {listed(untried)}."
 
 
 def _what_few_seeds_cannot_show(analysis: Analysis) -> Iterator[str]:
@@ -63,7 +67,7 @@ def _what_few_seeds_cannot_show(analysis: Analysis) -> Iterator[str]:
     if not sizes or min(sizes) >= enough:
         return
     fewest = min(sizes)
-    family = max((sum(e.architecture == name for e in analysis.effects) for name in _models(analysis)), default=0)
+    family = max(Counter(effect.architecture for effect in analysis.effects).values(), default=0)
     adjusted = (
         f"; after Holm's adjustment for a model's {family} toggles it takes {seeds_for_sign_flip(ALPHA / family)}"
         if family > 1
@@ -74,7 +78,3 @@ def _what_few_seeds_cannot_show(analysis: Analysis) -> Iterator[str]:
         f"{smallest_sign_flip_p(fewest):.4g} with them, whatever the networks do. The intervals here lean on "
         f"differences between seeds being near normal. {enough} seeds can reach p < 0.05{adjusted}."
     )
-
-
-def _models(analysis: Analysis) -> list[str]:
-    return list(dict.fromkeys(effect.architecture for effect in analysis.effects))

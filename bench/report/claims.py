@@ -14,9 +14,12 @@ from bench.report.analysis import Analysis, CellResult, Effect
 from bench.report.stats.estimate import Estimate
 from bench.report.stats.paired import compare
 from bench.report.stats.verdict import Verdict
-from bench.report.words import listed, percent, percent_interval, plural, points, points_interval, sentence
+from bench.report.words import few, percent, percent_interval, plural, points, points_interval, sentence
 
 PUBLISHED_ON = "mnist"
+
+# So many models are told of as evidence.
+_MOST_MODELS = 6
 
 
 class Status(StrEnum):
@@ -107,7 +110,7 @@ def _converges_faster(factor: str) -> Callable[[Analysis], Finding]:
         if not differences:
             return Finding(Status.NOT_TESTABLE, f"No model was trained with {factor} switched.")
         texts = [f"{model} {_with_interval(difference)}" for model, difference in differences]
-        evidence = f"Test accuracy after the first epoch, with minus without: {listed(texts)}."
+        evidence = f"Test accuracy after the first epoch, with minus without: {few(texts)}."
         if all(difference.low > 0 for _, difference in differences):
             return Finding(Status.SUPPORTED, evidence)
         if any(difference.high < 0 for _, difference in differences):
@@ -132,8 +135,8 @@ def _prevents_overfitting(analysis: Analysis) -> Finding:
         for effect in found
     ]
     harm = [effect for effect in found if effect.verdict == Verdict.HURTS]
-    cost = f" What dropout does instead: {'; '.join(_measured(effect) for effect in harm)}." if harm else ""
-    return Finding(Status.NOT_TESTABLE, f"Without dropout there is no overfitting to prevent: {listed(gaps)}.{cost}")
+    cost = f" What dropout does instead: {_each(harm)}." if harm else ""
+    return Finding(Status.NOT_TESTABLE, f"Without dropout there is no overfitting to prevent: {few(gaps)}.{cost}")
 
 
 def _reduces_parameters_and_keeps_accuracy(analysis: Analysis) -> Finding:
@@ -141,7 +144,7 @@ def _reduces_parameters_and_keeps_accuracy(analysis: Analysis) -> Finding:
     if not found:
         return Finding(Status.NOT_TESTABLE, "No model was trained with gap switched.")
     finding = _from_verdicts(found, supporting={Verdict.HELPS, Verdict.EQUIVALENT}, opposing={Verdict.HURTS})
-    saved = listed([f"{effect.architecture} {-effect.cost.parameters:,}" for effect in found])
+    saved = few([f"{effect.architecture} {-effect.cost.parameters:,}" for effect in found])
     saves = all(effect.cost.parameters < 0 for effect in found)
     return Finding(finding.status if saves else Status.CONTRADICTED, f"Parameters saved: {saved}. {finding.evidence}")
 
@@ -226,7 +229,7 @@ def _effects(analysis: Analysis, factor: str) -> list[Effect]:
 
 
 def _from_verdicts(found: list[Effect], supporting: set[Verdict], opposing: set[Verdict]) -> Finding:
-    evidence = f"{sentence('; '.join(_measured(effect) for effect in found))}."
+    evidence = f"{sentence(_each(found))}."
     verdicts = {effect.verdict for effect in found}
     if verdicts <= supporting:
         return Finding(Status.SUPPORTED, evidence)
@@ -235,6 +238,12 @@ def _from_verdicts(found: list[Effect], supporting: set[Verdict], opposing: set[
     if verdicts & opposing:
         return Finding(Status.CONTRADICTED, f"Not on every model: {evidence}")
     return Finding(Status.NOT_TESTABLE, f"{evidence} These seeds don't settle it.")
+
+
+def _each(effects: list[Effect]) -> str:
+    more = len(effects) - _MOST_MODELS
+    said = [_measured(effect) for effect in effects[:_MOST_MODELS]]
+    return "; ".join([*said, *([f"and on {more:,} more"] if more > 0 else [])])
 
 
 def _measured(effect: Effect) -> str:

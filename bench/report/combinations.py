@@ -1,6 +1,6 @@
 """What techniques do together: factorials, and each technique's share of the gain between two presets."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import combinations, pairwise, product
 
@@ -9,7 +9,7 @@ from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import FACTORS, Factor, Level, find_factors, level_of
 from bench.report.evidence import Evidence
 from bench.report.stats.estimate import Estimate, estimate
-from bench.report.stats.factorial import Interaction, MainEffect, interactions, main_effects, shapley
+from bench.report.stats.factorial import Interaction, MainEffect, complete_sets, interactions, main_effects, shapley
 
 
 @dataclass(frozen=True)
@@ -60,23 +60,46 @@ class Attribution:
 def factorials(evidence: Evidence) -> Iterator[Factorial]:
     """Architecture by architecture, the largest sets of two or more factors of which every combination was trained on
     two or more shared seeds."""
-    for architecture in ARCHITECTURES:
-        yield from _factorials(evidence, architecture)
+    for architecture, cells in by_architecture(evidence.cells):
+        preset = preset_cell(architecture)
+        seeds = {cell: frozenset(evidence.shared_seeds([cell])) for cell in cells}
+        for factors, shared in complete_factorials(preset, seeds):
+            yield _factorial(evidence, preset, factors, shared)
+
+
+def by_architecture(cells: Iterable[Cell]) -> Iterator[tuple[str, list[Cell]]]:
+    """The cells of each architecture that has some, in the order of the registry."""
+    groups: dict[str, list[Cell]] = {name: [] for name in ARCHITECTURES}
+    for cell in cells:
+        groups[cell.architecture].append(cell)
+    return ((name, own) for name, own in groups.items() if own)
+
+
+def complete_factorials(
+    preset: Cell, seeds: Mapping[Cell, frozenset[int]]
+) -> Iterator[tuple[tuple[Factor, ...], list[int]]]:
+    """The largest sets of two or more factors of which every combination was trained on two or more shared seeds, with
+    those seeds. `seeds` has those of each cell of one architecture; other factors stay as in `preset`."""
+    by_changes: dict[tuple[int, ...], list[frozenset[int]]] = {}
+    for cell, own in seeds.items():
+        changed = cell.differences(preset)
+        if all(level_of(cell.levels, factor) in factor.levels for factor in changed):
+            by_changes.setdefault(tuple(FACTORS.index(factor) for factor in changed), []).append(own)
+    for places, shared in complete_sets(by_changes, [len(factor.levels) for factor in FACTORS]):
+        yield tuple(FACTORS[place] for place in places), sorted(shared)
 
 
 def attributions(evidence: Evidence) -> Iterator[Attribution]:
     """One per pair of successive models whose factors were all tried on the first one's layers."""
+    trained = set(evidence.cells)
     for start, end in pairwise(ARCHITECTURES):
         before, after = preset_cell(start), preset_cell(end)
         factors = before.differences(after)
-        subsets = {
-            frozenset(factor.name for factor in chosen): _with_levels_of(before, after, chosen)
-            for size in range(len(factors) + 1)
-            for chosen in combinations(factors, size)
-        }
-        cells = [*subsets.values(), *([after] if after in evidence.cells else [])]
-        seeds = evidence.shared_seeds(cells)
-        if len(factors) < 2 or len(seeds) < 2:
+        subsets = _subsets(trained, before, after)
+        if len(factors) < 2 or subsets is None:
+            continue
+        seeds = evidence.shared_seeds([*subsets.values(), *([after] if after in trained else [])])
+        if len(seeds) < 2:
             continue
         values = {subset: evidence.accuracies(cell, seeds) for subset, cell in subsets.items()}
         whole = values[frozenset(factor.name for factor in factors)]
@@ -85,33 +108,22 @@ def attributions(evidence: Evidence) -> Iterator[Attribution]:
             end=end,
             start_accuracy=float(values[frozenset()].mean()),
             shares=shapley(values, [factor.name for factor in factors]),
-            layers=estimate(evidence.accuracies(after, seeds) - whole) if after in evidence.cells else None,
+            layers=estimate(evidence.accuracies(after, seeds) - whole) if after in trained else None,
         )
 
 
-def _factorials(evidence: Evidence, architecture: str) -> Iterator[Factorial]:
-    preset = preset_cell(architecture)
-    found: list[set[str]] = []
-    for size in range(len(FACTORS), 1, -1):
-        for factors in combinations(FACTORS, size):
-            names = {factor.name for factor in factors}
-            if any(names <= larger for larger in found):
-                continue
-            cells = _combinations(preset, factors)
-            seeds = evidence.shared_seeds(cells.values())
-            if len(seeds) < 2:
-                continue
-            found.append(names)
-            levels = [factor.levels for factor in factors]
-            responses = {combination: evidence.accuracies(cell, seeds) for combination, cell in cells.items()}
-            yield Factorial(
-                architecture=architecture,
-                factors=factors,
-                levels=tuple(levels),
-                seeds=len(seeds),
-                effects=tuple(main_effects(responses, levels)),
-                interactions=tuple(interactions(responses, levels)),
-            )
+def _factorial(evidence: Evidence, preset: Cell, factors: tuple[Factor, ...], seeds: list[int]) -> Factorial:
+    levels = [factor.levels for factor in factors]
+    cells = _combinations(preset, factors)
+    responses = {combination: evidence.accuracies(cell, seeds) for combination, cell in cells.items()}
+    return Factorial(
+        architecture=preset.architecture,
+        factors=factors,
+        levels=tuple(levels),
+        seeds=len(seeds),
+        effects=tuple(main_effects(responses, levels)),
+        interactions=tuple(interactions(responses, levels)),
+    )
 
 
 def _combinations(preset: Cell, factors: Sequence[Factor]) -> dict[tuple[Level, ...], Cell]:
@@ -122,6 +134,20 @@ def _combinations(preset: Cell, factors: Sequence[Factor]) -> dict[tuple[Level, 
             cell = cell.with_level(factor, level)
         cells[levels] = cell
     return cells
+
+
+def _subsets(trained: Set[Cell], before: Cell, after: Cell) -> dict[frozenset[str], Cell] | None:
+    """The first cell with the second one's levels of any of the factors that differ, by the factors' names. None where
+    one wasn't trained, which is found before there are too many to try."""
+    factors = before.differences(after)
+    subsets = {}
+    for size in range(len(factors) + 1):
+        for chosen in combinations(factors, size):
+            cell = _with_levels_of(before, after, chosen)
+            if cell not in trained:
+                return None
+            subsets[frozenset(factor.name for factor in chosen)] = cell
+    return subsets
 
 
 def _with_levels_of(cell: Cell, other: Cell, factors: Sequence[Factor]) -> Cell:

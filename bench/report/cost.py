@@ -13,6 +13,9 @@ from bench.report.stats.estimate import Estimate, ratio
 
 _NETWORK = [factor.name for factor in FACTORS if factor.changes_network]
 
+# Images/s by run and round.
+_Speeds = dict[tuple[str, int], float]
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -45,21 +48,22 @@ class Costs:
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
-        self._samples = _one_machine(evidence)
-        self._known: dict[tuple[Cell, str], pd.Series[float]] = {}
+        samples = _one_machine(evidence)
+        self._machine = None if samples.empty else str(samples["machine"].iloc[0])
+        self._speeds = _by_network(samples)
 
     @property
     def machine(self) -> str | None:
         """The machine that the speeds were taken on."""
-        return None if self._samples.empty else str(self._samples["machine"].iloc[0])
+        return self._machine
 
     def of(self, cell: Cell) -> Cost:
         """The cost of a cell with a done trial."""
-        row = self._evidence.rows(cell).iloc[-1]
+        rows = self._evidence.rows(cell)
         return Cost(
-            parameters=int(row["parameters"]),
-            macs=int(row["macs"]),
-            receptive_field=int(row["receptive_field"]),
+            parameters=int(rows["parameters"].iloc[-1]),
+            macs=int(rows["macs"].iloc[-1]),
+            receptive_field=int(rows["receptive_field"].iloc[-1]),
             train_speed=self._median_speed(cell, "train"),
             inference_speed=self._median_speed(cell, "inference"),
             latency=1 / self._median_speed(cell, "latency"),
@@ -75,29 +79,33 @@ class Costs:
             inference_speed=self._speed_ratio(cell, baseline, "inference"),
         )
 
-    def _speeds(self, cell: Cell, metric: str) -> "pd.Series[float]":
-        """Images/s by (run, round)."""
-        if (cell, metric) not in self._known:
-            self._known[cell, metric] = self._measure(cell, metric)
-        return self._known[cell, metric]
-
-    def _measure(self, cell: Cell, metric: str) -> "pd.Series[float]":
+    def _speeds_of(self, cell: Cell, metric: str) -> _Speeds:
         written = written_levels(cell.levels)
-        columns = [*_NETWORK, "augmentation"] if metric == "train" else _NETWORK
-        chosen = (self._samples["metric"] == metric) & (self._samples["architecture"] == cell.architecture)
-        for column in columns:
-            chosen &= self._samples[column] == written[column]
-        rows = self._samples[chosen].drop_duplicates(["run", "round"]).set_index(["run", "round"]).sort_index()
-        return rows["images"] / rows["seconds"]
+        return self._speeds.get((metric, cell.architecture, *(written[name] for name in _columns(metric))), {})
 
     def _median_speed(self, cell: Cell, metric: str) -> float:
-        speeds = self._speeds(cell, metric)
-        return float(speeds.median()) if len(speeds) else math.nan
+        speeds = self._speeds_of(cell, metric)
+        return float(np.median(list(speeds.values()))) if speeds else math.nan
 
     def _speed_ratio(self, cell: Cell, baseline: Cell, metric: str) -> Estimate | None:
-        own, other = self._speeds(cell, metric), self._speeds(baseline, metric)
-        shared = own.index.intersection(other.index)
-        return ratio(own[shared].to_numpy(), other[shared].to_numpy()) if len(shared) > 1 else None
+        own, other = self._speeds_of(cell, metric), self._speeds_of(baseline, metric)
+        shared = sorted(own.keys() & other.keys())
+        return ratio([own[place] for place in shared], [other[place] for place in shared]) if len(shared) > 1 else None
+
+
+def _columns(metric: str) -> list[str]:
+    """The factors that a speed depends on."""
+    return [*_NETWORK, "augmentation"] if metric == "train" else _NETWORK
+
+
+def _by_network(samples: pd.DataFrame) -> dict[tuple[object, ...], _Speeds]:
+    """Each network's speeds by metric, architecture and levels; of two samples of a round the first counts."""
+    known: dict[tuple[object, ...], _Speeds] = {}
+    for metric, of_metric in samples.groupby("metric", sort=False):
+        columns = ["architecture", *_columns(str(metric)), "run", "round", "images", "seconds"]
+        for *network, run, number, images, seconds in zip(*(of_metric[name] for name in columns), strict=True):
+            known.setdefault((metric, *network), {}).setdefault((run, number), images / seconds)
+    return known
 
 
 def _one_machine(evidence: Evidence) -> pd.DataFrame:

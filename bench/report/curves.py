@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench.plan.cells import Cell
 from bench.report.evidence import Evidence
@@ -32,25 +35,45 @@ class Curve:
 
 def learning_curves(evidence: Evidence) -> Iterator[Curve]:
     """One per cell that has epochs recorded, in the order of the evidence's cells."""
-    named = evidence.epochs.merge(evidence.trials[["trial", "cell", "seed"]], on="trial")
-    by_cell = {str(label): rows for label, rows in named.groupby("cell", sort=False)}
-    for cell in evidence.cells:
-        if cell.label not in by_cell:
-            continue
-        rows = by_cell[cell.label]
-        seeds = rows.pivot(index="epoch", columns="seed", values="test_accuracy")
-        estimates = [estimate(values.dropna().to_numpy(dtype=float)) for _, values in seeds.iterrows()]
-        means = rows.groupby("epoch")[["train_accuracy", "lr"]].mean()
+    for cell, rows in _by_cell(evidence):
+        epochs, row = np.unique(rows["epoch"], return_inverse=True)
+        seeds, column = np.unique(rows["seed"], return_inverse=True)
+        values = {}
+        for name in ("test_accuracy", "train_accuracy", "lr"):
+            values[name] = np.full((len(epochs), len(seeds)), np.nan)
+            values[name][row, column] = rows[name]
+        test = values["test_accuracy"]
+        estimates = [estimate(of_epoch[~np.isnan(of_epoch)]) for of_epoch in test]
+        index = pd.Index(epochs, name="epoch")
         points = pd.DataFrame(
             {
                 "test": [e.mean for e in estimates],
                 "low": [e.low if e.has_interval else e.mean for e in estimates],
                 "high": [e.high if e.has_interval else e.mean for e in estimates],
-                "train": means["train_accuracy"],
-                "lr": means["lr"],
+                "train": np.nanmean(values["train_accuracy"], axis=1),
+                "lr": np.nanmean(values["lr"], axis=1),
             },
-            index=seeds.index,
+            index=index,
         )
-        above = seeds >= THRESHOLD
-        reached = above.idxmax()[above.any()].to_numpy(dtype=float)
-        yield Curve(cell, points, seeds, estimate(reached) if len(reached) else None)
+        above = test >= THRESHOLD
+        reached = epochs[above.argmax(axis=0)[above.any(axis=0)]]
+        of_seeds = pd.DataFrame(test, index=index, columns=pd.Index(seeds, name="seed"))
+        yield Curve(cell, points, of_seeds, estimate(reached) if len(reached) else None)
+
+
+def _by_cell(evidence: Evidence) -> Iterator[tuple[Cell, dict[str, NDArray[Any]]]]:
+    """The columns of each cell's epochs. The rows are sorted by cell once: to look for each cell's would take as many
+    passes over all of them."""
+    trials, rows = evidence.trials, evidence.epochs
+    places = {cell.label: place for place, cell in enumerate(evidence.cells)}
+    trial = pd.Index(trials["trial"]).get_indexer(pd.Index(rows["trial"]))
+    rows = rows[trial >= 0].assign(seed=trials["seed"].to_numpy()[trial[trial >= 0]])
+    cell = trials["cell"].map(places).to_numpy()[trial[trial >= 0]]
+    order = np.argsort(cell, kind="stable")
+    columns = {
+        name: rows[name].to_numpy()[order] for name in ("epoch", "seed", "test_accuracy", "train_accuracy", "lr")
+    }
+    found, starts = np.unique(cell[order], return_index=True)
+    ends = np.append(starts, len(order))[1:]
+    for place, start, end in zip(found, starts, ends, strict=True):
+        yield evidence.cells[place], {name: values[start:end] for name, values in columns.items()}

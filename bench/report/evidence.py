@@ -1,6 +1,6 @@
 """The rows that a report is about: finished trials under one protocol, with their cells, and what was left out."""
 
-import base64
+from binascii import a2b_base64
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,45 +50,55 @@ class Evidence:
     machines: pd.DataFrame
 
     @cached_property
-    def _by_cell(self) -> dict[str, pd.DataFrame]:
-        return {str(cell): rows.set_index("seed") for cell, rows in self.trials.groupby("cell", sort=False)}
+    def _by_cell(self) -> dict[Cell, pd.DataFrame]:
+        by_label = {str(label): rows.set_index("seed") for label, rows in self.trials.groupby("cell", sort=False)}
+        return {cell: by_label[cell.label] for cell in self.cells}
+
+    @cached_property
+    def _accuracies(self) -> dict[Cell, dict[int, float]]:
+        """By cell and seed."""
+        return {
+            cell: dict(zip(rows.index.tolist(), rows["test_accuracy"].tolist(), strict=True))
+            for cell, rows in self._by_cell.items()
+        }
 
     @cached_property
     def _no_rows(self) -> pd.DataFrame:
         return self.trials.iloc[:0].set_index("seed")
 
     @cached_property
-    def _bits(self) -> dict[str, Bits]:
+    def _texts_of_bits(self) -> dict[str, tuple[str, int]]:
+        """By trial, the bits as they are recorded, which takes a sixth of the room, and how many."""
         columns = zip(self.correct["trial"], self.correct["correct"], self.correct["images"], strict=True)
-        return {trial: _unpack(text, images) for trial, text, images in columns}
+        return {trial: (text, images) for trial, text, images in columns}
 
     def rows(self, cell: Cell) -> pd.DataFrame:
         """The cell's done trials, indexed by seed in ascending order; empty for a cell that wasn't trained."""
-        return self._by_cell.get(cell.label, self._no_rows)
+        return self._by_cell.get(cell, self._no_rows)
 
     def shared_seeds(self, cells: Iterable[Cell]) -> list[int]:
         """The seeds that every one of the cells was trained with, in ascending order."""
-        return sorted(set.intersection(*(set(self.rows(cell).index) for cell in cells)))
+        return sorted(set.intersection(*(set(self._accuracies.get(cell, ())) for cell in cells)))
 
     def accuracies(self, cell: Cell, seeds: Sequence[int]) -> NDArray[np.float64]:
         """The cell's test accuracies, fractions, one for each of `seeds` and in their order."""
-        accuracies: NDArray[np.float64] = self.rows(cell)["test_accuracy"].loc[list(seeds)].to_numpy(dtype=float)
-        return accuracies
+        known = self._accuracies[cell]
+        return np.array([known[seed] for seed in seeds], dtype=float)
 
     def bits(self, cell: Cell) -> dict[int, Bits]:
         """By seed, which test images the cell's trials got right, where that was recorded."""
         rows = self.rows(cell)
         return {
-            seed: self._bits[trial]
+            seed: _unpack(*self._texts_of_bits[trial])
             for seed, trial in zip(rows.index, rows["trial"], strict=True)
-            if trial in self._bits
+            if trial in self._texts_of_bits
         }
 
     def hardest_images(self, count: int) -> list[tuple[int, float]]:
         """The test images that most trials missed and the share that did, hardest first."""
-        if not self._bits:
+        if not self._texts_of_bits:
             return []
-        rates = miss_rates(np.stack(list(self._bits.values())))
+        rates = miss_rates(_unpack(*recorded) for recorded in self._texts_of_bits.values())
         order = np.argsort(-rates, kind="stable")[:count]
         return [(int(index), float(rates[index])) for index in order if rates[index] > 0]
 
@@ -154,5 +164,5 @@ def _of(trials: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _unpack(text: str, images: int) -> NDArray[np.bool_]:
-    packed = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
-    return np.unpackbits(packed, count=images).astype(bool)
+    packed = np.frombuffer(a2b_base64(text), dtype=np.uint8)
+    return np.unpackbits(packed, count=images).view(np.bool_)

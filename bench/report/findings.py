@@ -1,6 +1,6 @@
 """The answer in plain sentences: what helped, by how much, how surely and at what cost."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bench.plan.cells import preset_cell
 from bench.plan.factors import level_of
@@ -8,10 +8,28 @@ from bench.report.analysis import Analysis, Effect, PresetStep
 from bench.report.combinations import Attribution, Factorial
 from bench.report.stats.estimate import Estimate
 from bench.report.stats.verdict import Verdict, judge
-from bench.report.words import listed, percent, percent_interval, plural, points, points_interval, seeds, sentence
+from bench.report.words import (
+    few,
+    listed,
+    margin_points,
+    percent,
+    percent_interval,
+    plural,
+    points,
+    points_interval,
+    seeds,
+    sentence,
+)
 
 # The order in which findings are read: what is settled first, the largest first.
 _ORDER = (Verdict.HELPS, Verdict.HURTS, Verdict.EQUIVALENT, Verdict.INCONCLUSIVE)
+
+# So many models can be named in a headline.
+_MOST_MODELS = 6
+
+# And so many pairs of techniques in a sentence on what they do together.
+_MOST_PAIRS = 12
+
 _SAID = {
     Verdict.HELPS: "helps",
     Verdict.HURTS: "hurts",
@@ -41,13 +59,23 @@ def headlines(analysis: Analysis) -> Iterator[str]:
     for name, effects in sorted(techniques.items(), key=lambda item: _weight(item[1]), reverse=True):
         said = []
         for verdict in _ORDER:
-            models = [f"{e.architecture} {_measured(e.comparison.difference)}" for e in effects if e.verdict == verdict]
+            models = _largest([e for e in effects if e.verdict == verdict])
             if models:
-                said.append(f"{_SAID[verdict]} {listed(models)}")
-        for effect in effects:
-            if effect.verdict == Verdict.INCONCLUSIVE:
-                said += _settled_by_combinations(analysis, effect)
+                named = [f"{e.architecture} {_measured(e.comparison.difference)}" for e in models]
+                said.append(f"{_SAID[verdict]} {few(named, _MOST_MODELS)}")
+        unsettled = _largest([e for e in effects if e.verdict == Verdict.INCONCLUSIVE])
+        settled = [text for effect in unsettled for text in _settled_by_combinations(analysis, effect)]
+        said += settled[:_MOST_MODELS]
+        if len(settled) > _MOST_MODELS:
+            said.append(f"is settled by combinations on {len(settled) - _MOST_MODELS:,} more")
         yield f"{sentence(name)} {'; it '.join(said)}."
+
+
+def shortened(sentences: Iterable[str], most: int, table: str) -> list[str]:
+    """The first `most` sentences, and one that says where the rest can be read."""
+    texts = list(sentences)
+    more = len(texts) - most
+    return texts if more <= 0 else [*texts[:most], f"And {more:,} more: tables/{table}.csv has them all."]
 
 
 def effect_sentence(effect: Effect, margin: float) -> str:
@@ -58,13 +86,13 @@ def effect_sentence(effect: Effect, margin: float) -> str:
     by = f"by {size:.2f} points" if size else "where it was"
     text = f"{sentence(effect.technique)} {moved} {effect.architecture} {by} {_interval(difference)}{_cost(effect)}"
     if effect.verdict == Verdict.EQUIVALENT:
-        return f"{text}: equivalent, the whole interval is within the margin of {margin * 100:.2f} points."
+        return f"{text}: equivalent, the whole interval is within the margin of {margin_points(margin)} points."
     if effect.verdict != Verdict.INCONCLUSIVE:
         return f"{text}: {effect.verdict}."
     if effect.smallest_found is None:
         return f"{text}: inconclusive, the seeds give no interval."
     needed = (
-        f"; one of {margin * 100:.2f} points would take {seeds(effect.seeds_needed)} seeds"
+        f"; one of {margin_points(margin)} points would take {seeds(effect.seeds_needed)} seeds"
         if effect.seeds_needed is not None
         else ""
     )
@@ -95,6 +123,13 @@ def combination_sentences(analysis: Analysis) -> Iterator[str]:
     for design in analysis.factorials:
         yield _main_effects_sentence(design)
         yield from _interaction_sentences(design, analysis.margin)
+
+
+def _largest(effects: list[Effect]) -> list[Effect]:
+    """In the order of the models, or the largest first where they can't all be named."""
+    if len(effects) <= _MOST_MODELS:
+        return effects
+    return sorted(effects, key=lambda effect: -abs(effect.comparison.difference.mean))
 
 
 def _step_sentence(step: PresetStep) -> str:
@@ -145,9 +180,9 @@ def _interaction_sentences(design: Factorial, margin: float) -> Iterator[str]:
             size = f"{abs(pair.effect.mean) * 100:.2f} points {'more' if verdict == Verdict.HELPS else 'less'}"
             yield f"{on} {first} adds {size} where there is {second} {_interval(pair.effect)}."
     if additive:
-        yield f"{on} gains add up, to within {margin * 100:.2f} points: {listed(additive)} ({number})."
+        yield f"{on} gains add up, to within {margin_points(margin)} points: {few(additive, _MOST_PAIRS)} ({number})."
     if unsettled:
-        yield f"{on} it is not settled whether gains add up: {listed(unsettled)} ({number})."
+        yield f"{on} it is not settled whether gains add up: {few(unsettled, _MOST_PAIRS)} ({number})."
 
 
 def _settled_by_combinations(analysis: Analysis, effect: Effect) -> Iterator[str]:

@@ -6,8 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.plan.cells import Cell
+from bench.errors import BenchError
+from bench.plan.cells import Cell, preset_cell
 from bench.report.evidence import Evidence
+
+
+class ConfusionError(BenchError):
+    """A row's counts are not what its classes call for."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,17 @@ class HardImage:
 
 
 def confusions(evidence: Evidence) -> Iterator[Confusion]:
-    """One per cell whose trials recorded it."""
-    named = evidence.confusion.merge(evidence.trials[["trial", "cell"]], on="trial")
-    by_cell = {str(label): rows for label, rows in named.groupby("cell", sort=False)}
+    """One per published model whose trials recorded it. Raises ConfusionError for a row that can't be counted."""
+    rows = evidence.confusion
+    recorded = {
+        trial: (classes, text)
+        for trial, classes, text in zip(rows["trial"], rows["classes"], rows["counts"], strict=True)
+    }
     for cell in evidence.cells:
-        if cell.label in by_cell:
-            rows = by_cell[cell.label]
-            classes = int(rows["classes"].iloc[0])
-            counts = [np.array(text.split(), dtype=np.int64).reshape(classes, classes) for text in rows["counts"]]
-            yield Confusion(cell, np.sum(counts, axis=0), len(rows))
+        trials = [trial for trial in evidence.rows(cell)["trial"] if trial in recorded]
+        if trials and cell == preset_cell(cell.architecture):
+            counts = sum(_counts(trial, *recorded[trial]) for trial in trials)
+            yield Confusion(cell, np.asarray(counts), len(trials))
 
 
 def hard_images(evidence: Evidence, count: int) -> Iterator[HardImage]:
@@ -50,3 +57,27 @@ def hard_images(evidence: Evidence, count: int) -> Iterator[HardImage]:
     for index, missed in evidence.hardest_images(count):
         label, png = recorded.get(index, (None, None))
         yield HardImage(index, missed, label, png)
+
+
+def _counts(trial: str, classes: int, text: str) -> NDArray[np.int64]:
+    """A row's counts, (classes, classes). It names the pairs that occurred, `true:predicted:count` each, as 1,000
+    classes make a million pairs, or, as older rows do, has a number for every pair."""
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    try:
+        if ":" in text:
+            named = np.array([pair.split(":") for pair in text.split()], dtype=np.int64)
+            true, predicted, times = named.T
+            if named.min() < 0 or max(true.max(), predicted.max()) >= classes:
+                raise ValueError("a class that there is not")
+            np.add.at(counts, (true, predicted), times)
+        else:
+            named = np.array(text.split(), dtype=np.int64)
+            counts += named.reshape(classes, classes)
+        if named.min() < 0:
+            raise ValueError("a negative number")
+    except (ValueError, OverflowError) as error:
+        raise ConfusionError(
+            f"confusion.csv has counts of trial {trial} that are not those of {classes} classes ({error}): "
+            "delete the line"
+        ) from None
+    return counts

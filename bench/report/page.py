@@ -10,12 +10,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from bench.report.analysis import Analysis
 from bench.report.caveats import caveats
 from bench.report.charts import Chart
-from bench.report.findings import combination_sentences, findings, preset_sentences
+from bench.report.findings import combination_sentences, findings, preset_sentences, shortened
 from bench.report.machines import machine_facts
 from bench.report.tables import Table
 
-# Long tables stay folded until they are asked for.
+# Long tables stay folded until they are asked for, and beyond so many rows the page has only the most telling.
 _FOLDED = {"cells", "factorial", "variance", "mcnemar", "hardest"}
+_UNFOLDED_ROWS, _MOST_ROWS = 60, 300
+
+# So many findings, and sentences beyond them, are seen at once; the page has so many in all.
+_SEEN, _MOST_SENTENCES = 30, 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,17 @@ def render_page(
         lstrip_blocks=True,
     )
     evidence = analysis.evidence
+    found = list(findings(analysis))
     text = environment.get_template("page.html.jinja").render(
         dataset=evidence.dataset,
-        findings=list(findings(analysis)),
-        further=[*preset_sentences(analysis), *combination_sentences(analysis)],
+        findings=found[:_MOST_SENTENCES],
+        more_findings=len(found[_MOST_SENTENCES:]),
+        further=shortened(
+            [*preset_sentences(analysis), *combination_sentences(analysis)], _MOST_SENTENCES, table="factorial"
+        ),
+        seen=_SEEN,
         caveats=list(caveats(analysis)),
-        tables=[_table(table) for table in tables],
+        tables=[_table(table.shortened(_MOST_ROWS)) for table in tables],
         charts=[
             {
                 "name": chart.name,
@@ -96,7 +105,7 @@ def _table(table: Table) -> dict[str, object]:
         "name": table.name,
         "title": table.title,
         "caption": f"{table.caption} {table.note}".rstrip(),
-        "folded": table.name in _FOLDED,
+        "folded": table.name in _FOLDED or len(table.rows) > _UNFOLDED_ROWS,
         "columns": table.columns,
         "rows": [
             [_Cell(text, key) for text, key in zip(texts, keys, strict=True)]

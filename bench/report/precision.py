@@ -39,16 +39,22 @@ class PrecisionEffect:
 def precision_effects(evidence: Evidence) -> Iterator[PrecisionEffect]:
     """For each cell and other precision that share a seed with the reference, one over the last epoch and one over the
     last five, in the order of the cells."""
-    trials = pd.concat([evidence.trials, evidence.other_precisions])[["trial", "cell", "seed", "precision"]]
-    rows = trials.merge(pd.concat([evidence.epochs, evidence.other_epochs]), on="trial")
+    others = evidence.other_precisions
+    if others.empty:
+        return
+    shared = evidence.trials[evidence.trials["cell"].isin(others["cell"])]
+    trials = pd.concat([shared, others])[["trial", "cell", "seed", "precision"]]
+    rows = pd.concat([evidence.epochs, evidence.other_epochs])[["trial", "epoch", "test_accuracy"]]
+    rows = rows.merge(trials, on="trial")
     from_end = rows.groupby("trial")["epoch"].transform("max") - rows["epoch"]
+    tables = []
+    for epochs in _LAST_EPOCHS:
+        means = rows[from_end < epochs].groupby(["cell", "seed", "precision"])["test_accuracy"].mean().unstack()
+        tables.append({str(label): of_cell.droplevel("cell") for label, of_cell in means.groupby("cell")})
     for cell in evidence.cells:
-        of_cell = rows["cell"] == cell.label
-        for epochs in _LAST_EPOCHS:
-            accuracies = rows[of_cell & (from_end < epochs)].pivot_table(
-                index="seed", columns="precision", values="test_accuracy"
-            )
-            yield from _effects(cell, epochs, accuracies)
+        for epochs, by_cell in zip(_LAST_EPOCHS, tables, strict=True):
+            if cell.label in by_cell:
+                yield from _effects(cell, epochs, by_cell[cell.label].dropna(axis="columns", how="all"))
 
 
 def _effects(cell: Cell, epochs: int, accuracies: pd.DataFrame) -> Iterator[PrecisionEffect]:

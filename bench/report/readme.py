@@ -18,7 +18,7 @@ from pathlib import Path
 from bench.errors import BenchError, near_matches
 from bench.report.analysis import Analysis
 from bench.report.charts import Chart, draw_charts
-from bench.report.findings import combination_sentences, findings, headlines, preset_sentences
+from bench.report.findings import combination_sentences, findings, headlines, preset_sentences, shortened
 from bench.report.tables import Table, make_tables
 from bench.report.words import markdown_text
 
@@ -32,6 +32,9 @@ _BRIEF = {
 }
 
 _HEADLINES = 3
+
+# Longer tables and lists are cut: a README is read from top to bottom.
+_MOST_LINES = 60
 
 _BLOCK = re.compile(
     r"^<!-- bench: (?P<dataset>\S+) (?P<name>\S+) -->\n(?P<body>.*?)^<!-- bench: end -->$", re.MULTILINE | re.DOTALL
@@ -80,7 +83,11 @@ class _Blocks:
 
     @cached_property
     def charts(self) -> dict[str, Chart]:
-        return {f"chart:{chart.name}": chart for chart in draw_charts(self.analysis)}
+        charts = {}
+        for chart in draw_charts(self.analysis):
+            chart.figure.clear()  # only its words are needed
+            charts[f"chart:{chart.name}"] = chart
+        return charts
 
     @cached_property
     def tables(self) -> dict[str, Table]:
@@ -90,9 +97,9 @@ class _Blocks:
     def sentences(self) -> dict[str, list[str]]:
         return {
             "headlines": list(islice(headlines(self.analysis), _HEADLINES)),
-            "findings": [text for _, text in findings(self.analysis)],
-            "presets": list(preset_sentences(self.analysis)),
-            "combinations": list(combination_sentences(self.analysis)),
+            "findings": shortened((text for _, text in findings(self.analysis)), _MOST_LINES, "effects"),
+            "presets": shortened(preset_sentences(self.analysis), _MOST_LINES, "architectures"),
+            "combinations": shortened(combination_sentences(self.analysis), _MOST_LINES, "factorial"),
         }
 
     def body(self, name: str) -> str:
@@ -107,8 +114,8 @@ class _Blocks:
             known = near_matches(name, [*self.tables, *self.sentences])
             raise ReadmeError(f"no block is called {name!r} in these rows: {known}")
         table = self.tables[name]
-        brief = table.only(_BRIEF[name]) if name in _BRIEF else table
-        return f"{brief.markdown()}\n\n{markdown_text(table.caption)}"
+        brief = (table.only(_BRIEF[name]) if name in _BRIEF else table).shortened(_MOST_LINES)
+        return f"{brief.markdown()}\n\n{markdown_text(brief.caption)}"
 
 
 def read(path: Path) -> str:

@@ -18,6 +18,12 @@ def points(difference: float) -> str:
     return signed(difference * 100, ".2f")
 
 
+def margin_points(margin: float) -> str:
+    """A practical margin in percentage points: two decimals, or as many digits as a smaller one takes."""
+    text = f"{margin * 100:.2f}"
+    return text if float(text) or not margin else f"{margin * 100:g}"
+
+
 def percent_interval(low: float, high: float) -> str:
     """`99.02 to 99.30`; empty without an interval. An accuracy ends at 0 and 100 %, whatever a t interval says."""
     return "" if math.isnan(low) else f"{max(low, 0) * 100:.2f} to {min(high, 1) * 100:.2f}"
@@ -98,6 +104,12 @@ def speed_change(ratio: float, low: float, high: float) -> str:
 def listed(items: Sequence[str]) -> str:
     """`a, b and c`."""
     return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)
+
+
+def few(items: Sequence[str], most: int = 6) -> str:
+    """`a, b and c`, and of more than `most` items the first ones: `a, b and 15 more`."""
+    more = len(items) - most
+    return listed(items) if more <= 0 else listed([*items[:most], f"{more:,} more"])
 
 
 def plural(number: int, noun: str) -> str:

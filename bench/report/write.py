@@ -1,20 +1,32 @@
 """A report's files: the page, a Markdown page, the charts, the tables. The same rows give the same bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from time import time
 
 from bench.errors import BenchError
 from bench.report.analysis import Analysis
 from bench.report.caveats import caveats
 from bench.report.charts import Chart, draw_charts, save
-from bench.report.findings import combination_sentences, findings, preset_sentences
+from bench.report.findings import combination_sentences, findings, preset_sentences, shortened
 from bench.report.machines import machine_facts
 from bench.report.page import protocol_facts, render_page, timed_on
 from bench.report.tables import Table, make_tables
 from bench.report.words import markdown_text
 
-# A table with more rows is linked from the Markdown page, not shown.
+# A table with more rows is linked from the Markdown page, not shown; of more sentences than that some are.
 _LONG = 60
+
+# Folders of a report, and the files in them that are a report's.
+_FOLDERS = {"tables": (".md", ".csv", ".tex"), "charts": (".svg", ".png")}
+
+# Where a report is written before it takes the older one's place. A kill leaves it there; after so many seconds nobody
+# is still writing it.
+_ASIDE = ".unfinished-"
+_ABANDONED = 3600
 
 
 class ReportError(BenchError):
@@ -22,21 +34,63 @@ class ReportError(BenchError):
 
 
 def write_report(analysis: Analysis, folder: Path, command: str) -> None:
-    """Writes the report into `folder` in place of an older one. `command` is what makes it. Raises ReportError."""
-    tables = list(make_tables(analysis))
-    charts = list(draw_charts(analysis))
+    """Writes the report into `folder` in place of an older one. `command` is what makes it. Raises ReportError.
+
+    Everything is written aside first and then renamed into place, file by file: whatever goes wrong before, an older
+    report stays as it was, and no file is ever half written. What is not a report's stays too.
+    """
     try:
-        _clear(folder / "tables", (".md", ".csv", ".tex"))
-        _clear(folder / "charts", (".svg", ".png"))
-        for table in tables:
-            for suffix, text in (("md", table.markdown()), ("csv", table.csv()), ("tex", table.latex())):
-                _write(folder / "tables" / f"{table.name}.{suffix}", text)
-        for chart in charts:
-            save(chart, folder / "charts")
-        _write(folder / "index.html", render_page(analysis, tables, charts, folder / "charts", command))
-        _write(folder / "README.md", _markdown_page(analysis, tables, charts, command))
+        with _aside(folder) as unfinished:
+            _write_files(analysis, unfinished, command)
+            _move_into_place(unfinished, folder)
     except OSError as error:
-        raise ReportError(f"{error.filename or folder} can't be written: {error.strerror or error}") from error
+        raise ReportError(f"{folder} can't be written: {error.strerror or error}") from error
+
+
+def _write_files(analysis: Analysis, folder: Path, command: str) -> None:
+    tables, charts = list(make_tables(analysis)), []
+    (folder / "tables").mkdir()
+    (folder / "charts").mkdir()
+    for table in tables:
+        for suffix, text in (("md", table.markdown()), ("csv", table.csv()), ("tex", table.latex())):
+            _write(folder / "tables" / f"{table.name}.{suffix}", text)
+    for chart in draw_charts(analysis):
+        save(chart, folder / "charts")
+        chart.figure.clear()  # its words are still needed, but all figures at once would fill the memory
+        charts.append(chart)
+    _write(folder / "index.html", render_page(analysis, tables, charts, folder / "charts", command))
+    _write(folder / "README.md", _markdown_page(analysis, tables, charts, command))
+
+
+@contextmanager
+def _aside(folder: Path) -> Iterator[Path]:
+    """An empty folder in `folder`, and so on its file system, that is gone in the end, as is what a kill has left."""
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f"{_ASIDE}*"):
+        if left.stat().st_mtime < time() - _ABANDONED:
+            rmtree(left, ignore_errors=True)
+    unfinished = Path(mkdtemp(prefix=_ASIDE, dir=folder))
+    try:
+        yield unfinished
+    finally:
+        rmtree(unfinished, ignore_errors=True)
+        if made and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _move_into_place(unfinished: Path, folder: Path) -> None:
+    """Renames every file into the report, the page last, and removes what an older report had and this one hasn't."""
+    for name, suffixes in _FOLDERS.items():
+        (folder / name).mkdir(exist_ok=True)
+        files = {path.name: path for path in (unfinished / name).iterdir()}
+        for path in files.values():
+            path.replace(folder / name / path.name)
+        for path in list((folder / name).iterdir()):
+            if path.suffix in suffixes and path.name not in files:
+                path.unlink()
+    for name in ("README.md", "index.html"):
+        (unfinished / name).replace(folder / name)
 
 
 def _markdown_page(analysis: Analysis, tables: Sequence[Table], charts: Sequence[Chart], command: str) -> str:
@@ -45,8 +99,13 @@ def _markdown_page(analysis: Analysis, tables: Sequence[Table], charts: Sequence
         f"# Which technique helps on {evidence.dataset}?",
         f"Made by `{command}`; `index.html` beside this file is the same as a web page.",
         "\n".join(f"> - {caveat}" for caveat in caveats(analysis)),
-        "\n".join(f"- {text}" for _, text in findings(analysis)),
-        "\n".join(f"- {text}" for text in (*preset_sentences(analysis), *combination_sentences(analysis))),
+        "\n".join(f"- {text}" for text in shortened((text for _, text in findings(analysis)), _LONG, "effects")),
+        "\n".join(
+            f"- {text}"
+            for text in shortened(
+                [*preset_sentences(analysis), *combination_sentences(analysis)], _LONG, table="factorial"
+            )
+        ),
     ]
     for table in tables:
         long = f"{len(table.rows):,} rows: [tables/{table.name}.csv](tables/{table.name}.csv)"
@@ -64,13 +123,6 @@ def _markdown_page(analysis: Analysis, tables: Sequence[Table], charts: Sequence
         ),
     ]
     return "\n\n".join(filter(None, parts))
-
-
-def _clear(folder: Path, suffixes: Sequence[str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.iterdir():
-        if path.suffix in suffixes:
-            path.unlink()
 
 
 def _write(path: Path, text: str) -> None:

@@ -152,9 +152,10 @@ def correct_row(named: Named, outcome: Outcome, test: Split) -> CorrectRow:
 
 def confusion_row(named: Named, outcome: Outcome, test: Split, classes: int) -> ConfusionRow:
     """How often a finished trial took each class for each other."""
-    pairs = test.labels.numpy() * classes + np.array(outcome.predicted)
-    counts = np.bincount(pairs, minlength=classes**2)
-    return ConfusionRow(named.key, classes, " ".join(map(str, counts)))
+    pairs = np.stack([test.labels.numpy(), np.array(outcome.predicted)])
+    different, counts = np.unique(pairs, axis=1, return_counts=True)
+    texts = [f"{true}:{predicted}:{count}" for (true, predicted), count in zip(different.T, counts, strict=True)]
+    return ConfusionRow(named.key, classes, " ".join(texts))
 
 
 def image_row(index: int, test: Split, provenance: Provenance) -> ImageRow:

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 
 from bench.report.analysis import Analysis, CellResult
 from bench.report.charts.chart import Chart
+from bench.report.charts.fold import MOST_ROWS, fold
 from bench.report.charts.style import (
     INK,
     SMALL,
@@ -26,16 +27,17 @@ from bench.report.words import plural
 
 def draw(analysis: Analysis) -> Chart:
     """One row per cell, grouped by model."""
-    groups = [(name, list(results)) for name, results in groupby(analysis.cells, key=lambda r: r.cell.architecture)]
+    shown, folded = _most_telling(analysis)
+    groups = [(name, list(results)) for name, results in groupby(shown, key=lambda r: r.cell.architecture)]
     rows = [len(results) for _, results in groups]
     page = figure(0.27 * sum(rows) + 0.3 * len(groups) + 0.55)
     panels = page.subplots(len(groups), sharex=True, squeeze=False, height_ratios=rows)[:, 0]
-    stretched = stretch_if_wide(panels[0], "x", analysis.cells)
+    stretched = stretch_if_wide(panels[0], "x", shown)
     cut = [_draw_model(axes, *group) for axes, group in zip(panels, groups, strict=True)]
     if stretched:
         name_accuracies(panels[0], "x", 0.075)
     panels[-1].set_xlabel("test accuracy (%)")
-    counts = [result.accuracy.n for result in analysis.cells]
+    counts = [result.accuracy.n for result in shown]
     worst, *_, best = sorted(analysis.cells * 2, key=lambda result: result.accuracy.mean)
     return Chart(
         name="cells",
@@ -44,10 +46,25 @@ def draw(analysis: Analysis) -> Chart:
         f"each seed ({seeds_words(counts)}). The bold row is the published model; the others say what differs from it."
         + remark(1 in counts, "One seed gives no interval.")
         + remark(stretched, "The axis widens towards 100 %.")
-        + remark(any(cut), "An arrow ends an interval that goes on past 0 or 100 %."),
-        alt=f"Mean test accuracies of {plural(len(counts), 'cell')}, from {in_percent(worst.accuracy.mean)} "
+        + remark(any(cut), "An arrow ends an interval that goes on past 0 or 100 %.")
+        + folded,
+        alt=f"Mean test accuracies of {plural(len(analysis.cells), 'cell')}, from {in_percent(worst.accuracy.mean)} "
         f"({worst.cell.label}) to {in_percent(best.accuracy.mean)} ({best.cell.label}).",
         figure=page,
+    )
+
+
+def _most_telling(analysis: Analysis) -> tuple[list[CellResult], str]:
+    """The published models, as far as half of the rows go, and the best of the other cells."""
+    presets = sorted(analysis.presets, key=lambda result: result.accuracy.mean, reverse=True)
+    kept = {result.cell for result in presets[: MOST_ROWS // 2]}
+    return fold(
+        analysis.cells,
+        MOST_ROWS,
+        lambda result: (result.cell in kept, result.accuracy.mean),
+        what="cells",
+        first="the best of the published models and of the other cells",
+        table="cells",
     )
 
 

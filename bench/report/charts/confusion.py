@@ -1,42 +1,108 @@
 """Which classes are taken for which."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
-from bench.report.charts.style import INK, PALE, figure, seeds_words
+from bench.report.charts.fold import MOST_PANELS, fold
+from bench.report.charts.style import INK, PALE, SMALL, figure, model_look, seeds_words
 from bench.report.mistakes import Confusion
 
-_COLUMNS = 2
+# Up to so many classes two matrices stand side by side; up to so many there is one with room for its numbers; of more
+# classes so many pairs are shown.
+_TWO_COLUMNS, _MATRIX, _PAIRS = 10, 20, 20
 
 
 def draw(analysis: Analysis) -> Chart | None:
-    """One matrix per preset; None where no preset's was recorded."""
-    presets = [result.cell for result in analysis.presets]
-    chosen = [confusion for confusion in analysis.confusions if confusion.cell in presets]
-    if not chosen:
+    """One matrix per preset, or its most frequent mistakes where there are many classes; None where no preset's was
+    recorded."""
+    if not analysis.confusions:
         return None
-    columns = min(len(chosen), _COLUMNS)
-    rows = -(-len(chosen) // columns)
-    page = figure(rows * (3.6 if columns > 1 else 5.2))
-    panels = page.subplots(rows, columns, squeeze=False).flatten()
-    for axes, confusion in zip(panels, chosen, strict=False):
-        _draw_matrix(axes, confusion, fontsize=6.5 if columns > 1 else 8.5)
-    for axes in panels[len(chosen) :]:
-        axes.set_visible(False)
+    accuracies = {result.cell: result.accuracy.mean for result in analysis.presets}
+    classes = max(len(confusion.counts) for confusion in analysis.confusions)
+    chosen, folded = fold(
+        analysis.confusions,
+        MOST_PANELS // 2 if classes <= _TWO_COLUMNS or classes > _MATRIX else MOST_PANELS // 4,
+        lambda confusion: accuracies[confusion.cell],
+        what="models",
+        first="the best",
+    )
+    seeds = seeds_words([confusion.n for confusion in chosen])
     return Chart(
         name="confusion",
         title="Which classes are taken for which",
-        caption="What the images of a class are taken for, in percent of the class, over all seeds of a published "
-        f"model ({seeds_words([confusion.n for confusion in chosen])}). The diagonal, the right answers, is not "
-        "coloured; a dot is less than 0.05 %, an empty square none. Each matrix has its own scale of colours.",
+        caption=(_pairs_caption(classes, seeds) if classes > _MATRIX else _matrix_caption(seeds)) + folded,
         alt=f"Mistakes by class: {'; '.join(_in_words(confusion) for confusion in chosen)}.",
-        figure=page,
+        figure=_page_of_pairs(chosen) if classes > _MATRIX else _page_of_matrices(chosen, classes),
     )
+
+
+def _matrix_caption(seeds: str) -> str:
+    return (
+        "What the images of a class are taken for, in percent of the class, over all seeds of a published "
+        f"model ({seeds}). The diagonal, the right answers, is not "
+        "coloured; a dot is less than 0.05 %, an empty square none. Each matrix has its own scale of colours."
+    )
+
+
+def _pairs_caption(classes: int, seeds: str) -> str:
+    return (
+        f"The most frequent mistakes among {classes:,} classes, at most {_PAIRS} a model: the true class, what it is "
+        "taken for, and how often, in percent of the true class's images over all seeds of a published model "
+        f"({seeds})."
+    )
+
+
+def _page_of_matrices(chosen: Sequence[Confusion], classes: int) -> Figure:
+    columns = min(len(chosen), 2) if classes <= _TWO_COLUMNS else 1
+    rows = -(-len(chosen) // columns)
+    page = figure(rows * (3.6 if columns > 1 else 5.2 if classes <= _TWO_COLUMNS else 6.8))
+    panels = page.subplots(rows, columns, squeeze=False).flatten()
+    for axes, confusion in zip(panels, chosen, strict=False):
+        _draw_matrix(axes, confusion, fontsize=8.5 if columns == 1 and classes <= _TWO_COLUMNS else 6.5)
+    for axes in panels[len(chosen) :]:
+        axes.set_visible(False)
+    return page
+
+
+def _page_of_pairs(chosen: Sequence[Confusion]) -> Figure:
+    columns = min(len(chosen), 2)
+    rows = -(-len(chosen) // columns)
+    page = figure(rows * (0.19 * _PAIRS + 0.7))
+    panels = page.subplots(rows, columns, squeeze=False).flatten()
+    for axes, confusion in zip(panels, chosen, strict=False):
+        _draw_pairs(axes, confusion)
+    for axes in panels[len(chosen) :]:
+        axes.set_visible(False)
+    return page
+
+
+def _draw_pairs(axes: Axes, confusion: Confusion) -> None:
+    """The most frequent mistakes as bars, the most frequent on top."""
+    mistakes = _mistakes(confusion)
+    order = np.argsort(-mistakes, axis=None, kind="stable")[:_PAIRS]
+    pairs = [
+        (true, predicted)
+        for true, predicted in zip(*np.unravel_index(order, mistakes.shape), strict=True)
+        if mistakes[true, predicted]
+    ]
+    colour, _ = model_look(confusion.cell.architecture)
+    axes.barh(range(len(pairs)), [mistakes[pair] for pair in pairs], height=0.6, color=colour, alpha=0.75)
+    axes.grid()
+    axes.set_title(confusion.cell.architecture)
+    names = [f"{true} \N{RIGHTWARDS ARROW} {predicted}" for true, predicted in pairs]
+    axes.set_yticks(range(len(pairs)), names, fontsize=SMALL)
+    axes.set_ylim(_PAIRS - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("taken for the other (% of the class)")
 
 
 def _draw_matrix(axes: Axes, confusion: Confusion, fontsize: float) -> None:
@@ -49,7 +115,7 @@ def _draw_matrix(axes: Axes, confusion: Confusion, fontsize: float) -> None:
     for (row, column), share in np.ndenumerate(shares):
         text = axes.text(column + 0.5, row + 0.5, _number(float(share)), ha="center", va="center_baseline")
         text.set_color("white" if mistakes[row, column] > 0.6 * strongest else INK)
-        text.set_fontsize(fontsize * min(1, 10 / len(shares)))
+        text.set_fontsize(fontsize)
     ticks = np.arange(len(shares))
     axes.set_title(confusion.cell.architecture)
     axes.set_xticks(ticks + 0.5, map(str, ticks), rotation=0)

@@ -7,6 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
+from bench.report.charts.fold import MOST_PANELS, fold
 from bench.report.charts.style import (
     GREY,
     INK,
@@ -19,7 +20,7 @@ from bench.report.charts.style import (
     stretch,
 )
 from bench.report.curves import Curve
-from bench.report.words import listed
+from bench.report.words import few
 from bench.report.words import percent as in_percent
 
 _COLUMNS = 3
@@ -27,9 +28,16 @@ _COLUMNS = 3
 
 def draw(analysis: Analysis) -> Chart | None:
     """One panel per preset; None where no preset has epochs recorded."""
-    curves = analysis.preset_curves
-    if not curves:
+    if not analysis.preset_curves:
         return None
+    curves, folded = fold(
+        analysis.preset_curves,
+        MOST_PANELS,
+        lambda curve: float(curve.points["test"].iloc[-1]),
+        what="models",
+        first="those that end highest",
+        table="progress",
+    )
     columns = min(len(curves), _COLUMNS)
     rows = -(-len(curves) // columns)
     page = figure(2.9 * rows + 0.5)
@@ -53,8 +61,9 @@ def draw(analysis: Analysis) -> Chart | None:
         f"({seeds_words(counts)}). Dashed: training accuracy, measured on distorted images while "
         "the weights move. The axis widens towards 100 %."
         + remark(1 in counts, "One seed gives no interval.")
-        + remark(any(cut), "Intervals are cut at 0 and 100 %."),
-        alt=f"Test accuracy by epoch; the last epoch's means are {listed(ends)}.",
+        + remark(any(cut), "Intervals are cut at 0 and 100 %.")
+        + folded,
+        alt=f"Test accuracy by epoch; the last epoch's means are {few(ends)}.",
         figure=page,
     )
 

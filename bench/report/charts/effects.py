@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bench.report.analysis import Analysis, Effect
+from bench.report.analysis import Analysis, Effect, telling
 from bench.report.charts.chart import Chart
+from bench.report.charts.fold import MOST_ROWS, fold
 from bench.report.charts.style import (
     EQUAL,
     GAIN,
@@ -40,13 +41,21 @@ def draw(analysis: Analysis) -> Chart | None:
     """One row per technique and model; None where no technique was switched."""
     if not analysis.effects:
         return None
-    groups = [(name, list(effects)) for name, effects in groupby(analysis.effects, key=lambda e: e.architecture)]
+    shown, folded = fold(
+        analysis.effects,
+        MOST_ROWS,
+        telling,
+        what="comparisons",
+        first="the ones that help or hurt before the others, and of those the largest",
+        table="effects",
+    )
+    groups = [(name, list(effects)) for name, effects in groupby(shown, key=lambda effect: effect.architecture)]
     rows = [len(effects) for _, effects in groups]
     page = figure(0.31 * sum(rows) + 0.3 * len(groups) + 0.8)
     panels = page.subplots(len(groups), sharex=True, squeeze=False, height_ratios=rows)[:, 0]
     cut = [_draw_model(analysis, axes, *group) for axes, group in zip(panels, groups, strict=True)]
     panels[-1].set_xlabel("difference in test accuracy (percentage points)")
-    counts = [effect.comparison.difference.n for effect in analysis.effects]
+    counts = [effect.comparison.difference.n for effect in shown]
     page.legend(handles=_key(), loc="outside lower center", ncols=3)
     verdicts = [effect.verdict for effect in analysis.effects]
     tally = [f"{verdict} ({verdicts.count(verdict)})" for verdict in Verdict if verdict in verdicts]
@@ -57,7 +66,8 @@ def draw(analysis: Analysis) -> Chart | None:
         f"pale, every seed ({seeds_words(counts)}). One of the two is the published model. Differences within the "
         f"shaded margin of {analysis.margin * 100:g} points are too small to matter."
         + remark(1 in counts, "One seed gives no interval.")
-        + remark(any(cut), "An arrow ends an interval that goes on past 100 points."),
+        + remark(any(cut), "An arrow ends an interval that goes on past 100 points.")
+        + folded,
         alt=f"The differences in test accuracy that techniques make in {len(verdicts)} comparisons, by verdict: "
         f"{listed(tally)}.",
         figure=page,

@@ -1,5 +1,6 @@
 """Heat maps of what techniques do together."""
 
+from dataclasses import replace
 from textwrap import fill
 
 import numpy as np
@@ -9,7 +10,8 @@ from matplotlib.patches import Rectangle
 
 from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
-from bench.report.charts.style import GAIN, INK, LOSS, figure, level_label, seeds_words
+from bench.report.charts.fold import MOST_PANELS, fold
+from bench.report.charts.style import GAIN, INK, LOSS, figure, remark, seeds_words, short
 from bench.report.combinations import Factorial
 from bench.report.stats.estimate import Estimate
 from bench.report.words import listed, points, points_interval
@@ -17,12 +19,23 @@ from bench.report.words import listed, points, points_interval
 # Up to so many rows, with intervals of up to so many letters, leave room for a second heat map beside the first.
 _FEW_ROWS, _FEW_LETTERS = 3, 14
 
+# More main effects than that leave no room for an interval in a square.
+_MOST_EFFECTS = 8
+
 
 def draw(analysis: Analysis) -> Chart | None:
     """One heat map per factorial; None where there is none."""
-    designs = analysis.factorials
-    if not designs:
+    if not analysis.factorials:
         return None
+    designs, folded = fold(
+        [_largest_effects(design) for design in analysis.factorials],
+        MOST_PANELS // 2,
+        lambda design: max(abs(effect.effect.mean) for effect in design.effects),
+        what="sets of combinations",
+        first="those with the largest effects",
+        table="factorial",
+    )
+    clipped = max(len(design.effects) for design in analysis.factorials) > _MOST_EFFECTS
     sides = [len(design.effects) for design in designs]
     squares = [square for design in designs for square in _squares(design).values()]
     letters = max(len(points_interval(square.low, square.high)) for square in squares)
@@ -41,9 +54,26 @@ def draw(analysis: Analysis) -> Chart | None:
         caption="Percentage points of test accuracy, with 95 % t intervals over seeds "
         f"({seeds_words([design.seeds for design in designs])}), from every combination of the levels. Framed: what a "
         "technique adds, averaged over the others. Below: how much more one adds when the other is there; 0 means that "
-        "the two simply add up. Blue is a gain, orange a loss.",
+        "the two simply add up. Blue is a gain, orange a loss."
+        + remark(clipped, f"Of many techniques the {_MOST_EFFECTS} with the largest effects are shown.")
+        + folded,
         alt=f"Main effects of techniques {'; '.join(_in_words(design) for design in designs)}.",
         figure=page,
+    )
+
+
+def _largest_effects(design: Factorial) -> Factorial:
+    """The design with no more main effects than a heat map has room for, and the interactions between those."""
+    if len(design.effects) <= _MOST_EFFECTS:
+        return design
+    ranked = sorted(design.effects, key=lambda main: abs(main.effect.mean), reverse=True)[:_MOST_EFFECTS]
+    kept = {(main.factor, main.level) for main in ranked}
+    return replace(
+        design,
+        effects=tuple(main for main in design.effects if (main.factor, main.level) in kept),
+        interactions=tuple(
+            pair for pair in design.interactions if kept.issuperset(zip(pair.factors, pair.levels, strict=True))
+        ),
     )
 
 
@@ -76,12 +106,8 @@ def _draw_design(axes: Axes, design: Factorial, strongest: float) -> None:
 
 
 def _names(design: Factorial) -> list[str]:
-    """The rows' names: every factor's levels but its first."""
-    return [
-        level_label(factor, level)
-        for factor, levels in zip(design.factors, design.levels, strict=True)
-        for level in levels[1:]
-    ]
+    """The rows' names, one a main effect."""
+    return [short(design.in_words(main.factor, main.level)) for main in design.effects]
 
 
 def _write(axes: Axes, row: int, column: int, square: Estimate, *, light: bool) -> None:

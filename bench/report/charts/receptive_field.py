@@ -8,37 +8,46 @@ from architectures.geometry import receptive_fields
 from architectures.registry import ARCHITECTURES
 from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
+from bench.report.charts.fold import MOST_NAMES, fold
 from bench.report.charts.style import GREY, INK, figure, model_look, spread
-from bench.report.words import listed
+from bench.report.words import few, listed
 
 # The side of an image in pixels; every data set comes in it.
 _IMAGE = 28
+
+# How many of the models that grow alike are named at their line.
+_LABELLED = 3
 
 
 def draw(analysis: Analysis) -> Chart | None:
     """One line per architecture with a trained preset, one for those that grow alike."""
     grown: dict[tuple[tuple[str, int], ...], list[str]] = {}
+    best: dict[tuple[tuple[str, int], ...], float] = {}
     for result in analysis.presets:
-        architecture = ARCHITECTURES[result.cell.architecture]
-        grown.setdefault(tuple(receptive_fields(architecture)), []).append(architecture.name)
+        layers = tuple(receptive_fields(ARCHITECTURES[result.cell.architecture]))
+        grown.setdefault(layers, []).append(result.cell.architecture)
+        best[layers] = max(best.get(layers, 0.0), result.accuracy.mean)
     if not grown:
         return None
+    lines, folded = fold(
+        list(grown), MOST_NAMES, best.__getitem__, what="ways to grow", first="the best models'", table="architectures"
+    )
     page = figure(3.3)
     axes = page.subplots()
     axes.axhline(_IMAGE, color=GREY, linewidth=1, linestyle=(0, (4, 2)), zorder=1)
     axes.text(1, _IMAGE, f"image: {_IMAGE} pixels", va="bottom", fontsize=8.5, color="#595959")
-    for (layers, names), label_at in zip(grown.items(), _label_places(list(grown)), strict=True):
-        _draw_line(axes, layers, names, label_at)
+    for layers, label_at in zip(lines, _label_places(lines), strict=True):
+        _draw_line(axes, layers, grown[layers], label_at)
     axes.set(xlabel="layer (convolutions and pools)", ylabel="receptive field (pixels)", ylim=(0, None))
     axes.grid(axis="both")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(handles=_key(), loc="upper left")
-    last = [f"{layers[-1][1]} pixels in {listed(names)}" for layers, names in grown.items()]
+    last = [f"{layers[-1][1]} pixels in {few(grown[layers])}" for layers in lines]
     return Chart(
         name="receptive_field",
         title="Growth of the receptive field",
         caption="The side of the square of input pixels that one position of a layer sees, layer by layer up to the "
-        "classifier; it follows from the layers alone, so no seed or interval enters.",
+        f"classifier; it follows from the layers alone, so no seed or interval enters.{folded}",
         alt=f"The receptive field grows with every layer and ends at {listed(last)}.",
         figure=page,
     )
@@ -59,7 +68,7 @@ def _draw_line(axes: Axes, layers: tuple[tuple[str, int], ...], names: list[str]
             [step], [field], "s" if pool else "o", color=colour, markerfacecolor="white" if pool else colour, zorder=3
         )
     axes.annotate(
-        "\n".join(names),
+        _label(names),
         (steps[-1], label_at),
         (8, 0),
         textcoords="offset points",
@@ -68,6 +77,10 @@ def _draw_line(axes: Axes, layers: tuple[tuple[str, int], ...], names: list[str]
         fontweight="bold",
         annotation_clip=False,
     )
+
+
+def _label(names: list[str]) -> str:
+    return "\n".join(names if len(names) <= _LABELLED else [names[0], f"and {len(names) - 1} more"])
 
 
 def _key() -> list[Line2D]:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
+from bench.report.charts.fold import MOST_PANELS, fold
 from bench.report.charts.style import (
     GAIN,
     GREY,
@@ -37,9 +38,16 @@ class _Step:
 
 def draw(analysis: Analysis) -> Chart | None:
     """One waterfall per attribution; None where there is none."""
-    attributions = analysis.attributions
-    if not attributions:
+    if not analysis.attributions:
         return None
+    attributions, folded = fold(
+        analysis.attributions,
+        MOST_PANELS // 2,
+        lambda attribution: sum(share.mean for share in attribution.shares.values()),
+        what="pairs of models",
+        first="those with the largest gains",
+        table="attribution",
+    )
     waterfalls = [list(_steps(attribution)) for attribution in attributions]
     rows = [len(steps) + 2 for steps in waterfalls]
     page = figure(0.31 * sum(rows) + 0.75 * len(rows))
@@ -54,7 +62,8 @@ def draw(analysis: Analysis) -> Chart | None:
         "orders of adding them (Shapley) on the first one's layers, with its 95 % t interval around the end of its "
         f"bar. Over the seeds that every combination has ({seeds_words(counts)}): a mean over more may differ."
         + remark(layers, "Hatched: what the other layers add.")
-        + remark(any(cut), "An arrow ends an interval that goes on past 0 or 100 %."),
+        + remark(any(cut), "An arrow ends an interval that goes on past 0 or 100 %.")
+        + folded,
         alt=sentence("; ".join(_in_words(*pair) for pair in zip(attributions, waterfalls, strict=True))) + ".",
         figure=page,
     )

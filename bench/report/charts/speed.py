@@ -5,17 +5,25 @@ from matplotlib.lines import Line2D
 
 from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
+from bench.report.charts.fold import MOST_ROWS, fold
 from bench.report.charts.style import GREY, INK, figure, model_look
 from bench.report.machines import where_measured
 from bench.report.speed import Speedup
-from bench.report.words import count, listed, times, times_interval
+from bench.report.words import count, few, times, times_interval
 
 
 def draw(analysis: Analysis) -> Chart | None:
     """A row per network: a mark for each way to feed the plain loop, one for the harness, the ratio beside it."""
-    speedups = analysis.speedups
-    if not speedups:
+    if not analysis.speedups:
         return None
+    speedups, folded = fold(
+        analysis.speedups,
+        MOST_ROWS,
+        lambda speedup: speedup.harness_speed,
+        what="networks",
+        first="those that train fastest",
+        table="speed",
+    )
     page = figure(1.15 + 0.5 * len(speedups))
     axes = page.subplots()
     for place, speedup in enumerate(speedups):
@@ -42,8 +50,8 @@ def draw(analysis: Analysis) -> Chart | None:
         title="Training speed against the plain loop",
         caption="Images a second while training, all cores busy, medians over "
         f"{rounds} interleaved rounds; at the right the ratio to the plain loop's best loading, with its 95 % t "
-        f"interval. Right is better. {where_measured(analysis, speedups)}",
-        alt=f"Training speed of the harness in multiples of the plain loop: {listed(described)}.",
+        f"interval. Right is better. {where_measured(analysis, speedups)}{folded}",
+        alt=f"Training speed of the harness in multiples of the plain loop: {few(described)}.",
         figure=page,
     )
 

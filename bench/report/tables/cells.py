@@ -48,6 +48,7 @@ def cell_table(analysis: Analysis) -> Table:
             }
             for result in analysis.cells
         ),
+        telling=lambda row: row["accuracy"],
     )
 
 
@@ -80,6 +81,7 @@ def variance_table(analysis: Analysis) -> Table:
             for result in analysis.cells
             if (variance := result.variance) is not None
         ),
+        telling=lambda row: row["observed"],
     )
 
 

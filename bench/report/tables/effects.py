@@ -1,6 +1,7 @@
 """What each technique does: the main result; and what moving from one preset to the next does."""
 
 from bench.report.analysis import Analysis, Effect
+from bench.report.stats.verdict import Verdict
 from bench.report.tables.table import (
     Column,
     Table,
@@ -55,6 +56,7 @@ def effect_table(analysis: Analysis) -> Table:
             speed_column("inference speed", "inference_speed"),
         ),
         rows=tuple(_effect_row(effect) for effect in analysis.effects),
+        telling=lambda row: (row["verdict"] in (Verdict.HELPS, Verdict.HURTS), abs(row["difference"])),
     )
 
 
@@ -116,6 +118,7 @@ def mcnemar_table(analysis: Analysis) -> Table:
             for effect in analysis.effects
             for seed, result in effect.mcnemar
         ),
+        telling=lambda row: -row["p"],
     )
 
 

@@ -25,6 +25,7 @@ def factorial_table(analysis: Analysis) -> Table:
             number_column("n", "n", str),
         ),
         rows=tuple(row for design in analysis.factorials for row in _factorial_rows(design)),
+        telling=lambda row: abs(row["effect"]),
     )
 
 
@@ -45,6 +46,7 @@ def attribution_table(analysis: Analysis) -> Table:
             number_column("n", "n", str),
         ),
         rows=tuple(row for attribution in analysis.attributions for row in _attribution_rows(attribution)),
+        telling=lambda row: abs(row["share"]),
     )
 
 

@@ -38,6 +38,7 @@ def precision_table(analysis: Analysis) -> Table:
             }
             for effect in analysis.precisions
         ),
+        telling=lambda row: abs(row["difference"]),
     )
 
 

@@ -28,7 +28,8 @@ class Column:
 class Table:
     """`rows` hold raw values (fractions, counts, ratios), all of which the CSV keeps; people see `columns`.
 
-    `caption` says what every reader needs, `note` what the less common columns mean.
+    `caption` says what every reader needs, `note` what the less common columns mean. Where there is no room for all
+    rows, those for which `telling` is the highest are shown, or the first.
     """
 
     name: str
@@ -37,11 +38,23 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[TableRow, ...]
     note: str = ""
+    telling: Callable[[TableRow], Any] | None = None
 
     def only(self, titles: Sequence[str]) -> "Table":
         """The same table with these columns, in this order."""
         by_title = {column.title: column for column in self.columns}
         return replace(self, columns=tuple(by_title[title] for title in titles))
+
+    def shortened(self, most: int) -> "Table":
+        """The same table with at most so many rows, in their order; its caption says which and where the others are."""
+        if len(self.rows) <= most:
+            return self
+        places = list(range(len(self.rows)))
+        if (telling := self.telling) is not None:
+            places = sorted(sorted(places, key=lambda place: telling(self.rows[place]), reverse=True)[:most])
+        which = "first" if self.telling is None else "most telling"
+        said = f"Shown are the {most:,} {which} of {len(self.rows):,} rows; tables/{self.name}.csv has them all."
+        return replace(self, rows=tuple(self.rows[place] for place in places[:most]), caption=f"{self.caption} {said}")
 
     def texts(self) -> list[list[str]]:
         """What people see, row by row."""

@@ -1,0 +1,154 @@
+"""A results folder of any size, written a cell at a time: as many cells, seeds and test images as are asked for.
+
+One row of each kind is made by `tests.synthetic` as the harness would write it; the others differ from it in their
+trial, seed, accuracies and bits, column by column, so that a change of the columns is a change in one place.
+"""
+
+import base64
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from architectures.registry import ARCHITECTURES
+from bench.plan.cells import Cell
+from bench.plan.designs import factorial
+from bench.plan.factors import FACTORS
+from bench.plan.protocol import Protocol
+from bench.plan.trials import Trial
+from bench.record.schema import ConfusionRow, CorrectRow, EpochRow, PartRow, Row, TimingRow, TrialRow, columns, to_cells
+from bench.record.store import _FILES, Store
+from bench.run.rows import name_trial
+from bench.train.data import Data
+from bench.train.datasets import find_dataset
+from tests import synthetic
+
+DATASET = "digits"
+_CLASSES = 10
+_NAMES = {**_FILES, TrialRow: "trials.csv"}
+
+
+def register_models(cells: int) -> None:
+    """Registers copies of the built-in models until a factorial of all of them has `cells` cells or more."""
+    originals = list(ARCHITECTURES.values())
+    each = int(np.prod([len(factor.levels) for factor in FACTORS]))
+    for number in range(-(-cells // each) - len(originals)):
+        original = originals[number % len(originals)]
+        name = f"copy{number + 1}"
+        # One that computes the same would have the same trials.
+        first, *others = original.blocks
+        wider = replace(first, channels=first.channels + 1 + number // len(originals))
+        ARCHITECTURES[name] = replace(original, name=name, published=None, blocks=(wider, *others))
+        synthetic.BASE[name] = synthetic.BASE[original.name] + 0.0002 * (number % 7)
+        synthetic.SIZES[name] = synthetic.SIZES[original.name]
+
+
+@contextmanager
+def many_models(cells: int) -> Iterator[None]:
+    """What `register_models` does, undone when the block ends."""
+    known: tuple[dict[str, Any], ...] = (ARCHITECTURES, synthetic.BASE, synthetic.SIZES)
+    before = [dict(names) for names in known]
+    try:
+        register_models(cells)
+        yield
+    finally:
+        for names, old in zip(known, before, strict=True):
+            for name in [name for name in names if name not in old]:
+                del names[name]
+
+
+def write_many_rows(folder: Path, cells: int, seeds: int, images: int) -> Store:
+    """Fills an empty results folder with `seeds` trials of each of the first `cells` cells of a factorial of every
+    registered model. The same rows every time; the bits and the confusions are those of no real network."""
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    data = find_dataset(DATASET).load(Path("unused"))
+    chosen = list(factorial(list(ARCHITECTURES), FACTORS))[:cells]
+    small = synthetic.write_rows(folder / "one", chosen[:1], seeds=1, images=images, dataset=DATASET)
+    for path in small.folder.iterdir():
+        if path.name in ("machines.csv", "images.csv", "speed.csv", "overhead.csv"):
+            path.rename(folder / path.name)
+        else:
+            path.unlink()
+    small.folder.rmdir()
+    timings = synthetic._timings(chosen, generator)
+    _append(
+        folder,
+        TimingRow,
+        pd.DataFrame([to_cells(row, columns(TimingRow)) for row in timings], columns=columns(TimingRow)),
+    )
+    for cell in chosen:
+        for row_type, frame in _rows_of(cell, data, seeds, images, generator):
+            _append(folder, row_type, frame)
+    return Store(folder)
+
+
+def _append(folder: Path, row_type: type[Row], frame: pd.DataFrame) -> None:
+    path = folder / _NAMES[row_type]
+    frame[columns(row_type)].to_csv(path, mode="a", index=False, header=not path.exists(), lineterminator="\n")
+
+
+def _rows_of(
+    cell: Cell, data: Data, seeds: int, images: int, generator: np.random.Generator
+) -> Iterator[tuple[type[Row], pd.DataFrame]]:
+    """The rows of one cell's trials, kind by kind, as text and numbers."""
+    accuracies = np.clip(synthetic._mean(cell) + generator.normal(0, 0.0004, seeds), 0, 1)
+    right = generator.random((seeds, images), dtype=np.float32) < accuracies[:, None]
+    reached = right.mean(axis=1)
+    labels = np.arange(images) % _CLASSES
+    pattern = synthetic._trial(cell, 0, right[0], labels, np.where(right[0], labels, (labels + 1) % 10), DATASET)
+    trial, *epochs = [row for row in pattern if isinstance(row, TrialRow | EpochRow)]
+    protocol = Protocol(DATASET)
+    named = [name_trial(Trial(cell, seed, protocol), data, data.digest) for seed in range(seeds)]
+    names = [one.key for one in named]
+    parts = named[0].parts
+    yield PartRow, _like([PartRow(parts.training, *part) for part in named[0].training.items()], 1)
+    yield (
+        TrialRow,
+        _like([trial], seeds).assign(
+            trial=names,
+            network=parts.network,
+            training=parts.training,
+            data=parts.data,
+            seed=np.arange(seeds),
+            test_accuracy=reached,
+            train_accuracy=reached - 0.005,
+            best_test_accuracy=np.minimum(reached + 0.0002, 1),
+        ),
+    )
+    climbed = np.repeat(reached, len(epochs)) - np.tile(0.05 * np.exp(-np.arange(1.0, len(epochs) + 1)), seeds)
+    climbed[len(epochs) - 1 :: len(epochs)] = reached
+    yield (
+        EpochRow,
+        _like(epochs, seeds).assign(
+            trial=np.repeat(names, len(epochs)),
+            test_accuracy=np.clip(climbed, 0, 1),
+            train_accuracy=np.clip(climbed - 0.01, 0, 1),
+            test_loss=np.abs(generator.normal(0.03, 0.01, len(climbed))),
+            train_loss=np.abs(generator.normal(0.04, 0.01, len(climbed))),
+        ),
+    )
+    packed = [base64.b64encode(bits.tobytes()).decode() for bits in np.packbits(right, axis=1)]
+    yield CorrectRow, pd.DataFrame({"trial": names, "images": images, "correct": packed})
+    yield ConfusionRow, pd.DataFrame({"trial": names, "classes": _CLASSES, "counts": list(_counts(reached, images))})
+
+
+def _like(rows: Sequence[Row], times: int) -> pd.DataFrame:
+    """The rows' text, all of them `times` over."""
+    texts = [to_cells(row, columns(type(row))) for row in rows]
+    return pd.DataFrame(np.tile(np.array(texts, dtype=object), (times, 1)), columns=columns(type(rows[0])))
+
+
+def _counts(reached: np.ndarray, images: int) -> Iterator[str]:
+    """Each trial's confusion: mistakes are spread evenly over the wrong classes."""
+    for accuracy in reached:
+        wrong = round((1 - accuracy) * images)
+        counts = np.full((_CLASSES, _CLASSES), wrong // (_CLASSES * (_CLASSES - 1)))
+        np.fill_diagonal(counts, 0)
+        counts[0, 1] += wrong - counts.sum()
+        np.fill_diagonal(counts, images // _CLASSES - counts.sum(axis=1))
+        yield " ".join(map(str, counts.ravel()))
