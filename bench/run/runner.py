@@ -158,7 +158,6 @@ def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: P
     protocol = trials[0].protocol
     full = find_dataset(protocol.dataset).load(data_dir)
     data = full.hold_out(protocol.val) if protocol.val else full
-    check_batches(max(trial.protocol.batch_size for trial in trials), data)
     machine = this_machine(*gpu_and_cuda(protocol.device))
     now = datetime.datetime.now(datetime.UTC)
     provenance = Provenance(
@@ -170,6 +169,8 @@ def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: P
     )
     file = "selection.csv" if protocol.val else "trials.csv"
     try:
+        for trial in {(trial.cell.network, trial.protocol.batch_size): trial for trial in trials}.values():
+            check_batches(trial, data)
         named = tuple(name_trial(trial, data, full.digest) for trial in trials)
     except ValueError as error:
         raise UsageError(f"{protocol.dataset}: {error}") from None
