@@ -16,7 +16,7 @@ from bench.plan.factors import FACTORS
 SCHEMA = 2
 
 # The columns that files of schema 1 didn't have.
-SINCE_2 = frozenset({"selected_lr", "input", "classes", "network", "training", "training_bytes"})
+SINCE_2 = frozenset({"selected_lr", "input", "classes", "network", "training", "training_bytes", "vectors"})
 
 Written = Mapping[str, str | float | None]
 
@@ -231,10 +231,13 @@ class OverheadRow:
 
 @dataclass(frozen=True, slots=True)
 class MachineRow:
-    """What rows were made on; `machine` is a digest of the rest."""
+    """What rows were made on; `machine` is a digest of the rest. `vectors` names the widest vectors that torch computes
+    with, as in avx512 bf16: sums are added up in another order on others, so that a trial's bits are the same on
+    machines with the same vectors and versions, and on others the same but for rounding."""
 
     machine: str
     cpu: str
+    vectors: str | None
     cores: int
     memory_bytes: int | None
     gpu: str | None
