@@ -26,10 +26,10 @@ class NoRowsError(BenchError):
 class Evidence:
     """One protocol's rows on one data set.
 
-    `trials` has the done rows with their cell's label in `cell`, one per cell and seed; `unfinished` the diverged
-    and failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone, and
-    `other_epochs` their epochs; `left_out` says in sentences which other rows there are. The other frames are as the
-    store gives them, for `trials`.
+    `trials` has the done rows with their cell's label in `cell`, one per cell and seed; `unfinished` the diverged and
+    failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone, and
+    `other_epochs` their epochs; `rates` the done rows of this protocol at every learning rate; `left_out` says in
+    sentences which other rows there are. The other frames are as the store gives them, for `trials`.
     """
 
     dataset: str
@@ -39,6 +39,7 @@ class Evidence:
     unfinished: pd.DataFrame
     other_precisions: pd.DataFrame
     other_epochs: pd.DataFrame
+    rates: pd.DataFrame
     left_out: tuple[str, ...]
     epochs: pd.DataFrame
     correct: pd.DataFrame
@@ -140,6 +141,7 @@ def gather(
         unfinished=chosen.rows[chosen.rows["status"] != "done"].reset_index(drop=True),
         other_precisions=others_done,
         other_epochs=_of(others_done, epochs),
+        rates=chosen.rates[chosen.rates["status"] == "done"].reset_index(drop=True),
         left_out=chosen.left_out,
         epochs=_of(done, epochs),
         correct=_of(done, store.correct()),
