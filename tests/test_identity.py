@@ -16,10 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.plan.cells import preset_cell
+from bench.plan.cells import Cell, preset_cell
 from bench.plan.keys import IDENTITY, Mark
+from bench.plan.trials import Trial
 from bench.train.code import digest_of
 from bench.train.identity import network_part
+from bench.train.optim import OptimizerKind, ScheduleKind
 from bench.train.trace import network_digest
 
 ROOT = Path(__file__).parent.parent
@@ -132,6 +134,20 @@ def test_of_every_field_that_may_enter_a_key_it_is_said_whether_it_is_identity(k
     """Say it in `bench.plan.keys.IDENTITY`: ALWAYS, NOT_IDENTITY, or the value that stands for its absence for ever."""
     assert set(IDENTITY[kind]) == {field.name for field in fields(kind)}
     assert all(isinstance(said, Mark | int | float | str | None) for said in IDENTITY[kind].values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [
+        (Trial, {"cell", "seed", "protocol"}),
+        (Cell, {"architecture", "levels"}),
+        (OptimizerKind, {"update", "stand_in"}),
+        (ScheduleKind, {"scheduler", "by_batch"}),
+    ],
+)
+def test_of_what_a_key_is_made_from_every_field_is_known(kind: type[Any], known: set[str]) -> None:
+    """A field that joins has to be made part of the key, or not, in `bench.plan.keys` or `bench.train.identity`."""
+    assert {field.name for field in fields(kind)} == known
 
 
 def in_a_changed_copy(folder: Path, *changes: tuple[str, str, str]) -> dict[str, str]:
