@@ -124,6 +124,13 @@ def test_a_helper_in_another_file_is_seen_and_what_stands_apart_is_not(tmp_path:
     assert apart[0] == apart[1]
 
 
+def test_what_code_makes_counts_by_its_name(tmp_path: Path) -> None:
+    source = "from collections import namedtuple\nPoint = namedtuple('Point', 'x y')\n"
+    used = source + "def step(value):\n    return Point(value, 1)\n"
+    assert digest_of(module(tmp_path, used).step) == digest_of(module(tmp_path, used).step)
+    assert digest_of(module(tmp_path, used).step) != digest_of(module(tmp_path, used.replace("1)", "2)")).step)
+
+
 def test_what_has_no_source_is_refused() -> None:
     with pytest.raises(ValueError, match="no Python source"):
         digest_of(len)
