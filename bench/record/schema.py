@@ -15,9 +15,6 @@ from bench.plan.factors import FACTORS
 # Files of schema 1 are read as well: see schema1.py.
 SCHEMA = 2
 
-# The columns that files of schema 1 didn't have.
-SINCE_2 = frozenset({"selected_lr", "input", "classes", "network", "training", "training_bytes", "vectors"})
-
 Written = Mapping[str, str | float | None]
 
 # What numbers can be, by column; bounds included.
@@ -292,6 +289,12 @@ Row = (
     | QualityRow
 )
 
+# The columns that files of schema 1 didn't have.
+SINCE_2: Mapping[type[Row], frozenset[str]] = {
+    TrialRow: frozenset({"selected_lr", "input", "classes", "network", "training"}),
+    SpeedRow: frozenset({"training_bytes"}),
+    MachineRow: frozenset({"vectors"}),
+}
 
 _BY_NAME = {factor.name: factor for factor in FACTORS}
 
