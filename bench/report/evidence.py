@@ -160,7 +160,8 @@ def _order(cell: Cell) -> tuple[int, int, list[tuple[int, int]]]:
 
 
 def _of(trials: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[rows["trial"].isin(trials["trial"])].reset_index(drop=True)
+    kept = rows["trial"].isin(trials["trial"])
+    return rows if kept.all() else rows[kept].reset_index(drop=True)
 
 
 def _unpack(text: str, images: int) -> NDArray[np.bool_]:
