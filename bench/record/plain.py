@@ -92,14 +92,14 @@ def _columns(chunk: bytes, columns: Sequence[PlainColumn]) -> dict[str, NDArray[
 def _require_plain(chunk: bytes, columns: Sequence[PlainColumn]) -> None:
     """Raises ValueError unless every line has all fields and no fraction has what the parser overlooks."""
     codes = np.frombuffer(chunk, dtype=np.uint8)
-    ends = np.flatnonzero((codes == ord(",")) | (codes == ord("\n")))
+    separators = np.flatnonzero((codes == ord(",")) | (codes == ord("\n")))
     lines = np.count_nonzero(codes < ord(" "))  # without control characters but for the ends of lines
-    if b'"' in chunk or not chunk.isascii() or len(ends) != lines * len(columns):
+    if b'"' in chunk or not chunk.isascii() or len(separators) != lines * len(columns):
         raise ValueError("quotes, other characters, or a line with more or fewer fields")
-    ends = ends.reshape(lines, len(columns))
+    ends = separators.reshape(lines, len(columns))
     if (codes[ends[:, -1]] != ord("\n")).any():
         raise ValueError("a line with more or fewer fields")
-    starts = np.append(0, ends.ravel()[:-1] + 1).reshape(ends.shape)
+    starts = np.append(0, separators[:-1] + 1).reshape(ends.shape)
     for place in (place for place, column in enumerate(columns) if column.value is None):
         first, last = codes[starts[:, place]], codes[ends[:, place] - 1]
         if ((first == ord("+")) | (first == ord(" ")) | (last == ord(" "))).any():
