@@ -9,7 +9,7 @@ line doesn't change it.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
@@ -17,6 +17,8 @@ from typing import Any
 from bench.plan.augmentation import AUGMENTATIONS, Augmentation
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
+
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class Mark(Enum):
@@ -54,22 +56,33 @@ class Parts:
 
 def trial_key(trial: Trial, parts: Parts) -> str:
     """16 hexadecimal digits that change with everything that can change the outcome, and with nothing else."""
-    return key_of(parts, trial.seed, trial.lr, trial.protocol, AUGMENTATIONS[str(trial.cell.levels["augmentation"])])
+    return trial_keys(trial, parts)(trial.seed)
+
+
+def trial_keys(trial: Trial, parts: Parts) -> Callable[[int], str]:
+    """By seed, the keys of trials that differ from this one in their seed alone."""
+    return _by_seed(parts, trial.lr, trial.protocol, AUGMENTATIONS[str(trial.cell.levels["augmentation"])])
 
 
 def key_of(parts: Parts, seed: int, lr: float, protocol: Protocol, augmentation: Augmentation) -> str:
     """As `trial_key`, from what it reads off a trial."""
-    inputs = {
+    return _by_seed(parts, lr, protocol, augmentation)(seed)
+
+
+def _by_seed(parts: Parts, lr: float, protocol: Protocol, augmentation: Augmentation) -> Callable[[int], str]:
+    shared = {
         "network": parts.network,
         "training": parts.training,
         "data": parts.data,
-        "seed": seed,
         "lr": lr,
         **identity(protocol),
         **identity(augmentation),
     }
-    text = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def key(seed: int) -> str:
+        return hashlib.sha256(_JSON.encode(shared | {"seed": seed}).encode()).hexdigest()[:16]
+
+    return key
 
 
 def training_digest(parts: Mapping[str, str]) -> str:

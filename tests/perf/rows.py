@@ -22,7 +22,7 @@ from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.schema import ConfusionRow, CorrectRow, EpochRow, PartRow, Row, TimingRow, TrialRow, columns, to_cells
 from bench.record.store import _FILES, Store
-from bench.run.rows import name_trial
+from bench.run.rows import name_trials
 from bench.train.data import Data
 from bench.train.datasets import find_dataset
 from tests import synthetic
@@ -103,7 +103,7 @@ def _rows_of(
     pattern = synthetic._trial(cell, 0, right[0], labels, np.where(right[0], labels, (labels + 1) % 10), DATASET)
     trial, *epochs = [row for row in pattern if isinstance(row, TrialRow | EpochRow)]
     protocol = Protocol(DATASET)
-    named = [name_trial(Trial(cell, seed, protocol), data, data.digest) for seed in range(seeds)]
+    named = list(name_trials((Trial(cell, seed, protocol) for seed in range(seeds)), data, data.digest))
     names = [one.key for one in named]
     parts = named[0].parts
     yield PartRow, _like([PartRow(parts.training, *part) for part in named[0].training.items()], 1)
