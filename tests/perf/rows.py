@@ -32,8 +32,9 @@ _CLASSES = 10
 _NAMES = {**_FILES, TrialRow: "trials.csv"}
 
 
-def register_models(cells: int) -> None:
-    """Registers copies of the built-in models until a factorial of all of them has `cells` cells or more."""
+def register_models(cells: int) -> list[str]:
+    """The models, as few as there can be, whose factorial has `cells` cells or more: the built-in ones, and copies of
+    them, which it registers."""
     originals = list(ARCHITECTURES.values())
     each = int(np.prod([len(factor.levels) for factor in FACTORS]))
     for number in range(-(-cells // each) - len(originals)):
@@ -45,6 +46,7 @@ def register_models(cells: int) -> None:
         ARCHITECTURES[name] = replace(original, name=name, published=None, blocks=(wider, *others))
         synthetic.BASE[name] = synthetic.BASE[original.name] + 0.0002 * (number % 7)
         synthetic.SIZES[name] = synthetic.SIZES[original.name]
+    return list(ARCHITECTURES)[: -(-cells // each)]
 
 
 @contextmanager
