@@ -65,7 +65,8 @@ def many_models(cells: int) -> Iterator[None]:
 
 def write_many_rows(folder: Path, cells: int, seeds: int, images: int) -> Store:
     """Fills an empty results folder with `seeds` trials of each of the first `cells` cells of a factorial of every
-    registered model. The same rows every time; the bits and the confusions are those of no real network."""
+    registered model, named as the plan's trials are. The same rows every time; the bits and the confusions are those of
+    no real network."""
     folder.mkdir(parents=True)
     generator = np.random.default_rng(0)
     data = find_dataset(DATASET).load(Path("unused"))

@@ -5,6 +5,7 @@ Prints seconds, CPU seconds and peak memory of every stage. It judges nothing.
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from typing import TypeVar
 
 from tabulate import tabulate
 
+from bench.plan.designs import factorial
+from bench.plan.factors import FACTORS
 from bench.record.store import Store
 from bench.report.analysis import Analysis, analyse
 from bench.report.charts import draw_charts
@@ -54,7 +57,9 @@ class Stages:
         )
         start = perf_counter()
         process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-        printed = process.stdout.read() if process.stdout else ""
+        assert process.stdout is not None
+        with process.stdout as output:
+            printed = output.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
@@ -73,28 +78,35 @@ class Stages:
 def main(arguments: list[str]) -> None:
     """Writes the rows, unless the folder has some, and measures every stage of a report on them."""
     options = _options(arguments)
+    models = register_models(options.cells)
+    cells = len(list(factorial(models, FACTORS)))
+    seeds = max(1, options.trials // cells)
     with _folder(options.folder) as folder:
         results = folder / "results" / DATASET
         if not results.exists():
-            seeds = max(1, options.trials // options.cells)
             # In a process of its own: what it takes to make the rows is no stage's.
             with get_context("spawn").Pool(1) as pool:
-                pool.apply(_write, (results, options.cells, seeds, options.images))
+                pool.apply(_write, (results, cells, seeds, options.images))
         sizes = [(path.name, path.stat().st_size / 1e6) for path in sorted(results.glob("*.csv"))]
         print(tabulate(sizes, headers=("file", "MB"), floatfmt=".1f"))
         print()
         stages = Stages()
-        places = ["--results", str(folder / "results"), "--reports", str(folder / "reports")]
-        seeds = str(max(1, options.trials // options.cells))
-        plan = ["--design", "factorial", "--dataset", DATASET, "--precision", "fp32", "--seeds", seeds]
-        stages.measure_command(["status", *plan, *places[:2]], options.cells)
-        ran = stages.measure_command(["run", "--all", *plan, *places, "--no-timing", "--no-report"], options.cells)
-        if " 0 to train" not in ran:
-            raise RuntimeError(f"the rows are not those of the plan's trials: {ran}")
-        stages.measure_command(["report", *places], options.cells)
-        register_models(options.cells)
+        _measure_commands(stages, folder, models, cells, seeds)
         _measure(stages, results, folder / "reports" / DATASET)
         print(stages.table())
+
+
+def _measure_commands(stages: Stages, folder: Path, models: list[str], cells: int, seeds: int) -> None:
+    """Raises RuntimeError unless every trial of the plan is recorded: a run must have nothing to do."""
+    places = ["--results", str(folder / "results"), "--reports", str(folder / "reports")]
+    plan = ["--models", ",".join(models), "--design", "factorial", "--seeds", str(seeds)]
+    plan += ["--dataset", DATASET, "--precision", "fp32"]
+    status = stages.measure_command(["status", *plan, *places[:2]], cells)
+    done = sum(map(int, re.findall(r"(\d+)(?: +\d+){4}$", status, re.MULTILINE)))
+    if done != cells * seeds:
+        raise RuntimeError(f"only {done} of {cells * seeds} trials are done:\n{status}")
+    stages.measure_command(["run", *plan, *places, "--no-timing", "--no-report"], cells)
+    stages.measure_command(["report", *places], cells)
 
 
 def peak_megabytes() -> float:
