@@ -9,7 +9,7 @@ line doesn't change it.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
 from types import MappingProxyType
@@ -20,6 +20,8 @@ from bench.plan.augmentation import AUGMENTATIONS, Augmentation
 from bench.plan.factors import FACTORS, Level, level_of
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
+
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class Mark(Enum):
@@ -61,32 +63,38 @@ class Parts:
 
 def trial_key(trial: Trial, parts: Parts) -> str:
     """16 hexadecimal digits that change with everything that can change the outcome, and with nothing else."""
+    return trial_keys(trial, parts)(trial.seed)
+
+
+def trial_keys(trial: Trial, parts: Parts) -> Callable[[int], str]:
+    """By seed, the keys of trials that differ from this one in their seed alone."""
     levels = trial.cell.levels
     augmentation = AUGMENTATIONS[str(levels["augmentation"])]
-    return key_of(parts, trial.seed, trial.lr, trial.protocol, augmentation, _training_levels(levels))
+    return keys_by_seed(parts, trial.lr, trial.protocol, augmentation, _training_levels(levels))
 
 
-def key_of(
+def keys_by_seed(
     parts: Parts,
-    seed: int,
     lr: float,
     protocol: Protocol,
     augmentation: Augmentation,
     levels: Mapping[str, Level] = MappingProxyType({}),
-) -> str:
-    """As `trial_key`, from what it reads off a trial; `levels` are those of factors that nothing else speaks for."""
-    inputs = {
+) -> Callable[[int], str]:
+    """As `trial_keys`, from what it reads off a trial; `levels` are those of factors that nothing else speaks for."""
+    shared = {
         "network": parts.network,
         "training": parts.training,
         "data": parts.data,
-        "seed": seed,
         "lr": lr,
         **identity(protocol),
         **identity(augmentation),
         **({"levels": dict(levels)} if levels else {}),
     }
-    text = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def key(seed: int) -> str:
+        return hashlib.sha256(_JSON.encode(shared | {"seed": seed}).encode()).hexdigest()[:16]
+
+    return key
 
 
 def _training_levels(levels: Levels) -> dict[str, Level]:

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from bench.plan.augmentation import Augmentation
-from bench.plan.keys import Parts, key_of, training_digest
+from bench.plan.keys import Parts, keys_by_seed, training_digest
 from bench.plan.protocol import RATES, Protocol
 
 # In the attributes of a frame of trials: from the names that its rows were written with to those that they have now.
@@ -165,7 +165,8 @@ def _parts(schedule: str, augmentation: str, evaluation: str) -> dict[str, str]:
 
 def _today(record: dict[Any, Any], values: dict[str, Any]) -> str:
     parts = Parts(values["network"], values["training"], values["data"])
-    return key_of(parts, record["seed"], record["lr"], _protocol(record), _AUGMENTATIONS[record["augmentation"]])
+    keys = keys_by_seed(parts, record["lr"], _protocol(record), _AUGMENTATIONS[record["augmentation"]])
+    return keys(record["seed"])
 
 
 def _protocol(record: dict[Any, Any]) -> Protocol:

@@ -68,10 +68,10 @@ class Evidence:
         return self.trials.iloc[:0].set_index("seed")
 
     @cached_property
-    def _texts_of_bits(self) -> dict[str, tuple[str, int]]:
-        """By trial, the bits as they are recorded, which takes a sixth of the room, and how many."""
+    def _packed_bits(self) -> dict[str, tuple[bytes, int]]:
+        """By trial, the bits as bytes, which takes an eighth of the room of truth values, and how many there are."""
         columns = zip(self.correct["trial"], self.correct["correct"], self.correct["images"], strict=True)
-        return {trial: (text, images) for trial, text, images in columns}
+        return {trial: (a2b_base64(text), images) for trial, text, images in columns}
 
     def rows(self, cell: Cell) -> pd.DataFrame:
         """The cell's done trials, indexed by seed in ascending order; empty for a cell that wasn't trained."""
@@ -90,16 +90,17 @@ class Evidence:
         """By seed, which test images the cell's trials got right, where that was recorded."""
         rows = self.rows(cell)
         return {
-            seed: _unpack(*self._texts_of_bits[trial])
+            seed: _unpack(*self._packed_bits[trial])
             for seed, trial in zip(rows.index, rows["trial"], strict=True)
-            if trial in self._texts_of_bits
+            if trial in self._packed_bits
         }
 
     def hardest_images(self, count: int) -> list[tuple[int, float]]:
         """The test images that most trials missed and the share that did, hardest first."""
-        if not self._texts_of_bits:
+        if not self._packed_bits:
             return []
-        rates = miss_rates(_unpack(*recorded) for recorded in self._texts_of_bits.values())
+        of_cells = (list(self.bits(cell).values()) for cell in self.cells)
+        rates = miss_rates(np.stack(bits) for bits in of_cells if bits)
         order = np.argsort(-rates, kind="stable")[:count]
         return [(int(index), float(rates[index])) for index in order if rates[index] > 0]
 
@@ -162,9 +163,9 @@ def _order(cell: Cell) -> tuple[int, int, list[tuple[int, int]]]:
 
 
 def _of(trials: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[rows["trial"].isin(trials["trial"])].reset_index(drop=True)
+    kept = rows["trial"].isin(trials["trial"])
+    return rows if kept.all() else rows[kept].reset_index(drop=True)
 
 
-def _unpack(text: str, images: int) -> NDArray[np.bool_]:
-    packed = np.frombuffer(a2b_base64(text), dtype=np.uint8)
-    return np.unpackbits(packed, count=images).view(np.bool_)
+def _unpack(packed: bytes, images: int) -> NDArray[np.bool_]:
+    return np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=images).view(np.bool_)

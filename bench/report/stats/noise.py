@@ -73,11 +73,11 @@ def compare_networks(first: Bits, second: Bits) -> list[McNemar]:
 
 
 def miss_rates(correct: Iterable[Bits]) -> NDArray[np.float64]:
-    """The share of trials that got each image wrong, from each trial's bits. Raises ValueError for none."""
-    trials, right = 0, np.zeros(0, dtype=np.int64)
+    """The share of trials that got each image wrong, from the bits of some trials after others, (trials, images) each.
+    Raises ValueError for none."""
+    trials, right = 0, np.zeros((), dtype=np.int64)
     for bits in correct:
-        right = right + bits if trials else bits.astype(np.int64)
-        trials += 1
+        trials, right = trials + len(bits), right + np.count_nonzero(bits, axis=0)
     if not trials:
         raise ValueError("no trials to count")
     return 1 - right / trials
