@@ -46,8 +46,8 @@ def split_variance(correct: Bits) -> VarianceSplit:
     """
     seeds, images = correct.shape
     # Counts first: on the bits themselves, means and variances over seeds would take eight bytes a bit.
-    times_right = np.count_nonzero(correct, axis=0)
-    observed = (np.count_nonzero(correct, axis=1) / images).var(ddof=1)
+    times_right = _times_right(correct)
+    observed = (np.array([np.count_nonzero(bits) for bits in correct]) / images).var(ddof=1)
     own = (times_right * (seeds - times_right)).sum() / (seeds * (seeds - 1)) / images**2
     seed = (observed - own) * images / (images - 1)
     sampling = (times_right / seeds).var(ddof=1) / images
@@ -77,7 +77,13 @@ def miss_rates(correct: Iterable[Bits]) -> NDArray[np.float64]:
     Raises ValueError for none."""
     trials, right = 0, np.zeros((), dtype=np.int64)
     for bits in correct:
-        trials, right = trials + len(bits), right + np.count_nonzero(bits, axis=0)
+        trials, right = trials + len(bits), right + _times_right(bits)
     if not trials:
         raise ValueError("no trials to count")
     return 1 - right / trials
+
+
+def _times_right(correct: Bits) -> NDArray[np.int64]:
+    """How many trials got each image right. numpy's own count over the first axis takes ten times as long."""
+    times: NDArray[np.int64] = correct.view(np.uint8).sum(axis=0, dtype=np.uint32).astype(np.int64)
+    return times

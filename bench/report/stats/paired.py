@@ -19,7 +19,7 @@ MOST_SEEDS = 1_000_000
 # Up to 16 seeds every pattern of signs is tried, beyond that random ones.
 _EXACT_SEEDS = 16
 _RANDOM_PATTERNS = 9_999
-_PATTERNS_AT_ONCE = 1_000
+_PATTERNS_AT_ONCE = 100  # they stay in the cache
 
 
 @dataclass(frozen=True, slots=True)
