@@ -14,6 +14,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from bench.record.reading import StoreError, WriteError, checked_header, read_rows
+from bench.record.replacing import replacing
 from bench.record.schema import (
     ConfusionRow,
     CorrectRow,
@@ -228,8 +229,7 @@ def _csv_text(lines: Iterable[list[str]]) -> str:
 
 def _widened(path: Path, rows: Sequence[Row]) -> list[str]:
     """The file's columns, after columns have joined it that these rows need: factors that they use, and those of a
-    newer schema. The file is then written anew beside, seen on the disk, and renamed: it is there whole at any
-    moment."""
+    newer schema. The file is then replaced."""
     row_type = type(rows[0])
     with path.open("rb") as file:
         header = checked_header(path, file.readline().decode(errors="replace").rstrip("\r\n"), row_type)
@@ -240,14 +240,12 @@ def _widened(path: Path, rows: Sequence[Row]) -> list[str]:
     factors = [name for name in header if name not in columns(row_type, ())]
     wide = columns(row_type, (*factors, *(name for name in used if name not in factors)))
     read_rows(path, row_type)  # what can't be read isn't rewritten
-    beside = path.with_name(path.name + ".new")
-    with path.open(encoding="utf-8", newline="") as old, beside.open("w", encoding="utf-8", newline="") as new:
-        writer = csv.DictWriter(new, wide, restval="", lineterminator="\n")
+    with path.open(encoding="utf-8", newline="") as old, replacing(path) as new:
+        text = io.TextIOWrapper(new, encoding="utf-8", newline="")
+        writer = csv.DictWriter(text, wide, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(csv.DictReader(old, strict=True))
-        new.flush()
-        os.fsync(new.fileno())
-    beside.replace(path)
+        text.detach()  # which writes what it still holds
     return wide
 
 
