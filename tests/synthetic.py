@@ -95,7 +95,9 @@ def write_rows(
         for schedule in ("step", "onecycle")
         for part in ("loop", "evaluation", "optimizer", "schedule", "augmentation")
     ]
-    rows[MachineRow] = [MachineRow("m", "A <made-up> CPU", 2, 2**34, None, "Linux x86_64", "3.11.7", "2.15.0", None)]
+    rows[MachineRow] = [
+        MachineRow("m", "A <made-up> CPU", "avx2", 2, 2**34, None, "Linux x86_64", "3.11.7", "2.15.0", None)
+    ]
     rows[ImageRow] = [_image(index, int(labels[index])) for index in range(images - 60, images)]
     store = Store(folder)
     for row_type, of_type in rows.items():

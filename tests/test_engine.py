@@ -11,6 +11,7 @@ from bench.errors import UsageError
 from bench.plan.cells import preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
+from bench.train import fit as fit_module
 from bench.train import network as network_module
 from bench.train.data import Data, Split
 from bench.train.evaluation import evaluate
@@ -204,3 +205,33 @@ def test_a_stack_in_bfloat16_is_measured_in_float32(few_digits: Data) -> None:
     measured = stack.evaluate()
     assert len(measured) == 2
     assert all(predicted.shape == (100,) for predicted, _ in measured)
+
+
+def one_pixel(*_: object) -> nn.Module:
+    """Batch norm at the end of a network that shrinks its map to one pixel."""
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 28), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10)
+    )
+
+
+@pytest.mark.parametrize(("images", "refused"), [(65, True), (66, False), (64, False)])
+def test_a_last_batch_with_one_value_a_channel_is_refused_before_the_training(
+    images: int, refused: bool, few_digits: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit_module, "plain_network", one_pixel)
+    monkeypatch.setattr(network_module, "plain_network", one_pixel)
+    data = Data("digits", few_digits.train.take(torch.arange(images)), few_digits.held_out, 10)
+    trial = Trial(preset_cell("model1"), 0, Protocol("digits", epochs=1, batch_size=32))
+    if refused:
+        with pytest.raises(
+            UsageError, match="--batch-size 32 leaves the last of the 65 training images of digits alone"
+        ):
+            fit([trial], data)
+    else:
+        assert fit([trial], data)[0].status == "done"
+
+
+def test_one_image_alone_is_fine_where_maps_have_more_pixels(few_digits: Data) -> None:
+    data = Data("digits", few_digits.train.take(torch.arange(65)), few_digits.held_out, 10)
+    trial = Trial(preset_cell("model2"), 0, Protocol("digits", epochs=1, batch_size=32))
+    assert fit([trial], data)[0].status == "done"

@@ -16,6 +16,7 @@ from bench.plan.protocol import Precision, Protocol
 from bench.plan.trials import Trial
 from bench.record.store import Store
 from bench.report.analysis import analyse
+from bench.report.caveats import caveats
 from bench.report.evidence import NoRowsError, gather
 from bench.report.precision import precision_effects
 from bench.report.stats.estimate import estimate
@@ -210,3 +211,19 @@ def test_the_hardest_images_come_first(five: Store) -> None:
     wrong = [1 - evidence.bits(PRESET)[seed] for seed in range(5)]
     index, share = hardest[-1]
     assert share == pytest.approx(sum(bits[index] for bits in wrong) / 5)
+
+
+def test_rows_of_machines_with_other_bits_are_told_apart(five: Store) -> None:
+    machines = five.folder / "machines.csv"
+    header, known = machines.read_text().splitlines()
+    trials = five.trials_path.read_text().splitlines()
+    moved = [line.removesuffix(",m") + ",w" for line in trials[1:3]]
+    five.trials_path.write_text("\n".join([trials[0], *moved, *trials[3:]]) + "\n")
+    machines.write_text("\n".join([header, known, known.replace("m,", "w,", 1).replace("avx2", "avx512 bf16")]) + "\n")
+    said = list(caveats(analyse(gather(five, "mnist"), 0.0005)))
+    assert (
+        "A seed gives the same bits on machines of one kind only, and these rows come from several: 3 trials on avx2, "
+        "PyTorch 2.15.0 and 2 trials on avx512 bf16, PyTorch 2.15.0." in said
+    )
+    machines.write_text("\n".join([header, known, known.replace("m,", "w,", 1)]) + "\n")
+    assert not [text for text in caveats(analyse(gather(five, "mnist"), 0.0005)) if "same bits" in text]

@@ -9,10 +9,11 @@ from pathlib import Path
 from bench.record.schema import MachineRow
 
 
-def this_machine(gpu: str | None = None, cuda: str | None = None) -> MachineRow:
-    """The machine that this process runs on. `gpu` and `cuda` come from whoever uses them."""
+def this_machine(gpu: str | None = None, cuda: str | None = None, vectors: str | None = None) -> MachineRow:
+    """The machine that this process runs on. `gpu`, `cuda` and `vectors` come from whoever uses them."""
     facts = {
         "cpu": _cpu_name(),
+        "vectors": vectors,
         "cores": usable_cores(),
         "memory_bytes": _memory_bytes(),
         "gpu": gpu,

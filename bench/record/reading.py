@@ -21,12 +21,12 @@ from bench.record.schema import (
     LEVELS,
     RANGES,
     SCHEMA,
-    SINCE_2,
     Row,
     TimingRow,
     TrialRow,
     columns,
     off_of,
+    since_2,
 )
 from bench.record.schema1 import from_schema_1
 
@@ -86,7 +86,7 @@ def checked_header(path: Path, header: str, row_type: type[Row]) -> list[str]:
     """The columns that a file's first line names. Raises StoreError, with the likeliest reason, for one that such rows
     can't have."""
     found = header.split(",")
-    fixed = [name for name in columns(row_type, ()) if name not in SINCE_2]
+    fixed = [name for name in columns(row_type, ()) if name not in since_2(row_type)]
     absent = [name for name in fixed if name not in found]
     strangers = [name for name in found if name not in columns(row_type, ())]
     takes_strangers = "levels" in {field.name for field in dataclasses.fields(row_type)}
@@ -152,7 +152,7 @@ def _read_plain(path: Path, row_type: type[Row]) -> pd.DataFrame | None:
 
 
 def _plain_column(field: "dataclasses.Field[Any]", row_type: type[Row]) -> PlainColumn:
-    optional = field.type in {str | None, int | None, float | None} or field.name in SINCE_2
+    optional = field.type in {str | None, int | None, float | None} or field.name in since_2(row_type)
     if field.type in {int, int | None}:
         return PlainColumn(field.name, "int", optional, lambda text: _INTEGER(text) or (optional and not text))
     if field.type in {float, float | None}:
@@ -220,7 +220,7 @@ def _split(path: Path, row_type: type[Row]) -> tuple[list[str], list[list[str]],
 
 
 def _column(field: "dataclasses.Field[Any]", row_type: type[Row], values: Sequence[str]) -> "pd.Series[Any]":
-    optional = field.type in {str | None, int | None, float | None} or field.name in SINCE_2
+    optional = field.type in {str | None, int | None, float | None} or field.name in since_2(row_type)
     if field.type in {int, int | None}:
         _require(field.name, values, lambda text: _INTEGER(text) or (optional and not text), "not a whole number")
         return _numbers(field.name, values, "float64" if optional else "int64")

@@ -15,9 +15,6 @@ from bench.plan.factors import FACTORS
 # Files of schema 1 are read as well: see schema1.py.
 SCHEMA = 2
 
-# The columns that files of schema 1 didn't have.
-SINCE_2 = frozenset({"selected_lr", "input", "classes", "network", "training", "training_bytes"})
-
 Written = Mapping[str, str | float | None]
 
 # What numbers can be, by column; bounds included.
@@ -231,10 +228,13 @@ class OverheadRow:
 
 @dataclass(frozen=True, slots=True)
 class MachineRow:
-    """What rows were made on; `machine` is a digest of the rest."""
+    """What rows were made on; `machine` is a digest of the rest. `vectors` names the widest vectors that torch computes
+    with, as in avx512 bf16: sums are added up in another order on others, so that a trial's bits are the same on
+    machines with the same vectors and versions, and on others the same but for rounding."""
 
     machine: str
     cpu: str
+    vectors: str | None
     cores: int
     memory_bytes: int | None
     gpu: str | None
@@ -290,6 +290,13 @@ Row = (
 )
 
 
+# The columns that files of schema 1 didn't have.
+_SINCE_2: dict[type[Row], frozenset[str]] = {
+    TrialRow: frozenset({"selected_lr", "input", "classes", "network", "training"}),
+    SpeedRow: frozenset({"training_bytes"}),
+    MachineRow: frozenset({"vectors"}),
+}
+
 _BY_NAME = {factor.name: factor for factor in FACTORS}
 
 
@@ -301,6 +308,11 @@ def columns(row_type: type[Row], factors: Sequence[str] | None = None) -> list[s
         return names
     at = names.index("levels")
     return [*names[:at], *(_BY_NAME if factors is None else factors), *names[at + 1 :]]
+
+
+def since_2(row_type: type[Row]) -> frozenset[str]:
+    """The columns that files of such rows didn't have in schema 1."""
+    return _SINCE_2.get(row_type, frozenset())
 
 
 def factors_of(row: Row) -> dict[str, str | float | None]:

@@ -7,6 +7,7 @@ from itertools import groupby
 from bench.plan.cells import preset_cell
 from bench.plan.factors import FACTORS
 from bench.report.analysis import Analysis, CellResult
+from bench.report.machines import kinds_of_bits
 from bench.report.stats.paired import ALPHA, seeds_for_sign_flip, smallest_sign_flip_p
 from bench.report.words import few, listed, plural
 
@@ -23,6 +24,10 @@ def caveats(analysis: Analysis) -> Iterator[str]:
     yield from _untried(analysis)
     for left_out in evidence.left_out:
         yield f"Left out of this report: {left_out}."
+    kinds = kinds_of_bits(evidence.trials["machine"], evidence.machines)
+    if len(kinds) > 1:
+        shares = listed([f"{plural(number, 'trial')} on {kind}" for kind, number in kinds.items()])
+        yield f"A seed gives the same bits on machines of one kind only, and these rows come from several: {shares}."
     yield from _what_few_seeds_cannot_show(analysis)
 
 

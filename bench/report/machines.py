@@ -13,12 +13,21 @@ def machine_facts(used: Iterable[str], machines: pd.DataFrame) -> list[str]:
     """A line a machine: processor, cores, system and versions. `machines` has columns as in MachineRow."""
     chosen = machines[machines["machine"].isin(set(used))].drop_duplicates("machine")
     lines = []
-    for cpu, cores, gpu, system, python, torch in zip(
-        chosen["cpu"], chosen["cores"], chosen["gpu"], chosen["os"], chosen["python"], chosen["torch"], strict=True
-    ):
+    names = ["cpu", "vectors", "cores", "gpu", "os", "python", "torch"]
+    for cpu, vectors, cores, gpu, system, python, torch in chosen[names].itertuples(index=False, name=None):
         accelerator = "" if pd.isna(gpu) else f", {gpu}"
-        lines.append(f"{cpu}, {cores} cores{accelerator}, {system}, Python {python}, PyTorch {torch}")
+        width = "" if pd.isna(vectors) else f" ({vectors})"
+        lines.append(f"{cpu}{width}, {cores} cores{accelerator}, {system}, Python {python}, PyTorch {torch}")
     return lines
+
+
+def kinds_of_bits(used: "pd.Series[str]", machines: pd.DataFrame) -> dict[str, int]:
+    """How many of the rows made on the machines `used` come from each kind of machine on which a trial gives the same
+    bits, where that is known: the vectors of its CPU and the version of PyTorch."""
+    known = machines.drop_duplicates("machine").dropna(subset=["vectors"])
+    kinds = dict(zip(known["machine"], known["vectors"] + ", PyTorch " + known["torch"], strict=True))
+    counts = used.map(kinds).value_counts()
+    return {str(kind): int(counts[kind]) for kind in sorted(counts.index)}
 
 
 def where_measured(analysis: Analysis, samples: Sequence[Speedup] | Sequence[Overhead]) -> str:

@@ -26,7 +26,7 @@ from bench.run.code import code_digest
 from bench.run.executor import Finished
 from bench.run.worker import Train, Trained, follow_parent, use_one_thread
 from bench.train.data import Data, Split
-from bench.train.device import gpu_and_cuda
+from bench.train.device import cpu_vectors, gpu_and_cuda
 
 # How often the cluster is asked how large it is, which is also the sign that it is there.
 ASK_SECONDS = 1.0
@@ -161,7 +161,7 @@ def on_node(stack: Sequence[Trial], train: Train, data: list[Any], code: str) ->
 
 @cache
 def _machine(device: Device) -> MachineRow:
-    return this_machine(*gpu_and_cuda(device))
+    return this_machine(*gpu_and_cuda(device), cpu_vectors())
 
 
 Arrays = tuple[str, int, tuple[Any, ...]]

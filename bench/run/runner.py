@@ -42,7 +42,7 @@ from bench.run.training import train_all
 from bench.run.worker import Trained, use_one_thread
 from bench.train.data import Data
 from bench.train.datasets import find_dataset
-from bench.train.device import gpu_and_cuda
+from bench.train.device import cpu_vectors, gpu_and_cuda
 from bench.train.fit import check_batches
 from bench.train.timing import seconds_per_image, time_networks
 
@@ -158,8 +158,7 @@ def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: P
     protocol = trials[0].protocol
     full = find_dataset(protocol.dataset).load(data_dir)
     data = full.hold_out(protocol.val) if protocol.val else full
-    check_batches(max(trial.protocol.batch_size for trial in trials), data)
-    machine = this_machine(*gpu_and_cuda(protocol.device))
+    machine = this_machine(*gpu_and_cuda(protocol.device), cpu_vectors())
     now = datetime.datetime.now(datetime.UTC)
     provenance = Provenance(
         run=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
@@ -170,6 +169,8 @@ def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: P
     )
     file = "selection.csv" if protocol.val else "trials.csv"
     try:
+        for trial in {(trial.cell.network, trial.protocol.batch_size): trial for trial in trials}.values():
+            check_batches(trial, data)
         named = tuple(name_trial(trial, data, full.digest) for trial in trials)
     except ValueError as error:
         raise UsageError(f"{protocol.dataset}: {error}") from None

@@ -28,6 +28,12 @@ def gpu_and_cuda(device: Device) -> tuple[str | None, str | None]:
     return torch.cuda.get_device_name(), torch.version.cuda
 
 
+def cpu_vectors() -> str:
+    """The widest vectors that torch computes with on this CPU, and whether it multiplies bfloat16: `avx512 bf16`."""
+    widest = torch.backends.cpu.get_cpu_capability().lower()
+    return f"{widest} bf16" if has_native_bf16() else widest
+
+
 def has_native_bf16() -> bool:
     """Whether this CPU multiplies bfloat16 in hardware: AMX or AVX-512 BF16 on x86, BF16 on ARM."""
     has = torch.cpu.get_capabilities()

@@ -8,6 +8,7 @@ from bench.errors import UsageError
 from bench.plan.trials import Trial
 from bench.train.data import Data
 from bench.train.loop import train
+from bench.train.network import plain_network
 from bench.train.outcome import OnEpoch, Outcome
 from bench.train.single import Training
 from bench.train.stack import StackTraining
@@ -36,18 +37,32 @@ def fit(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> 
 
 
 def begin(stack: Sequence[Trial], data: Data) -> Training | StackTraining:
-    """The trials of a stack before their first step, on their protocol's device. Raises UsageError for a batch larger
-    than the training data."""
-    check_batches(stack[0].protocol.batch_size, data)
+    """The trials of a stack before their first step, on their protocol's device. Raises UsageError for batches that
+    they can't train on."""
+    check_batches(stack[0], data)
     device = torch.device(stack[0].protocol.device)
     if device.type == "cpu" and len(stack) == 1:
         return Training(stack[0], data)
     return StackTraining(stack, data, device)
 
 
-def check_batches(batch_size: int, data: Data) -> None:
-    """Raises UsageError for a batch larger than the training data."""
-    if batch_size > len(data.train):
+def check_batches(trial: Trial, data: Data) -> None:
+    """Raises UsageError for a batch larger than the training data, and for a last batch of a single image where the
+    network normalises a map of one pixel: one value a channel has no variance."""
+    batch_size, images = trial.protocol.batch_size, len(data.train)
+    if batch_size > images:
+        raise UsageError(f"--batch-size {batch_size} is larger than the {images} training images of {data.name}")
+    if images % batch_size != 1:
+        return
+    state = torch.get_rng_state()
+    try:
+        plain_network(trial.cell, data.input_shape, data.classes).train()(torch.zeros(1, *data.input_shape))
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
         raise UsageError(
-            f"--batch-size {batch_size} is larger than the {len(data.train)} training images of {data.name}"
-        )
+            f"--batch-size {batch_size} leaves the last of the {images} training images of {data.name} alone, and "
+            f"{trial.cell.label} normalises a map of one pixel, which one image can't be: give another batch size"
+        ) from None
+    finally:
+        torch.set_rng_state(state)
