@@ -25,6 +25,7 @@ _WEIGHTS[ord(".")] = _POINT
 _WEIGHTS[ord("-")] = _MINUS
 
 _MOST_DIGITS = 18  # of a whole number
+_MOST_DIGITS_OF_A_FLOAT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def _require_numbers(
     digits = ends - starts - minus - points
     whole = np.array([column.kind == "int" for column in columns])
     plain = (foreign == 0) & (digits > 0) & (minus <= (codes[starts] == ord("-")))
-    plain &= (points <= ~whole) & (~whole | (digits <= _MOST_DIGITS))
+    plain &= (points <= ~whole) & (digits <= np.where(whole, _MOST_DIGITS, _MOST_DIGITS_OF_A_FLOAT))
     plain |= np.array([column.kind == "text" for column in columns])
     plain |= np.array([column.optional for column in columns]) & (starts == ends)
     for row, place in zip(*np.nonzero(~plain), strict=True):

@@ -1,6 +1,7 @@
 """The rows that a report is about: finished trials under one protocol, with their cells, and what was left out."""
 
 from binascii import a2b_base64
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,13 @@ from bench.report.stats.noise import Bits, miss_rates
 
 class NoRowsError(BenchError):
     """There is nothing to report on."""
+
+
+class BitsError(BenchError):
+    """A row's bits are not what its test images call for."""
+
+    def __init__(self, trial: str, problem: str) -> None:
+        super().__init__(f"correct.csv has bits of trial {trial} that {problem}: delete the line")
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,12 @@ class Evidence:
     def _texts_of_bits(self) -> dict[str, tuple[str, int]]:
         """By trial, the bits as they are recorded, which takes a sixth of the room, and how many."""
         columns = zip(self.correct["trial"], self.correct["correct"], self.correct["images"], strict=True)
-        return {trial: (text, images) for trial, text, images in columns}
+        texts = {trial: (text, images) for trial, text, images in columns}
+        counts = Counter(images for _, images in texts.values())
+        for trial, (_, images) in texts.items():
+            if images != (usual := counts.most_common(1)[0][0]):
+                raise BitsError(trial, f"are of {images} test images, and those of other trials of {usual}")
+        return texts
 
     def rows(self, cell: Cell) -> pd.DataFrame:
         """The cell's done trials, indexed by seed in ascending order; empty for a cell that wasn't trained."""
@@ -86,19 +99,19 @@ class Evidence:
         return np.array([known[seed] for seed in seeds], dtype=float)
 
     def bits(self, cell: Cell) -> dict[int, Bits]:
-        """By seed, which test images the cell's trials got right, where that was recorded."""
+        """By seed, which test images the cell's trials got right, where that was recorded. Raises BitsError."""
         rows = self.rows(cell)
         return {
-            seed: _unpack(*self._texts_of_bits[trial])
+            seed: _unpack(trial, *self._texts_of_bits[trial])
             for seed, trial in zip(rows.index, rows["trial"], strict=True)
             if trial in self._texts_of_bits
         }
 
     def hardest_images(self, count: int) -> list[tuple[int, float]]:
-        """The test images that most trials missed and the share that did, hardest first."""
+        """The test images that most trials missed and the share that did, hardest first. Raises BitsError."""
         if not self._texts_of_bits:
             return []
-        rates = miss_rates(_unpack(*recorded) for recorded in self._texts_of_bits.values())
+        rates = miss_rates(_unpack(trial, *recorded) for trial, recorded in self._texts_of_bits.items())
         order = np.argsort(-rates, kind="stable")[:count]
         return [(int(index), float(rates[index])) for index in order if rates[index] > 0]
 
@@ -163,6 +176,11 @@ def _of(trials: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["trial"].isin(trials["trial"])].reset_index(drop=True)
 
 
-def _unpack(text: str, images: int) -> NDArray[np.bool_]:
-    packed = np.frombuffer(a2b_base64(text), dtype=np.uint8)
+def _unpack(trial: str, text: str, images: int) -> NDArray[np.bool_]:
+    try:
+        packed = np.frombuffer(a2b_base64(text, strict_mode=True), dtype=np.uint8)
+    except ValueError as error:
+        raise BitsError(trial, f"are no base64 ({error})") from None
+    if len(packed) != -(-images // 8):
+        raise BitsError(trial, f"are {len(packed)} bytes, not the {-(-images // 8)} of {images} test images")
     return np.unpackbits(packed, count=images).view(np.bool_)

@@ -49,7 +49,8 @@ class ReadmeError(BenchError):
 
 
 def rewrite(text: str, analysis_of: Callable[[str], Analysis], reports: str) -> str:
-    """The text with every block made anew, its lines ended as its first one is. `analysis_of` gives a data set's analysis, `reports` is where charts lie.
+    """The text with every block made anew, its lines ended as its first one is. `analysis_of` gives a data set's
+    analysis, `reports` is where charts lie.
 
     Raises ReadmeError for a block without its end and for an unknown name.
     """
