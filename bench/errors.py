@@ -16,7 +16,7 @@ class UsageError(BenchError):
     exit_code = 2
 
 
-class Interrupted(BenchError):
+class InterruptedRunError(BenchError):
     """A signal ended a command that says how to go on."""
 
     def __init__(self, message: str, exit_code: int) -> None:

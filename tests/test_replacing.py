@@ -13,10 +13,10 @@ from bench.check.baseline import baseline_path, read_baseline, write_baseline
 from bench.check.output import write_junit
 from bench.record.reading import WriteError
 from bench.record.replacing import replace_text
-from bench.record.schema import ExactRow
+from bench.record.schema import CorrectRow, ExactRow
 from bench.record.store import Store
 from bench.report import readme
-from tests.test_record import ROW
+from tests.test_record import ROW, epoch
 
 RESULTS = Path(__file__).parent.parent / "results"
 
@@ -69,6 +69,23 @@ def test_a_full_disk_leaves_rows_that_were_to_get_a_column(tmp_path: Path) -> No
         store.add_trial(wider)
     assert store.trials_path.read_bytes() == whole
     assert os.listdir(tmp_path) == ["trials.csv"]
+
+
+def test_a_trial_that_cannot_be_written_leaves_no_details_however_often(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.add_trial(ROW, [epoch(ROW.trial, 1)])
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    second = replace(ROW, trial="b")
+    with files_no_longer_than(store.trials_path.stat().st_size + 20):
+        for _ in range(3):
+            with pytest.raises(WriteError, match=r"trials\.csv can't be written: File too large"):
+                store.add_trial(second, [epoch("b", 1), CorrectRow("b", 8, "/w==")])
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {**before, "correct.csv": b""}
+    assert store.correct().empty
+    store.add_trial(second, [epoch("b", 1), CorrectRow("b", 8, "/w==")])
+    assert store.correct()["trial"].tolist() == ["b"]
+    assert (tmp_path / "correct.csv").read_text().count("\n") == 2
+    assert store.epochs()["trial"].tolist() == [ROW.trial, "b"]
 
 
 def test_who_may_read_a_file_and_what_links_to_it_stay(tmp_path: Path) -> None:

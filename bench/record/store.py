@@ -6,7 +6,7 @@ import io
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
@@ -64,13 +64,22 @@ class Store:
         self._frames: dict[Path, tuple[tuple[int, int] | None, pd.DataFrame]] = {}
 
     def add_trial(self, row: TrialRow, details: Iterable[Row] = ()) -> None:
-        """Records a trial with its epochs and bits. Its own row is written last: a trial without it never happened."""
+        """Records a trial with its epochs and bits. Its own row is written last: a trial without it never happened.
+        Where it can't be written, the others are taken back, lest each new try adds them once more."""
         by_type: dict[type[Row], list[Row]] = {}
         for detail in details:
             by_type.setdefault(type(detail), []).append(detail)
-        for row_type, rows in by_type.items():
-            self._append(self.folder / _FILES[row_type], rows)
-        self._append(self.trials_path, [row])
+        sizes: dict[Path, int] = {}
+        try:
+            for row_type, rows in by_type.items():
+                path = self.folder / _FILES[row_type]
+                sizes[path] = self._append(path, rows)
+            self._append(self.trials_path, [row])
+        except WriteError:
+            for path, size in sizes.items():
+                with suppress(OSError):  # readers leave them out as well
+                    os.truncate(path, size)
+            raise
 
     def add_timings(self, rows: Iterable[TimingRow]) -> None:
         """Records timing samples."""
@@ -177,11 +186,12 @@ class Store:
         finally:
             lock.release()
 
-    def _append(self, path: Path, rows: Iterable[Row]) -> None:
-        """Appends rows and sees them on the disk; a write that fails leaves the file as it was. Raises WriteError."""
+    def _append(self, path: Path, rows: Iterable[Row]) -> int:
+        """Appends rows and sees them on the disk; a write that fails leaves the file as it was. Returns how long the
+        file was. Raises WriteError."""
         rows = list(rows)
         if not rows:
-            return
+            return 0
         try:
             self._make_folder()
             header = columns(type(rows[0]), list(dict.fromkeys(name for row in rows for name in factors_of(row))))
@@ -196,6 +206,7 @@ class Store:
                 except OSError:
                     file.truncate(before)
                     raise
+                return before
         except OSError as error:
             raise WriteError(f"{path} can't be written: {error.strerror or error}") from error
 
