@@ -1,8 +1,9 @@
 """`python -m bench`, and the command `bench`. Little is imported before Ctrl-C is answered."""
 
+import io
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 def main() -> NoReturn:
@@ -27,6 +28,22 @@ def _open_standard_streams() -> None:
                 os.close(nowhere)
             os.set_inheritable(number, True)
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+    sys.stderr = io.TextIOWrapper(
+        io.BufferedWriter(_Unheard(2, "w", closefd=False)),
+        encoding=sys.stderr.encoding,
+        errors="backslashreplace",
+        line_buffering=True,
+    )
+
+
+class _Unheard(io.FileIO):
+    """Errors and progress; where they can't be written, as on a full disk, what they are about goes on."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
 
 
 if __name__ == "__main__":

@@ -186,8 +186,8 @@ def test_workers_that_die_each_time_they_start_end_the_run(digits: Data, monkeyp
         train_all([[trial] for trial in planned], pool, lambda _: None, lambda: None, Interrupts())
 
 
-@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
-def test_a_run_whose_streams_are_closed_writes_its_rows_and_nothing_else_to_them(tmp_path: Path, closed: str) -> None:
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_a_run_that_nobody_listens_to_writes_its_rows_and_nothing_else_to_them(tmp_path: Path, closed: str) -> None:
     shell = subprocess.run(
         ["sh", "-c", f"{shlex.join(command(tmp_path, 2))} {closed}"], cwd=ROOT, capture_output=True, check=False
     )

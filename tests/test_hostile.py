@@ -5,6 +5,7 @@ A few hundred of each are tried by default; `pytest -m slow tests/test_hostile.p
 
 import contextlib
 import io
+import math
 import re
 import shutil
 import struct
@@ -75,7 +76,8 @@ NUMBERS = st.sampled_from(
 )
 WORDS = st.sampled_from(
     ["on", "off", "done", "failed", "diverged", "model1", "model9", "=1+1", "../x", "1x28x28", "999x9999x9999", "AAAA",
-     "!!!!", "0:0:1", "0:0", "1 2 3", "\N{GREEK SMALL LETTER ALPHA}", '"', "'", "a,b", "\x00", "\r", "2026-01-01T00:00:00Z"]
+     "!!!!", "0:0:1", "0:0", "1 2 3", "\N{GREEK SMALL LETTER ALPHA}", '"', "'", "a,b", "\x00", "\r",
+     "2026-01-01T00:00:00Z"]
 )  # fmt: skip
 
 
@@ -111,9 +113,9 @@ def test_damaged_rows(good_rows: Path, tmp_path: Path, examples: int) -> None:
     shutil.copytree(good_rows, folder)
 
     def holds(damage: tuple[str, int, int, str | bytes]) -> None:
-        name, *rest = damage
+        name, line, field, instead = damage
         whole = (good_rows / name).read_bytes()
-        (folder / name).write_bytes(damaged(whole, *rest))
+        (folder / name).write_bytes(damaged(whole, line, field, instead))
         try:
             require_sound_numbers(folder)
         except BenchError as error:
@@ -144,20 +146,16 @@ def require_sound_numbers(folder: Path) -> None:
 def test_damaged_images_and_labels(tmp_path: Path, examples: int) -> None:
     folder = tmp_path / "KMNIST" / "raw"
     write_idx_files(folder)
-    sizes = st.sampled_from([0, 1, 10, 14, 20, 28, 56, 2**16, 2**31, 2**32 - 1])
-    header = st.tuples(st.sampled_from([0x801, 0x803, 0, 2**32 - 1]), sizes, sizes, sizes)
-    cut = st.integers(0, 400) | st.none()
-    label = st.integers(0, 255) | st.none()
+    count = st.sampled_from([10, 20, 0, 1, 2**32 - 1])
+    size = st.sampled_from([0, 1, 14, 28, 30, 56, 2**16, 2**32 - 1])
+    another_shape = st.tuples(st.booleans(), count | st.none(), size, size)
+    shorter = st.integers(0, 400)
+    last_byte = st.binary(min_size=1, max_size=1)
 
-    def holds(example: tuple[str, tuple[int, ...] | None, int | None, int | None]) -> None:
-        name, numbers, length, last = example
+    def holds(example: tuple[str, tuple[bool, int | None, int, int] | int | bytes]) -> None:
+        name, damage = example
         whole = (folder / name).read_bytes()
-        text = (
-            whole if numbers is None else struct.pack(">IIII", *numbers)[: 16 if "images" in name else 8] + whole[16:]
-        )
-        text = text if length is None else text[:length]
-        text = text if last is None else text[:-1] + bytes([last])
-        (folder / name).write_bytes(text)
+        (folder / name).write_bytes(damaged_idx(whole, damage))
         try:
             data = DATASETS["kmnist"].load(tmp_path)
         except BenchError as error:
@@ -169,12 +167,26 @@ def test_damaged_images_and_labels(tmp_path: Path, examples: int) -> None:
         finally:
             (folder / name).write_bytes(whole)
 
-    tried(examples, st.tuples(st.sampled_from(IDX_FILES), header | st.none(), cut, label), holds)
+    tried(examples, st.tuples(st.sampled_from(IDX_FILES), another_shape | shorter | last_byte), holds)
+
+
+def damaged_idx(whole: bytes, damage: tuple[bool, int | None, int, int] | int | bytes) -> bytes:
+    """With another magic number or shape, and where that is not much, as many bytes as it says; shorter; or with
+    another last byte."""
+    if isinstance(damage, int):
+        return whole[:damage]
+    if isinstance(damage, bytes):
+        return whole[:-1] + damage
+    other_magic, count, height, width = damage
+    magic, true_count = struct.unpack(">II", whole[:8])
+    shape = [true_count if count is None else count, height, width][: 3 if magic == 0x803 else 1]
+    body = bytes(math.prod(shape)) if math.prod(shape) <= 200_000 else whole[16:]
+    return struct.pack(f">{1 + len(shape)}I", 7 if other_magic else magic, *shape) + body
 
 
 def require_what_the_files_hold(folder: Path, images: Any, labels: Any, part: str) -> None:
-    count, *size = images.shape[0], *images.shape[2:]
-    expected = struct.pack(">IIII", 0x803, count, *size) + images.numpy().tobytes()
+    count, _, height, width = images.shape
+    expected = struct.pack(">IIII", 0x803, count, height, width) + images.numpy().tobytes()
     assert (folder / f"{part}-images-idx3-ubyte").read_bytes() == expected
     assert (folder / f"{part}-labels-idx1-ubyte").read_bytes() == struct.pack(">II", 0x801, count) + bytes(
         labels.tolist()
@@ -213,7 +225,7 @@ def test_hostile_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exampl
     absent = ["--dataset", "mnist", "--data-dir", "nowhere"]
     places = {
         "report": ["--results", "nowhere"],
-        **{name: absent for name in ("run", "train", "select", "speed", "status")},
+        **dict.fromkeys(("run", "train", "select", "speed", "status"), absent),
     }
 
     def holds(example: tuple[str, list[tuple[str, str | None]]]) -> None:
