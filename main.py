@@ -2,7 +2,7 @@
 
 import sys
 
-from bench.cli import main
+from bench.__main__ import main
 
 
 def with_dashes(argument: str) -> str:
@@ -14,4 +14,5 @@ def with_dashes(argument: str) -> str:
 
 
 if __name__ == "__main__":
-    main(["train", *map(with_dashes, sys.argv[1:])])
+    sys.argv[1:] = ["train", *map(with_dashes, sys.argv[1:])]
+    main()

@@ -5,7 +5,9 @@ Exit codes: 0 done; 1 something outside the program went wrong or a trial failed
 ended with SIGTERM.
 """
 
+import io
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -29,6 +31,8 @@ from bench.errors import BenchError, Terminated
 from bench.run.interrupt import raise_for
 
 _log = logging.getLogger(__name__)
+
+_LONGEST_NAME = 100
 
 app = typer.Typer(
     name="bench",
@@ -67,7 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs a command line, the process's own by default, and exits."""
     logging.basicConfig(format="bench: %(levelname)s: %(message)s")
     signal.signal(signal.SIGTERM, raise_for)
-    sys.exit(run_command_line(sys.argv[1:] if arguments is None else arguments))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold what is no text
+    code = run_command_line(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(_flushed(code))
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
@@ -79,11 +86,35 @@ def run_command_line(arguments: Sequence[str]) -> int:
         return _fail(str(error), error.exit_code)
     except TyperException as error:
         return _fail(error.format_message(), error.exit_code)
+    except OSError as error:
+        _log.debug("it arose here", exc_info=error)
+        return _fail(_words(error), 1)
     except Terminated:
-        return 143
+        return _fail("terminated", 143)
     except KeyboardInterrupt:
-        return 130
+        code = 130
+    if code == 130:  # typer makes it of a KeyboardInterrupt
+        return _fail("interrupted", 130)
     return code if isinstance(code, int) else 0
+
+
+def _flushed(code: int) -> int:
+    """The exit code when what was printed has arrived, or hasn't."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
+        if code == 0 and not isinstance(error, BrokenPipeError):
+            _fail(f"what was printed can't be written: {error.strerror}", 1)
+        return code or 1
+    return code
+
+
+def _words(error: OSError) -> str:
+    """A failure of the system that nothing nearer to it expected, with the file where there is one."""
+    file = str(error.filename or "")
+    file = file if len(file) <= _LONGEST_NAME else f"{file[:_LONGEST_NAME]}..."
+    return ": ".join(filter(None, (file, error.strerror or str(error))))
 
 
 def _fail(message: str, code: int) -> int:

@@ -16,6 +16,14 @@ class UsageError(BenchError):
     exit_code = 2
 
 
+class InterruptedRunError(BenchError):
+    """A signal ended a command that says how to go on."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 class Terminated(SystemExit):
     """The process was asked to end with SIGTERM."""
 

@@ -1,6 +1,8 @@
 """From evidence to effects, factorials, attributions, costs and curves."""
 
+import base64
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,9 @@ from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.store import Store
 from bench.report.analysis import Analysis, analyse
-from bench.report.evidence import gather
+from bench.report.charts import draw_charts
+from bench.report.charts.hardest import ImageError
+from bench.report.evidence import BitsError, gather
 from bench.report.mistakes import ConfusionError, confusions
 from bench.report.stats.paired import compare
 from bench.report.stats.verdict import Verdict
@@ -246,11 +250,68 @@ def test_a_thousand_classes_are_recorded_and_read_again(tmp_path: Path) -> None:
     assert (confusion.counts == expected).all()
 
 
-@pytest.mark.parametrize("counts", ["1 2", "a b c d", "0:0:1 0:9:1", "0:0", "0:-1:1", "1 -1 1 1", "0:0:1 0:1:x"])
+@pytest.mark.parametrize(
+    "counts",
+    [
+        "1 2",
+        "a b c d",
+        "0:0:1 0:9:1",
+        "0:0",
+        "0:-1:1",
+        "1 -1 1 1",
+        "0:0:1 0:1:x",
+        "1 1 1 1e3",
+        "0:0:1:1",
+        f"{2**62} {2**62} 0 0",
+    ],
+)
 def test_counts_that_cannot_be_are_answered_with_a_way_out(tmp_path: Path, counts: str) -> None:
     evidence = gather(with_counts(tmp_path, 2, counts), "mnist")
     with pytest.raises(ConfusionError, match=r"confusion\.csv has counts of trial \w+ that are not those of 2 classes"):
         list(confusions(evidence))
+
+
+def test_counts_of_different_classes_are_not_added_up(tmp_path: Path) -> None:
+    store = with_counts(tmp_path, 2, "1 0 0 1")
+    path = store.folder / "confusion.csv"
+    header, first, second = path.read_text().splitlines()
+    path.write_text("\n".join([header, first, second.replace(",2,1 0 0 1", ",1,4")]) + "\n")
+    with pytest.raises(ConfusionError, match=r"confusion\.csv has 1 and 2 classes for trials of model1"):
+        list(confusions(gather(store, "mnist")))
+
+
+@pytest.mark.parametrize(
+    ("images", "text", "problem"),
+    [
+        (100, "!!!!", "are no base64"),
+        (100, "AAA", "are no base64"),
+        (100, "\N{LATIN SMALL LETTER U WITH DIAERESIS}", "are no base64"),
+        (100, "AAAA", "are 3 bytes, not the 13 of 100 test images"),
+        (100, "AAAA" * 10, "are 30 bytes, not the 13 of 100 test images"),
+        (24, "AAAA", "are of 24 test images, and those of other trials of 100"),
+        (10**12, "AAAA", "are of 1000000000000 test images, and those of other trials of 100"),
+    ],
+)
+def test_bits_that_cannot_be_are_answered_with_a_way_out(tmp_path: Path, images: int, text: str, problem: str) -> None:
+    store = write_rows(tmp_path / "mnist", [MODEL1], seeds=3, images=100)
+    path = store.folder / "correct.csv"
+    *good, bad = path.read_text().splitlines()
+    trial = bad.split(",")[0]
+    path.write_text("\n".join([*good, f"{trial},{images},{text}"]) + "\n", encoding="utf-8")
+    evidence = gather(store, "mnist")
+    for asked in (lambda: evidence.hardest_images(3), lambda: evidence.bits(MODEL1)):
+        with pytest.raises(BitsError, match=re.escape(f"correct.csv has bits of trial {trial} that {problem}")):
+            asked()
+
+
+@pytest.mark.parametrize("png", ["!!!!", "AAAA", base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()])
+def test_an_image_that_is_none_is_answered_with_a_way_out(tmp_path: Path, png: str) -> None:
+    store = write_rows(tmp_path / "mnist", [MODEL1], seeds=2, images=100)
+    path = store.folder / "images.csv"
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(f"{line.rpartition(',')[0]},{png}" for line in lines)]) + "\n")
+    with pytest.raises(ImageError, match=r"images\.csv has no PNG of image \d+"):
+        list(draw_charts(analyse(gather(store, "mnist"), 0.0005)))
 
 
 def test_a_curve_is_over_the_seeds_that_recorded_an_epoch(tmp_path: Path) -> None:

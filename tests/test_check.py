@@ -33,7 +33,8 @@ MISSING = replace(PASSED, name="five", verdict=Verdict.MISSING)
     ("rows", "strict", "code"),
     [
         ([PASSED], False, 0),
-        ([PASSED, NEW], False, 0),
+        ([PASSED, NEW], False, 4),
+        ([PASSED, replace(NEW, kind=Kind.SPEED)], False, 0),
         ([PASSED, UNSURE], False, 0),
         ([PASSED, UNSURE], True, 3),
         ([PASSED, FAILED], False, 3),
@@ -95,6 +96,21 @@ def test_without_a_baseline_nothing_was_compared(tmp_path: Path, capsys: pytest.
     assert "24 new" in capsys.readouterr().out
     assert run_command_line(["check", "exact", "--results", str(tmp_path), "--update"]) == 0
     assert run_command_line(["check", "exact", "--results", str(tmp_path)]) == 0
+
+
+def test_a_baseline_that_lost_rows_is_not_green(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As after a disk was full, or a merge went wrong: at the end of a line, and in the middle of one."""
+    path = baseline_path(tmp_path, ExactRow)
+    path.parent.mkdir()
+    whole = baseline_path(RESULTS, ExactRow).read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(whole[:15]), encoding="utf-8")
+    assert run_command_line(["check", "exact", "--results", str(tmp_path)]) == 4
+    out = capsys.readouterr().out
+    assert "not everything was measured (10 new, 14 pass)" in out
+    assert "`python -m bench check --update` adds it" in " ".join(out.split())
+    path.write_text("".join(whole)[:-20], encoding="utf-8")
+    assert run_command_line(["check", "exact", "--results", str(tmp_path)]) == 4
+    assert "ends in half a line" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_broken_baseline_is_a_row_that_was_not_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -117,6 +117,7 @@ def test_a_cell_is_new_or_missing_where_one_side_lacks_it(tiny_rows: list[Qualit
     assert checked([]).verdict is Verdict.NEW
     assert checked([replace(row, epochs=2) for row in tiny_rows]).verdict is Verdict.NEW
     assert checked(tiny_rows[:1]).verdict is Verdict.MISSING
+    assert checked(tiny_rows[:3]).message == "the baseline lacks seeds 3"
     gone = replace(tiny_rows[0], architecture="model0")
     [row, stranger] = check_quality(TINY, [*tiny_rows, gone], Path("unused"), workers=1)
     assert (row.verdict, stranger.verdict) == (Verdict.PASS, Verdict.MISSING)

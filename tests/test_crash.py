@@ -3,6 +3,7 @@
 import os
 import random
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pandas as pd
 import pytest
 
 from bench.cli import run_command_line
+from bench.errors import BenchError
 from bench.plan.cells import preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
@@ -130,6 +132,67 @@ def test_an_interrupted_run_stops_and_says_how_to_go_on(tmp_path: Path, number: 
     assert "Traceback" not in error
     assert wait_for(lambda: not any(map(alive, workers)), 5)
     assert Store(tmp_path / "digits").trials()["status"].eq("done").all()
+
+
+def workers_of(process: int) -> list[int]:
+    """The run's worker processes, as far as they are there."""
+    found = []
+    for child in children(process):
+        with suppress(OSError):
+            found += [child] if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes() else []
+    return found
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "delay"), [(signal.SIGINT, 130, 0.0), (signal.SIGINT, 130, 2.0), (signal.SIGTERM, 143, 0.5)]
+)
+def test_a_signal_to_all_while_workers_start_is_answered_in_one_line(
+    tmp_path: Path, number: int, code: int, delay: float
+) -> None:
+    """As a terminal sends it: to the run and to every process that it started."""
+    process = start(tmp_path)
+    assert wait_for(lambda: workers_of(process.pid))
+    time.sleep(delay)
+    workers = workers_of(process.pid)
+    os.killpg(process.pid, number)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert error.splitlines()[-1].startswith("bench: interrupted with ")
+    assert all("starting workers" in line or " seed " in line for line in error.splitlines()[:-1]), error
+    assert wait_for(lambda: not any(map(alive, workers)), 5)
+
+
+def test_workers_that_die_before_they_train_are_started_again(tmp_path: Path) -> None:
+    process = start(tmp_path, seeds=4)
+    assert wait_for(lambda: len(workers_of(process.pid)) == 2)
+    os.kill(workers_of(process.pid)[0], signal.SIGKILL)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    assert error.count("a worker died before any trained; they are started again") == 1
+    assert Store(tmp_path / "digits").trials()["status"].tolist() == ["done"] * 4
+
+
+def die_at_once(_data: Data) -> None:
+    os._exit(3)
+
+
+def test_workers_that_die_each_time_they_start_end_the_run(digits: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.run.pool.start_worker", die_at_once)
+    planned = [Trial(preset_cell("model1"), seed, Protocol("digits")) for seed in range(4)]
+    with (
+        LocalPool(2, digits, train=deadly) as pool,
+        pytest.raises(BenchError, match="the workers died 3 times before they began to train"),
+    ):
+        train_all([[trial] for trial in planned], pool, lambda _: None, lambda: None, Interrupts())
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_a_run_that_nobody_listens_to_writes_its_rows_and_nothing_else_to_them(tmp_path: Path, closed: str) -> None:
+    shell = subprocess.run(
+        ["sh", "-c", f"{shlex.join(command(tmp_path, 2))} {closed}"], cwd=ROOT, capture_output=True, check=False
+    )
+    assert shell.returncode == 0
+    assert Store(tmp_path / "digits").trials()["status"].tolist() == ["done"] * 2
 
 
 def test_a_killed_worker_costs_one_more_try(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Data sets: digits as embedded, files as torchvision lays them out."""
 
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from bench.cli import run_command_line
 from bench.errors import UsageError
 from bench.train.data import Data, Split
 from bench.train.datasets import (
@@ -126,6 +128,52 @@ def test_a_label_that_is_no_class_is_named(tmp_path: Path) -> None:
     path = idx_paths("KMNIST", tmp_path)[3]
     path.write_bytes(struct.pack(">II", 0x801, 10) + bytes([200] * 10))
     with pytest.raises(DataError, match="has label 200, and there are 10 classes"):
+        DATASETS["kmnist"].load(tmp_path)
+
+
+def write_images(folder: Path, sizes: tuple[int, int]) -> None:
+    """Images of these sizes for training and testing, and their labels."""
+    write_idx_files(folder)
+    for file, count, size in (("train", 200, sizes[0]), ("t10k", 10, sizes[1])):
+        header = struct.pack(">IIII", 0x803, count, size, size)
+        pixels = np.arange(count * size * size).astype(np.uint8)
+        (folder / f"{file}-images-idx3-ubyte").write_bytes(header + pixels.tobytes())
+        (folder / f"{file}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, count) + bytes(count))
+
+
+@pytest.mark.parametrize("size", [14, 30, 56])
+def test_training_and_test_images_have_one_size(tmp_path: Path, size: int) -> None:
+    write_images(tmp_path / "KMNIST" / "raw", (size, 28))
+    with pytest.raises(DataError, match=f"train-images-idx3-ubyte has images of {size}x{size}, and t10k-.* of 28x28"):
+        DATASETS["kmnist"].load(tmp_path)
+
+
+@pytest.mark.parametrize("command", ["run --all --seeds 1 --no-report", "train --model model2", "speed", "status",
+                                     "select --val 20", "run --all --plan --batch-size 199"])  # fmt: skip
+@pytest.mark.parametrize("size", [1, 14])
+def test_images_that_are_too_small_are_answered_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, size: int
+) -> None:
+    write_images(tmp_path / "KMNIST" / "raw", (size, size))
+    places = ["--dataset", "kmnist", "--data-dir", str(tmp_path), "--results", str(tmp_path / "results")]
+    assert run_command_line([*command.split(), *places]) == 2
+    error = capsys.readouterr().err
+    assert f"needs larger images than {size}x{size}" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("file", range(4))
+def test_what_stands_in_a_files_place_is_named(tmp_path: Path, file: int) -> None:
+    write_idx_files(tmp_path / "KMNIST" / "raw")
+    path = idx_paths("KMNIST", tmp_path)[file]
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DataError, match=f"{path.name} is no file"):
+        DATASETS["kmnist"].load(tmp_path)
+    path.rmdir()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match=f"{path.name} is no file"):
         DATASETS["kmnist"].load(tmp_path)
 
 

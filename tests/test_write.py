@@ -321,6 +321,17 @@ def test_blocks_are_rewritten_and_the_rest_is_left(analysis: Analysis) -> None:
     assert drifted(README, text) == ["mnist targets", "mnist chart:curves", "mnist findings"]
 
 
+def test_line_ends_stay_as_they_are(rows: Path, tmp_path: Path, analysis: Analysis) -> None:
+    expected = rewrite(README, lambda _: analysis, "reports").replace("\n", "\r\n")
+    assert rewrite(README.replace("\n", "\r\n"), lambda _: analysis, "reports") == expected
+    file = tmp_path / "README.md"
+    file.write_bytes(b"unix\n" + README.replace("\n", "\r\n").encode())
+    assert run_command_line(["readme", "--file", str(file), "--results", str(rows)]) == 0
+    assert file.read_bytes().startswith(b"unix\n# Title\r\n<!-- bench: mnist targets -->\r\n| model")
+    assert file.read_bytes().count(b"\n") == file.read_bytes().count(b"\r\n") + 1
+    assert run_command_line(["readme", "--file", str(file), "--results", str(rows), "--check"]) == 0
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from bench.plan.factors import FACTORS
 from bench.record.reading import StoreError, WriteError, read_rows
+from bench.record.replacing import replace_text
 from bench.record.schema import ExactRow, QualityRow, columns, to_cells
 
 BaselineRow = TypeVar("BaselineRow", ExactRow, QualityRow)
@@ -28,6 +29,8 @@ def baseline_path(results: Path, row_type: type[ExactRow] | type[QualityRow]) ->
 def read_baseline(results: Path, row_type: type[BaselineRow]) -> list[BaselineRow]:
     """The committed rows; none where there is no file. Raises StoreError for a file that this version didn't write."""
     path = baseline_path(results, row_type)
+    if path.is_file() and not path.read_bytes().endswith(b"\n"):  # a file of rows may, that a run adds to
+        raise StoreError(f"{path} ends in half a line, and so lacks rows: restore it, or delete it")
     frame = read_rows(path, row_type)
     rows = [as_row(row_type, record) for record in frame.to_dict("records")]
     if len(set(map(_identity, rows))) < len(rows):
@@ -48,7 +51,7 @@ def write_baseline(results: Path, row_type: type[BaselineRow], rows: Sequence[Ba
     before = read_baseline(results, row_type)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_as_csv(row_type, rows), encoding="utf-8", newline="\n")
+        replace_text(path, _as_csv(row_type, rows))
     except OSError as error:
         raise WriteError(f"{path} can't be written: {error.strerror or error}") from error
     return "\n".join(_differences(path, before, rows))

@@ -5,7 +5,7 @@ from itertools import zip_longest
 
 from architectures.registry import ARCHITECTURES
 from architectures.summary import LayerRow, summarise
-from bench.check.verdict import CheckRow, Kind, Verdict
+from bench.check.verdict import UPDATE, CheckRow, Kind, Verdict
 from bench.errors import BenchError
 from bench.plan.cells import Cell, find_architecture
 from bench.plan.designs import factorial
@@ -61,7 +61,8 @@ def _compare(name: str, here: Mapping[str, ExactRow], there: Mapping[str, ExactR
     new, old = here.get(name), there.get(name)
     if new is None or old is None:
         verdict = Verdict.NEW if old is None else Verdict.MISSING
-        message = "not in the baseline" if old is None else "in the baseline, but no network here is called that"
+        lost = "in the baseline, but no network here is called that"
+        message = f"not in the baseline: {UPDATE}" if old is None else lost
     else:
         changes = list(_changes(old, new))
         verdict = Verdict.FAIL if changes else Verdict.PASS

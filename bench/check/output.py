@@ -14,6 +14,7 @@ from tabulate import tabulate
 from bench.check.verdict import CheckRow, ExitCode, Verdict
 from bench.record.machine import this_machine
 from bench.record.reading import WriteError
+from bench.record.replacing import replace_text
 from bench.report.words import markdown_text
 
 SCHEMA = 1
@@ -154,7 +155,10 @@ def _finite(value: object) -> object:
 def _write(path: Path, text: str, *, append: bool = False) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a" if append else "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        if append:
+            with path.open("a", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+        else:
+            replace_text(path, text)
     except OSError as error:
         raise WriteError(f"{path} can't be written: {error.strerror or error}") from error

@@ -16,7 +16,7 @@ import numpy as np
 from architectures.spec import Levels
 from bench.check.baseline import as_row
 from bench.check.power import Planned, difference, judge, plan_seeds
-from bench.check.verdict import CheckRow, Interval, Kind, Verdict
+from bench.check.verdict import UPDATE, CheckRow, Interval, Kind, Verdict
 from bench.plan.cells import Cell
 from bench.plan.factors import read_levels
 from bench.plan.protocol import Protocol
@@ -119,8 +119,8 @@ def _compare(
         diverged = "diverged" in unfinished[cell.label]
         return row(Verdict.FAIL if diverged else Verdict.MISSING, unfinished[cell.label])
     if not there:
-        return row(Verdict.NEW, "not in the baseline under today's protocol")
-    if lacking := [seed for seed in seeds if seed not in there]:
+        return row(Verdict.NEW, f"not in the baseline under today's protocol: {UPDATE}")
+    if lacking := [seed for seed in range(2 * plan.seeds) if seed not in there]:
         return row(Verdict.MISSING, f"the baseline lacks seeds {', '.join(map(str, lacking))}")
     if all(here[seed] == there[seed] for seed in seeds):
         return row(Verdict.PASS, f"all {len(seeds)} accuracies are the baseline's")

@@ -31,6 +31,9 @@ class ExitCode(IntEnum):
     NOTHING_MEASURED = 4
 
 
+# How a baseline gets a row that it lacks.
+UPDATE = "`python -m bench check --update` adds it"
+
 # Verdicts of rows that were really compared with something.
 _COMPARED = {Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE}
 
@@ -66,12 +69,14 @@ class CheckRow:
 def exit_code(kinds: Sequence[Kind], rows: Sequence[CheckRow], *, strict: bool) -> ExitCode:
     """The code for the kinds that were asked for. A regression outweighs what wasn't measured.
 
-    With `strict`, an inconclusive row counts as a regression.
+    With `strict`, an inconclusive row counts as a regression. What a committed baseline lacks was not measured: it may
+    have had the row. What the other tree lacks, to time against, is new for sure.
     """
     verdicts = {row.verdict for row in rows}
     if Verdict.FAIL in verdicts or (strict and Verdict.INCONCLUSIVE in verdicts):
         return ExitCode.REGRESSION
+    lacking = any(row.verdict is Verdict.NEW and row.kind is not Kind.SPEED for row in rows)
     compared = {row.kind for row in rows if row.verdict in _COMPARED}
-    if Verdict.MISSING in verdicts or not compared.issuperset(kinds):
+    if lacking or Verdict.MISSING in verdicts or not compared.issuperset(kinds):
         return ExitCode.NOTHING_MEASURED
     return ExitCode.PASS

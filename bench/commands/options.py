@@ -166,6 +166,13 @@ def chosen_models(all_models: bool, models: str | None) -> list[str]:
     return [find_architecture(name).name for name in _split(models, "--models")]
 
 
+def plain_name(dataset: str) -> str:
+    """The name of a data set's folder, which lies in --results and in --reports and nowhere else. Raises UsageError."""
+    if not dataset or dataset != Path(dataset).name or "\\" in dataset or dataset.startswith("."):
+        raise UsageError(f"a data set's name is a plain word like mnist, not {dataset!r}")
+    return dataset
+
+
 def chosen_seeds(seeds: int) -> int:
     """A number of seeds. Raises UsageError."""
     if not 1 <= seeds <= MOST_SEEDS:

@@ -24,7 +24,8 @@ def readme(
     from bench.run.networks import network_today
 
     def analysis_of(dataset: str) -> Analysis:
-        return analyse(gather(Store(results / dataset), dataset, networks=network_today), DEFAULT_MARGIN / 100)
+        store = Store(results / opt.plain_name(dataset))
+        return analyse(gather(store, dataset, networks=network_today), DEFAULT_MARGIN / 100)
 
     old = read(file)
     new = rewrite(old, analysis_of, reports.as_posix())

@@ -42,7 +42,7 @@ def report(
     """
     fraction = chosen_margin(margin)
     conditions = dict(_condition(text) for text in where or [])
-    names = [dataset] if dataset is not None else _datasets(results)
+    names = [opt.plain_name(dataset)] if dataset is not None else _datasets(results)
 
     options = [] if margin == DEFAULT_MARGIN else ["--margin", f"{margin:g}"]
     for text in where or []:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.commands.options import Place
 from bench.commands.report import write_reports
-from bench.errors import Terminated, UsageError
+from bench.errors import InterruptedRunError, Terminated, UsageError
 from bench.plan.cells import Cell
 from bench.plan.protocol import Device, Protocol
 from bench.report.summary import outcome_counts, render, summary_table
@@ -65,7 +65,8 @@ def print_plan(run: Run, cells: Sequence[Cell], place: Place) -> None:
 
 
 def train_and_time(run: Run, place: Place, timing: bool, retry_failed: bool = False) -> int:
-    """Trains what is missing and times networks; the exit code. Ctrl-C and SIGTERM keep what is finished."""
+    """Trains what is missing and times networks; the exit code. Ctrl-C and SIGTERM keep what is finished, and raise
+    InterruptedRunError."""
     device = run.trials[0].protocol.device
     if timing and device == "cuda" and gpu_and_cuda(device)[0] is None:
         raise UsageError("--timing times the networks on this machine, which has no GPU: leave it out")
@@ -82,14 +83,12 @@ def train_and_time(run: Run, place: Place, timing: bool, retry_failed: bool = Fa
             if timing and (untimed := run.untimed()):
                 print("Timing the networks ...", file=sys.stderr, flush=True)
                 time_trials(run, untimed)
-    except (KeyboardInterrupt, Terminated):
-        left = len(run.missing())
-        print(
-            f"\nbench: interrupted with {left} of {len(run.trials)} trials missing; "
+    except (KeyboardInterrupt, Terminated) as signalled:
+        raise InterruptedRunError(
+            f"interrupted with {len(run.missing())} of {len(run.trials)} trials missing; "
             "run the same command again to go on",
-            file=sys.stderr,
-        )
-        raise
+            143 if isinstance(signalled, Terminated) else 130,
+        ) from None
     return _exit_code(run)
 
 

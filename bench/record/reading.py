@@ -7,6 +7,7 @@ import logging
 import math
 import re
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from bench.record.schema import (
     FORMULA,
     FREE_TEXT,
     LEVELS,
+    PATTERNS,
     RANGES,
     SCHEMA,
     Row,
@@ -41,8 +43,7 @@ _LONGEST_FIELD = 1_000_000
 
 _FACTOR = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII).fullmatch
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII).fullmatch
-_FLOAT = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII).fullmatch
-_ANY_FLOAT = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|nan|-?inf", re.ASCII).fullmatch
+_DECIMAL = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII).fullmatch
 
 
 class StoreError(BenchError):
@@ -164,7 +165,7 @@ def _plain_column(field: "dataclasses.Field[Any]", row_type: type[Row]) -> Plain
         gaps = [text for text, stands in (("", optional), ("nan", shape("nan"))) if stands]
         return PlainColumn(field.name, "float64", gaps=tuple(gaps))
     levels, free = LEVELS.get(field.name), field.name in FREE_TEXT
-    return PlainColumn(field.name, "object", partial(_plain_text, optional, levels, free))
+    return PlainColumn(field.name, "object", partial(_plain_text, optional, levels, free, _looks_right(field.name)))
 
 
 def _plain_whole(optional: bool, text: str) -> float:
@@ -175,15 +176,17 @@ def _plain_whole(optional: bool, text: str) -> float:
     return float(text) if optional else int(text)
 
 
-def _plain_text(optional: bool, levels: Sequence[str] | None, free: bool, text: str) -> str | None:
-    fits = text in levels if levels else optional or text
+def _plain_text(
+    optional: bool, levels: Sequence[str] | None, free: bool, looks_right: Callable[[str], bool], text: str
+) -> str | None:
+    fits = text in levels if levels else (looks_right(text) if text else optional)
     if not fits or (free and text.startswith(FORMULA)) or len(text) > _LONGEST_FIELD:
         raise ValueError("a text that can't be")
     return text or None if optional else text
 
 
 def _plain_level(name: str) -> PlainColumn:
-    return PlainColumn(name, "object", partial(_plain_text, True, None, False))
+    return PlainColumn(name, "object", partial(_plain_text, True, None, False, _looks_right(name)))
 
 
 def _in_range(name: str, values: "pd.Series[Any]") -> bool:
@@ -243,6 +246,10 @@ def _column(field: "dataclasses.Field[Any]", row_type: type[Row], values: Sequen
         _require(field.name, values, LEVELS[field.name].__contains__, f"none of {', '.join(LEVELS[field.name])}")
     if not optional:
         _require(field.name, values, bool, "empty")
+    if field.name in PATTERNS:
+        looks_right = _looks_right(field.name)
+        problem = f"not as this version writes it, {PATTERNS[field.name][0]}"
+        _require(field.name, values, lambda text: not text or looks_right(text), problem)
     if field.name in FREE_TEXT:
         _require(field.name, values, lambda text: not text.startswith(FORMULA), "a spreadsheet formula")
     return pd.Series([text or None for text in values] if optional else values, dtype=object)
@@ -255,15 +262,31 @@ def _level_column(name: str, values: Sequence[str]) -> "pd.Series[Any]":
     if kinds == {bool}:
         _require(name, values, {"on", "off", ""}.__contains__, "neither on nor off")
     elif kinds and kinds <= {int, float}:
-        _require(name, values, lambda text: _FLOAT(text) or not text, "not a number")
-    _require(name, values, lambda text: not text.startswith(FORMULA) or _FLOAT(text), "a spreadsheet formula")
-    if str not in kinds and any(values) and all(_FLOAT(text) for text in values if text):
+        _require(name, values, lambda text: _is_float(text) or not text, "not a number")
+    _require(name, values, lambda text: not text.startswith(FORMULA) or _is_float(text), "a spreadsheet formula")
+    if str not in kinds and any(values) and all(_is_float(text) for text in values if text):
         return pd.Series([float(text) if text else None for text in values], dtype=object)
     return pd.Series([text or None for text in values], dtype=object)
 
 
 def _is_optional(field: "dataclasses.Field[Any]", row_type: type[Row]) -> bool:
     return field.type in {str | None, int | None, float | None} or field.name in since_2(row_type)
+
+
+def _looks_right(name: str) -> Callable[[str], bool]:
+    """Whether a text looks as what is written into the column does; a time is one that there is."""
+    if name not in PATTERNS:
+        return lambda _: True
+    example, pattern = PATTERNS[name]
+    matches = re.compile(pattern, re.ASCII).fullmatch
+
+    def looks_right(text: str) -> bool:
+        try:
+            return matches(text) is not None and ("T" not in example or bool(datetime.fromisoformat(text)))
+        except ValueError:
+            return False
+
+    return looks_right
 
 
 def _with_every_column(frame: pd.DataFrame, row_type: type[Row]) -> pd.DataFrame:
@@ -284,16 +307,29 @@ def _with_every_column(frame: pd.DataFrame, row_type: type[Row]) -> pd.DataFrame
 
 
 def _require_key_parts(frame: pd.DataFrame) -> None:
-    """Of schema 2 a trial says what its key is made of."""
+    """Of schema 2 a trial says what its key is made of; one that is done says what it reached."""
     for name in ("input", "classes", "network", "training"):
         lacking = np.flatnonzero((frame["schema"] == SCHEMA) & frame[name].isna())
         if len(lacking):
             raise _BadFieldError(int(lacking[0]), f"{name} is empty")
+    held_out = np.where(frame["val"] > 0, frame["val_accuracy"], frame["test_accuracy"])
+    lacking = np.flatnonzero((frame["status"] == "done") & np.isnan(held_out.astype(float)))
+    if len(lacking):
+        raise _BadFieldError(int(lacking[0]), "it says that the trial is done, and has no accuracy")
 
 
 def _float_shape(name: str, row_type: type[Row]) -> Callable[[str], object]:
     # An epoch that diverged has a loss that is not finite.
-    return _ANY_FLOAT if name.endswith("loss") and row_type is not TrialRow else _FLOAT
+    return _is_any_float if name.endswith("loss") and row_type is not TrialRow else _is_float
+
+
+def _is_float(text: str) -> bool:
+    """Whether it is a number, and one that isn't too large for a float."""
+    return _DECIMAL(text) is not None and math.isfinite(float(text))
+
+
+def _is_any_float(text: str) -> bool:
+    return text in {"nan", "inf", "-inf"} or _is_float(text)
 
 
 def _require(name: str, values: Sequence[str], fits: Callable[[str], object], problem: str) -> None:

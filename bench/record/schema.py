@@ -20,8 +20,10 @@ Written = Mapping[str, str | float | None]
 # What numbers can be, by column; bounds included.
 RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("test_accuracy", "val_accuracy", "train_accuracy", "best_test_accuracy"), (0.0, 1.0)),
-    **dict.fromkeys(("epochs", "epoch", "epochs_to_99", "batch_size", "parameters", "images", "classes"), (1.0, 1e12)),
-    **dict.fromkeys(("seed", "val", "macs", "receptive_field", "round", "image", "label"), (0.0, 1e15)),
+    **dict.fromkeys(("epochs", "epoch", "epochs_to_99", "batch_size", "parameters", "images"), (1.0, 1e12)),
+    "macs": (1.0, 1e15),
+    "classes": (1.0, 1e4),
+    **dict.fromkeys(("seed", "val", "receptive_field", "round", "image", "label"), (0.0, 1e15)),
     **dict.fromkeys(("threads", "processes", "loader_workers", "trials"), (0.0, 1e6)),
     **dict.fromkeys(
         ("test_loss", "val_loss", "train_loss", "lr", "selected_lr", "seconds", "train_seconds"), (0.0, math.inf)
@@ -33,6 +35,12 @@ LEVELS: dict[str, tuple[str, ...]] = {
     "status": ("done", "diverged", "failed"),
     "metric": ("train", "inference", "latency"),
     "arm": ("plain", "harness"),
+}
+
+# What other text looks like, by column: an example, and the pattern.
+PATTERNS: dict[str, tuple[str, str]] = {
+    "started_at": ("2026-01-31T23:59:59Z", r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"),
+    "input": ("1x28x28", r"[1-9][0-9]{0,3}(x[1-9][0-9]{0,3}){2}"),
 }
 
 # How a spreadsheet's formula begins.

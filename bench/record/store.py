@@ -6,7 +6,7 @@ import io
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from bench.record.reading import StoreError, WriteError, checked_header, read_rows
+from bench.record.replacing import replacing
 from bench.record.schema import (
     ConfusionRow,
     CorrectRow,
@@ -63,13 +64,22 @@ class Store:
         self._frames: dict[Path, tuple[tuple[int, int] | None, pd.DataFrame]] = {}
 
     def add_trial(self, row: TrialRow, details: Iterable[Row] = ()) -> None:
-        """Records a trial with its epochs and bits. Its own row is written last: a trial without it never happened."""
+        """Records a trial with its epochs and bits. Its own row is written last: a trial without it never happened.
+        Where it can't be written, the others are taken back, lest each new try adds them once more."""
         by_type: dict[type[Row], list[Row]] = {}
         for detail in details:
             by_type.setdefault(type(detail), []).append(detail)
-        for row_type, rows in by_type.items():
-            self._append(self.folder / _FILES[row_type], rows)
-        self._append(self.trials_path, [row])
+        sizes: dict[Path, int] = {}
+        try:
+            for row_type, rows in by_type.items():
+                path = self.folder / _FILES[row_type]
+                sizes[path] = self._append(path, rows)
+            self._append(self.trials_path, [row])
+        except WriteError:
+            for path, size in sizes.items():
+                with suppress(OSError):  # readers leave them out as well
+                    os.truncate(path, size)
+            raise
 
     def add_timings(self, rows: Iterable[TimingRow]) -> None:
         """Records timing samples."""
@@ -178,11 +188,12 @@ class Store:
         finally:
             lock.release()
 
-    def _append(self, path: Path, rows: Iterable[Row]) -> None:
-        """Appends rows and sees them on the disk; a write that fails leaves the file as it was. Raises WriteError."""
+    def _append(self, path: Path, rows: Iterable[Row]) -> int:
+        """Appends rows and sees them on the disk; a write that fails leaves the file as it was. Returns how long the
+        file was. Raises WriteError."""
         rows = list(rows)
         if not rows:
-            return
+            return 0
         try:
             self._make_folder()
             header = columns(type(rows[0]), list(dict.fromkeys(name for row in rows for name in factors_of(row))))
@@ -197,6 +208,7 @@ class Store:
                 except OSError:
                     file.truncate(before)
                     raise
+                return before
         except OSError as error:
             raise WriteError(f"{path} can't be written: {error.strerror or error}") from error
 
@@ -230,8 +242,7 @@ def _csv_text(lines: Iterable[list[str]]) -> str:
 
 def _widened(path: Path, rows: Sequence[Row]) -> list[str]:
     """The file's columns, after columns have joined it that these rows need: factors that they use, and those of a
-    newer schema. The file is then written anew beside, seen on the disk, and renamed: it is there whole at any
-    moment."""
+    newer schema. The file is then replaced."""
     row_type = type(rows[0])
     with path.open("rb") as file:
         header = checked_header(path, file.readline().decode(errors="replace").rstrip("\r\n"), row_type)
@@ -242,14 +253,12 @@ def _widened(path: Path, rows: Sequence[Row]) -> list[str]:
     factors = [name for name in header if name not in columns(row_type, ())]
     wide = columns(row_type, (*factors, *(name for name in used if name not in factors)))
     read_rows(path, row_type)  # what can't be read isn't rewritten
-    beside = path.with_name(path.name + ".new")
-    with path.open(encoding="utf-8", newline="") as old, beside.open("w", encoding="utf-8", newline="") as new:
-        writer = csv.DictWriter(new, wide, restval="", lineterminator="\n")
+    with path.open(encoding="utf-8", newline="") as old, replacing(path) as new:
+        text = io.TextIOWrapper(new, encoding="utf-8", newline="")
+        writer = csv.DictWriter(text, wide, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(csv.DictReader(old, strict=True))
-        new.flush()
-        os.fsync(new.fileno())
-    beside.replace(path)
+        text.detach()  # which writes what it still holds
     return wide
 
 

@@ -1,6 +1,7 @@
 """The rows that a report is about: finished trials under one protocol, with their cells, and what was left out."""
 
 from binascii import a2b_base64
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,13 @@ from bench.report.stats.noise import Bits, miss_rates
 
 class NoRowsError(BenchError):
     """There is nothing to report on."""
+
+
+class BitsError(BenchError):
+    """A row's bits are not what its test images call for."""
+
+    def __init__(self, trial: str, problem: str) -> None:
+        super().__init__(f"correct.csv has bits of trial {trial} that {problem}: delete the line")
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,19 @@ class Evidence:
     def _packed_bits(self) -> dict[str, tuple[bytes, int]]:
         """By trial, the bits as bytes, which takes an eighth of the room of truth values, and how many there are."""
         columns = zip(self.correct["trial"], self.correct["correct"], self.correct["images"], strict=True)
-        return {trial: (a2b_base64(text), images) for trial, text, images in columns}
+        packed = {}
+        for trial, text, images in columns:
+            try:
+                packed[trial] = a2b_base64(text, strict_mode=True), images
+            except ValueError as error:
+                raise BitsError(trial, f"are no base64 ({error})") from None
+        usual = Counter(images for _, images in packed.values()).most_common(1)
+        for trial, (bits, images) in packed.items():
+            if images != usual[0][0]:
+                raise BitsError(trial, f"are of {images} test images, and those of other trials of {usual[0][0]}")
+            if len(bits) != -(-images // 8):
+                raise BitsError(trial, f"are {len(bits)} bytes, not the {-(-images // 8)} of {images} test images")
+        return packed
 
     def rows(self, cell: Cell) -> pd.DataFrame:
         """The cell's done trials, indexed by seed in ascending order; empty for a cell that wasn't trained."""
@@ -87,7 +107,7 @@ class Evidence:
         return np.array([known[seed] for seed in seeds], dtype=float)
 
     def bits(self, cell: Cell) -> dict[int, Bits]:
-        """By seed, which test images the cell's trials got right, where that was recorded."""
+        """By seed, which test images the cell's trials got right, where that was recorded. Raises BitsError."""
         rows = self.rows(cell)
         packed = {
             seed: self._packed_bits[trial]
@@ -97,7 +117,7 @@ class Evidence:
         return dict(zip(packed, _unpack(list(packed.values())), strict=True))
 
     def hardest_images(self, count: int) -> list[tuple[int, float]]:
-        """The test images that most trials missed and the share that did, hardest first."""
+        """The test images that most trials missed and the share that did, hardest first. Raises BitsError."""
         if not self._packed_bits:
             return []
         of_cells = (list(self.bits(cell).values()) for cell in self.cells)
@@ -169,11 +189,10 @@ def _of(trials: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _unpack(recorded: Sequence[tuple[bytes, int]]) -> Sequence[Bits]:
-    """The bits of each trial. Those of a cell have one size: to unpack them together takes a twentieth of the time."""
-    sizes = {(len(packed), images) for packed, images in recorded}
-    if len(sizes) != 1:
-        return [bits for one in recorded for bits in _unpack([one])]
-    [(size, images)] = sizes
-    rows = np.frombuffer(b"".join(packed for packed, _ in recorded), dtype=np.uint8).reshape(len(recorded), size)
+    """The bits of each trial, as many images each: to unpack them together takes a twentieth of the time."""
+    if not recorded:
+        return []
+    (first, images), *_ = recorded
+    rows = np.frombuffer(b"".join(packed for packed, _ in recorded), dtype=np.uint8).reshape(-1, len(first))
     together: Bits = np.unpackbits(rows, axis=1, count=images).view(np.bool_)
     return list(together)

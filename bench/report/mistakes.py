@@ -10,6 +10,9 @@ from bench.errors import BenchError
 from bench.plan.cells import Cell, preset_cell
 from bench.report.evidence import Evidence
 
+# More would not fit in a sum over trials.
+_MOST_IMAGES = 10**12
+
 
 class ConfusionError(BenchError):
     """A row's counts are not what its classes call for."""
@@ -44,6 +47,11 @@ def confusions(evidence: Evidence) -> Iterator[Confusion]:
     for cell in evidence.cells:
         trials = [trial for trial in evidence.rows(cell)["trial"] if trial in recorded]
         if trials and cell == preset_cell(cell.architecture):
+            if len(classes := {recorded[trial][0] for trial in trials}) > 1:
+                raise ConfusionError(
+                    f"confusion.csv has {' and '.join(map(str, sorted(classes)))} classes for trials of {cell.label}: "
+                    "delete the lines that are wrong"
+                )
             counts = sum(_counts(trial, *recorded[trial]) for trial in trials)
             yield Confusion(cell, np.asarray(counts), len(trials))
 
@@ -73,8 +81,8 @@ def _counts(trial: str, classes: int, text: str) -> NDArray[np.int64]:
         else:
             named = np.array(text.split(), dtype=np.int64)
             counts += named.reshape(classes, classes)
-        if named.min() < 0:
-            raise ValueError("a negative number")
+        if named.min() < 0 or named.max() > _MOST_IMAGES:
+            raise ValueError("a number that no count can be")
     except (ValueError, OverflowError) as error:
         raise ConfusionError(
             f"confusion.csv has counts of trial {trial} that are not those of {classes} classes ({error}): "

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from bench.errors import BenchError, near_matches
+from bench.record.replacing import replace_text
 from bench.report.analysis import Analysis
 from bench.report.charts import Chart, draw_charts
 from bench.report.findings import combination_sentences, findings, headlines, preset_sentences, shortened
@@ -37,7 +38,8 @@ _HEADLINES = 3
 _MOST_LINES = 60
 
 _BLOCK = re.compile(
-    r"^<!-- bench: (?P<dataset>\S+) (?P<name>\S+) -->\n(?P<body>.*?)^<!-- bench: end -->$", re.MULTILINE | re.DOTALL
+    r"^<!-- bench: (?P<dataset>\S+) (?P<name>\S+) -->(?P<end>\r?\n)(?P<body>.*?)^<!-- bench: end -->(?=\r?$)",
+    re.MULTILINE | re.DOTALL,
 )
 _MARKER = re.compile(r"^<!-- bench: ", re.MULTILINE)
 
@@ -47,7 +49,8 @@ class ReadmeError(BenchError):
 
 
 def rewrite(text: str, analysis_of: Callable[[str], Analysis], reports: str) -> str:
-    """The text with every block made anew. `analysis_of` gives a data set's analysis, `reports` is where charts lie.
+    """The text with every block made anew, its lines ended as its first one is. `analysis_of` gives a data set's
+    analysis, `reports` is where charts lie.
 
     Raises ReadmeError for a block without its end and for an unknown name.
     """
@@ -59,7 +62,8 @@ def rewrite(text: str, analysis_of: Callable[[str], Analysis], reports: str) -> 
 
     def made(match: re.Match[str]) -> str:
         dataset, name = match["dataset"], match["name"]
-        return f"<!-- bench: {dataset} {name} -->\n{blocks_of(dataset).body(name)}\n<!-- bench: end -->"
+        block = f"<!-- bench: {dataset} {name} -->\n{blocks_of(dataset).body(name)}\n<!-- bench: end -->"
+        return block.replace("\n", match["end"])
 
     return _BLOCK.sub(made, text)
 
@@ -119,9 +123,9 @@ class _Blocks:
 
 
 def read(path: Path) -> str:
-    """The file's text. Raises ReadmeError."""
+    """The file's text, its line ends as they are. Raises ReadmeError."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ReadmeError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from error
 
@@ -129,6 +133,6 @@ def read(path: Path) -> str:
 def write(path: Path, text: str) -> None:
     """Replaces the file's text. Raises ReadmeError."""
     try:
-        path.write_text(text, encoding="utf-8", newline="\n")
+        replace_text(path, text)
     except OSError as error:
         raise ReadmeError(f"{path} can't be written: {error.strerror or error}") from error

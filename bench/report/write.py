@@ -8,6 +8,7 @@ from tempfile import mkdtemp
 from time import time
 
 from bench.errors import BenchError
+from bench.record.replacing import sync
 from bench.report.analysis import Analysis
 from bench.report.caveats import caveats
 from bench.report.charts import Chart, draw_charts, save
@@ -81,6 +82,9 @@ def _aside(folder: Path) -> Iterator[Path]:
 
 def _move_into_place(unfinished: Path, folder: Path) -> None:
     """Renames every file into the report, the page last, and removes what an older report had and this one hasn't."""
+    for path in unfinished.rglob("*"):
+        if path.is_file():
+            sync(path)
     for name, suffixes in _FOLDERS.items():
         (folder / name).mkdir(exist_ok=True)
         files = {path.name: path for path in (unfinished / name).iterdir()}

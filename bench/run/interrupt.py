@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType
 
 from bench.errors import Terminated
@@ -48,6 +49,21 @@ def held_back() -> Iterator[Interrupts]:
     finally:
         for number, handler in zip(SIGNALS, before, strict=True):
             signal.signal(number, handler)
+
+
+@contextmanager
+def kept_from_new_processes() -> Iterator[None]:
+    """Within it, this thread starts processes, and threads that start some, without Ctrl-C, which a terminal sends to
+    all of them: it is this process's to answer, from the children's first moment on."""
+    if not hasattr(signal, "pthread_sigmask"):  # not on Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # when it starts later, it lets the signal through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def raise_for(number: int, _frame: FrameType | None = None) -> None:

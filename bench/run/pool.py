@@ -2,8 +2,11 @@
 
 import multiprocessing
 import signal
+import sys
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -12,12 +15,18 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 from bench.errors import BenchError
 from bench.plan.trials import Trial
 from bench.run.executor import Finished
+from bench.run.interrupt import kept_from_new_processes
 from bench.run.worker import Train, Trained, start_worker, train_on_own_data, train_stack
 from bench.train.data import Data
+
+# How often in a row workers may die before any of them trains.
+STARTS = 3
 
 
 class LocalPool:
     """An Executor of worker processes on this machine, each with one torch thread; a dead worker is replaced.
+
+    Where one dies while none trains, as while they start, all are started again, which costs no stack a try.
 
     The workers share one copy of `data`, which is moved to shared memory. Raises BenchError when there is too little.
     """
@@ -27,17 +36,55 @@ class LocalPool:
         self.slots = workers
         self._train = train
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPool(workers, initializer=start_worker, initargs=(data,), context=context)
+        self._open = partial(ProcessPool, workers, initializer=start_worker, initargs=(data,), context=context)
+        self._pool = self._open()
+        self._starts = 1
         self._stacks: dict[ProcessFuture[list[Trained]], Sequence[Trial]] = {}
 
     def submit(self, stack: Sequence[Trial]) -> None:
         """Takes a stack to train, in order of submission."""
-        self._stacks[self._pool.schedule(train_on_own_data, args=(self._train, stack))] = stack
+        future: ProcessFuture[list[Trained]]
+        try:
+            with kept_from_new_processes():
+                future = self._pool.schedule(train_on_own_data, args=(self._train, stack))
+        except RuntimeError as error:  # the pool is broken, and `wait` opens another
+            future = ProcessFuture()
+            future.set_exception(BrokenProcessPool(str(error)))
+        self._stacks[future] = stack
 
     def wait(self, seconds: float) -> list[Finished]:
-        """The stacks that came back since, after at most so many seconds."""
-        done, _ = wait(self._stacks, timeout=seconds, return_when=FIRST_COMPLETED)
-        return [_finished(self._stacks.pop(future), future) for future in list(self._stacks) if future in done]
+        """The stacks that came back since, after at most so many seconds. Raises BenchError when the workers die again
+        and again before they train. Without time none are started."""
+        if seconds and self._is_broken():
+            self._open_again()
+        wait(self._stacks, timeout=seconds, return_when=FIRST_COMPLETED)
+        finished = [future for future in self._stacks if future.done() and not _was_lost(future)]
+        if finished:
+            self._starts = 1
+        return [_finished(self._stacks.pop(future), future) for future in finished]
+
+    def _is_broken(self) -> bool:
+        try:
+            with kept_from_new_processes():  # it starts the workers if nothing has
+                return not self._pool.active or any(map(_was_lost, self._stacks))
+        except RuntimeError:
+            return True
+
+    def _open_again(self) -> None:
+        if self._starts == STARTS:
+            raise BenchError(
+                f"the workers died {STARTS} times before they began to train, as when memory is short: "
+                "try fewer --workers"
+            )
+        self._starts += 1
+        print("a worker died before any trained; they are started again", file=sys.stderr)
+        self._pool.stop()
+        self._pool.join()
+        self._pool = self._open()
+        lost = {future: stack for future, stack in self._stacks.items() if not future.done() or _was_lost(future)}
+        for future, stack in lost.items():
+            del self._stacks[future]
+            self.submit(stack)
 
     def __enter__(self) -> Self:
         return self
@@ -60,6 +107,11 @@ def share_memory(data: Data) -> None:
         raise BenchError(
             f"{data.name} needs {size:.0f} MB of shared memory, and there is less: enlarge it (on Linux /dev/shm)"
         ) from error
+
+
+def _was_lost(future: ProcessFuture[list[Trained]]) -> bool:
+    """Whether its pool broke before a worker took it."""
+    return future.done() and isinstance(future.exception(), BrokenProcessPool)
 
 
 def _finished(stack: Sequence[Trial], future: ProcessFuture[list[Trained]]) -> Finished:

@@ -8,6 +8,7 @@ from threading import BrokenBarrierError
 from typing import TypeVar
 
 from bench.errors import BenchError
+from bench.run.interrupt import kept_from_new_processes
 from bench.run.worker import reason_of
 
 T = TypeVar("T")
@@ -46,7 +47,8 @@ def wait_for_the_others() -> None:
 def all_at_once(pool: ProcessPoolExecutor, workers: int, task: Callable[..., T], *args: object) -> list[T]:
     """Calls `task` in each worker of a pool whose workers joined, and returns what they give. It may call
     `wait_for_the_others`. Raises BenchError as soon as one fails."""
-    futures = [pool.submit(_or_leave, task, *args) for _ in range(workers)]
+    with kept_from_new_processes():
+        futures = [pool.submit(_or_leave, task, *args) for _ in range(workers)]
     wait(futures)
     # Whoever was left waiting failed as well, and doesn't know why.
     futures.sort(key=lambda future: isinstance(future.exception(), BrokenBarrierError))

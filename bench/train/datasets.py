@@ -91,6 +91,8 @@ def _load_idx(name: str, folder: str, sha256: Mapping[str, str], data_dir: Path)
             f"`python -m bench data fetch {name} --data-dir {data_dir}`, or use --dataset digits, which needs no files"
         )
     for path in paths:
+        if not path.is_file():  # a pipe would be waited for
+            raise DataError(f"{path} is no file: remove what is in its place")
         if path.name in sha256 and _sha256(path) != sha256[path.name]:
             raise DataError(
                 f"{path} is not the published file (its SHA-256 differs): "
@@ -104,6 +106,9 @@ def _load_idx(name: str, folder: str, sha256: Mapping[str, str], data_dir: Path)
                 f"{paths[labels]} has {shapes[labels][0]:,} labels for the {shapes[images][0]:,} images of "
                 f"{paths[images].name}: {again}"
             )
+    if shapes[0][1:] != shapes[2][1:]:
+        train_size, test_size = ("x".join(map(str, shape[1:])) for shape in (shapes[0], shapes[2]))
+        raise DataError(f"{paths[0]} has images of {train_size}, and {paths[2].name} of {test_size}: {again}")
     train_images, train_labels, test_images, test_labels = map(_values, paths, shapes)
     train = Split(train_images.unsqueeze(1), train_labels.long())
     test = Split(test_images.unsqueeze(1), test_labels.long())

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from PIL import Image
 
+from bench.errors import BenchError
 from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
 from bench.report.charts.style import figure
@@ -14,6 +15,10 @@ from bench.report.mistakes import HardImage
 from bench.report.words import plural
 
 _COLUMNS = 8
+
+
+class ImageError(BenchError):
+    """A recorded image is none."""
 
 
 def draw(analysis: Analysis) -> Chart | None:
@@ -40,7 +45,10 @@ def draw(analysis: Analysis) -> Chart | None:
 
 
 def _draw_image(axes: Axes, image: HardImage) -> None:
-    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(image.png or ""))))
+    try:
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(image.png or "", validate=True)), formats=["PNG"]))
+    except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ImageError(f"images.csv has no PNG of image {image.index} ({error}): delete the line") from None
     axes.imshow(pixels, cmap="gray", interpolation="none")
     axes.text(
         0.5,
