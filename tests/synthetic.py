@@ -16,6 +16,7 @@ from bench.plan.factors import FACTORS, find_factors, level_of, written_levels
 from bench.plan.keys import Parts, trial_key
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
+from bench.record.columns import columns, factors_of, to_cells
 from bench.record.schema import (
     SCHEMA,
     ConfusionRow,
@@ -29,9 +30,6 @@ from bench.record.schema import (
     SpeedRow,
     TimingRow,
     TrialRow,
-    columns,
-    factors_of,
-    to_cells,
 )
 from bench.record.store import _FILES, Store, _csv_text
 from bench.run.networks import network_today

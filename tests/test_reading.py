@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from bench.cli import run_command_line
 from bench.record import plain, reading
+from bench.record.columns import columns, to_cells
 from bench.record.reading import read_rows
-from bench.record.schema import EpochRow, Row, TrialRow, columns, to_cells
+from bench.record.schema import EpochRow, Row, TrialRow
 from bench.record.store import Store, StoreError
 from tests.test_record import ROW, epoch
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.record.columns import columns, to_cells
 from bench.record.machine import this_machine
-from bench.record.schema import SCHEMA, ConfusionRow, CorrectRow, EpochRow, TrialRow, columns, to_cells
+from bench.record.schema import SCHEMA, ConfusionRow, CorrectRow, EpochRow, TrialRow
 from bench.record.store import Store, StoreError, WriteError
 from bench.run.code import code_digest, normalised
 

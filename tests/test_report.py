@@ -7,7 +7,8 @@ import pytest
 
 from bench.plan.cells import preset_cell
 from bench.plan.factors import find_factors, written_levels
-from bench.record.schema import TimingRow, columns
+from bench.record.columns import columns
+from bench.record.schema import TimingRow
 from bench.record.store import Store
 from bench.report.selection import TIE, rate_table, render_selection
 from bench.report.summary import outcome_counts, render, summary_table

@@ -14,7 +14,8 @@ from bench.plan.factors import FACTORS, Factor, read_levels
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record import reading, schema
-from bench.record.schema import TrialRow, columns
+from bench.record.columns import columns
+from bench.record.schema import TrialRow
 from bench.record.schema1 import schema_1_parts
 from bench.record.store import Store
 from bench.run.networks import network_today

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.plan.factors import FACTORS
+from bench.record.columns import columns, to_cells
 from bench.record.reading import StoreError, WriteError, read_rows
 from bench.record.replacing import replace_text
-from bench.record.schema import ExactRow, QualityRow, columns, to_cells
+from bench.record.schema import ExactRow, QualityRow
 
 BaselineRow = TypeVar("BaselineRow", ExactRow, QualityRow)
 

@@ -17,21 +17,9 @@ import pandas as pd
 
 from bench.errors import BenchError
 from bench.plan.factors import FACTORS
+from bench.record.columns import FORMULA, FREE_TEXT, LEVELS, PATTERNS, RANGES, columns, off_of, since_2
 from bench.record.plain import PlainColumn, read_plain
-from bench.record.schema import (
-    FORMULA,
-    FREE_TEXT,
-    LEVELS,
-    PATTERNS,
-    RANGES,
-    SCHEMA,
-    Row,
-    TimingRow,
-    TrialRow,
-    columns,
-    off_of,
-    since_2,
-)
+from bench.record.schema import SCHEMA, Row, TimingRow, TrialRow
 from bench.record.schema1 import from_schema_1
 
 _log = logging.getLogger(__name__)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from bench.record.columns import columns, factors_of, to_cells, uses
 from bench.record.reading import StoreError, WriteError, checked_header, read_rows
 from bench.record.replacing import replacing
 from bench.record.schema import (
@@ -27,10 +28,6 @@ from bench.record.schema import (
     SpeedRow,
     TimingRow,
     TrialRow,
-    columns,
-    factors_of,
-    to_cells,
-    uses,
 )
 from bench.record.schema1 import RENAMED, data_of_today, schema_1_parts
 

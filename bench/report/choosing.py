@@ -12,7 +12,8 @@ from architectures.registry import ARCHITECTURES
 from bench.errors import UsageError, near_matches
 from bench.plan.cells import Cell
 from bench.plan.factors import FACTORS, read_levels
-from bench.record.schema import TrialRow, columns
+from bench.record.columns import columns
+from bench.record.schema import TrialRow
 from bench.report.words import plural
 
 _SWITCHES = [factor.name for factor in FACTORS]

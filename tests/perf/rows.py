@@ -20,7 +20,8 @@ from bench.plan.designs import factorial
 from bench.plan.factors import FACTORS
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
-from bench.record.schema import ConfusionRow, CorrectRow, EpochRow, PartRow, Row, TimingRow, TrialRow, columns, to_cells
+from bench.record.columns import columns, to_cells
+from bench.record.schema import ConfusionRow, CorrectRow, EpochRow, PartRow, Row, TimingRow, TrialRow
 from bench.record.store import _FILES, Store
 from bench.run.rows import name_trials
 from bench.train.data import Data

@@ -1,0 +1,101 @@
+"""The columns of the rows' files: their order, what they may hold, and rows as their text."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.plan.factors import FACTORS
+from bench.record.schema import MachineRow, Row, SpeedRow, TrialRow
+
+# What numbers can be, by column; bounds included.
+RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("test_accuracy", "val_accuracy", "train_accuracy", "best_test_accuracy"), (0.0, 1.0)),
+    **dict.fromkeys(("epochs", "epoch", "epochs_to_99", "batch_size", "parameters", "images"), (1.0, 1e12)),
+    "macs": (1.0, 1e15),
+    "classes": (1.0, 1e4),
+    **dict.fromkeys(("seed", "val", "receptive_field", "round", "image", "label"), (0.0, 1e15)),
+    **dict.fromkeys(("threads", "processes", "loader_workers", "trials"), (0.0, 1e6)),
+    **dict.fromkeys(
+        ("test_loss", "val_loss", "train_loss", "lr", "selected_lr", "seconds", "train_seconds"), (0.0, math.inf)
+    ),
+}
+
+# What words can be, by column.
+LEVELS: dict[str, tuple[str, ...]] = {
+    "status": ("done", "diverged", "failed"),
+    "metric": ("train", "inference", "latency"),
+    "arm": ("plain", "harness"),
+}
+
+# What other text looks like, by column: an example, and the pattern.
+PATTERNS: dict[str, tuple[str, str]] = {
+    "started_at": ("2026-01-31T23:59:59Z", r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"),
+    "input": ("1x28x28", r"[1-9][0-9]{0,3}(x[1-9][0-9]{0,3}){2}"),
+}
+
+# How a spreadsheet's formula begins.
+FORMULA = ("=", "+", "-", "@")
+
+# Columns that hold words from outside the program, which a spreadsheet could take for a formula.
+FREE_TEXT = frozenset({"error", "cpu", "gpu", "os", "architecture", "dataset"})
+
+# The columns that files of schema 1 didn't have.
+_SINCE_2: dict[type[Row], frozenset[str]] = {
+    TrialRow: frozenset({"selected_lr", "input", "classes", "network", "training"}),
+    SpeedRow: frozenset({"training_bytes"}),
+    MachineRow: frozenset({"vectors"}),
+}
+
+_BY_NAME = {factor.name: factor for factor in FACTORS}
+
+
+def columns(row_type: type[Row], factors: Sequence[str] | None = None) -> list[str]:
+    """The columns of a file of such rows, in order, with one for each of `factors` where the rows have levels; without
+    `factors` those of the catalogue."""
+    names = [field.name for field in dataclasses.fields(row_type)]
+    if "levels" not in names:
+        return names
+    at = names.index("levels")
+    return [*names[:at], *(_BY_NAME if factors is None else factors), *names[at + 1 :]]
+
+
+def since_2(row_type: type[Row]) -> frozenset[str]:
+    """The columns that files of such rows didn't have in schema 1."""
+    return _SINCE_2.get(row_type, frozenset())
+
+
+def factors_of(row: Row) -> dict[str, str | float | None]:
+    """The levels that a row has, by factor; none for rows without."""
+    return dict(getattr(row, "levels", {}))
+
+
+def uses(row: Row, factor: str) -> bool:
+    """Whether a row has a level of a factor other than its `off`."""
+    level = factors_of(row).get(factor)
+    return level not in (None, "") and not (factor in _BY_NAME and level == off_of(factor))
+
+
+def off_of(factor: str) -> str | float | None:
+    """What a factor that isn't used reads as; None for one that the catalogue doesn't know."""
+    if factor not in _BY_NAME:
+        return None
+    off = _BY_NAME[factor].off
+    return ("on" if off else "off") if isinstance(off, bool) else off
+
+
+def to_cells(row: Row, names: Sequence[str]) -> list[str]:
+    """The row as text under the columns `names`, at full precision: on and off for a switch, nothing for None."""
+    levels = factors_of(row)
+    return [_to_cell(name, levels.get(name) if name in levels else getattr(row, name, None), levels) for name in names]
+
+
+def _to_cell(name: str, value: object, levels: Mapping[str, Any]) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return repr(value)
+    text = " ".join(str(value).split())
+    return f"'{text}" if (name in FREE_TEXT or name in levels) and text.startswith(FORMULA) else text
