@@ -113,6 +113,8 @@ def test_summary_of_a_network_counted_by_hand() -> None:
     assert layers["block2.conv"].parameters == 16 * 8 * 9 + 8
     assert layers["block2.conv"].macs == 24 * 24 * 8 * 16 * 9
     assert layers["linear"].macs == 90 * 10
+    # Three convolutions of 3x3 see 7 pixels, a pool of 2 behind them 8; a convolution behind that 4 more.
+    assert [layers[name].receptive_field for name in ("block3.relu", "block3.pool", "block4.conv")] == [7, 8, 12]
     assert layers["linear"].receptive_field is None
     assert summary.parameters == sum(layer.parameters for layer in summary.layers) == 7_616
     assert summary.receptive_field == 34

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 
 from bench.cli import run_command_line
 from bench.errors import UsageError
-from bench.train.data import Data
+from bench.train.data import Data, Split
 from bench.train.datasets import (
     DATASETS,
     DataError,
@@ -197,3 +197,17 @@ def test_fetching_without_a_network_says_so(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/"])
     with pytest.raises(DataError, match=r"mnist can't be fetched .* try again with a network"):
         fetch_dataset("mnist", tmp_path)
+
+
+def test_data_of_other_shapes_types_or_classes_have_other_digests(digits: Data) -> None:
+    """Whatever their bytes are."""
+    train, test = digits.train.take(torch.arange(40)), digits.held_out.take(torch.arange(20))
+    wide = Split(train.images.view(40, 1, 14, 56), train.labels), Split(test.images.view(20, 1, 14, 56), test.labels)
+    cut = Split(train.images[:30], train.labels[:30]), Split(test.images, test.labels)
+    variants = [Data("digits", train, test, 10), Data("digits", train, test, 11), Data("digits", *wide, 10)]
+    variants += [
+        Data("digits", *cut, 10),
+        Data("digits", Split(train.images.view(40, 4, 14, 14), train.labels), test, 10),
+    ]
+    assert len({data.digest for data in variants}) == len(variants)
+    assert Data("another name", train, test, 10).digest == variants[0].digest

@@ -16,10 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.plan.cells import preset_cell
+from bench.plan.cells import Cell, preset_cell
 from bench.plan.keys import IDENTITY, Mark
+from bench.plan.trials import Trial
 from bench.train.code import digest_of
 from bench.train.identity import network_part
+from bench.train.optim import OptimizerKind, ScheduleKind
 from bench.train.trace import network_digest
 
 ROOT = Path(__file__).parent.parent
@@ -122,6 +124,13 @@ def test_a_helper_in_another_file_is_seen_and_what_stands_apart_is_not(tmp_path:
     assert apart[0] == apart[1]
 
 
+def test_what_code_makes_counts_by_its_name(tmp_path: Path) -> None:
+    source = "from collections import namedtuple\nPoint = namedtuple('Point', 'x y')\n"
+    used = source + "def step(value):\n    return Point(value, 1)\n"
+    assert digest_of(module(tmp_path, used).step) == digest_of(module(tmp_path, used).step)
+    assert digest_of(module(tmp_path, used).step) != digest_of(module(tmp_path, used.replace("1)", "2)")).step)
+
+
 def test_what_has_no_source_is_refused() -> None:
     with pytest.raises(ValueError, match="no Python source"):
         digest_of(len)
@@ -132,6 +141,20 @@ def test_of_every_field_that_may_enter_a_key_it_is_said_whether_it_is_identity(k
     """Say it in `bench.plan.keys.IDENTITY`: ALWAYS, NOT_IDENTITY, or the value that stands for its absence for ever."""
     assert set(IDENTITY[kind]) == {field.name for field in fields(kind)}
     assert all(isinstance(said, Mark | int | float | str | None) for said in IDENTITY[kind].values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [
+        (Trial, {"cell", "seed", "protocol"}),
+        (Cell, {"architecture", "levels"}),
+        (OptimizerKind, {"update", "stand_in"}),
+        (ScheduleKind, {"scheduler", "by_batch"}),
+    ],
+)
+def test_of_what_a_key_is_made_from_every_field_is_known(kind: type[Any], known: set[str]) -> None:
+    """A field that joins has to be made part of the key, or not, in `bench.plan.keys` or `bench.train.identity`."""
+    assert {field.name for field in fields(kind)} == known
 
 
 def in_a_changed_copy(folder: Path, *changes: tuple[str, str, str]) -> dict[str, str]:

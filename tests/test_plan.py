@@ -9,10 +9,12 @@ import pytest
 from architectures.registry import ARCHITECTURES
 from architectures.spec import Levels
 from bench.errors import UsageError
+from bench.plan import factors as plan_factors
+from bench.plan import keys
 from bench.plan.augmentation import AUGMENTATIONS, BASIC_CANDIDATES, Augmentation
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.designs import DESIGNS
-from bench.plan.factors import FACTORS, find_factors, format_level, level_of
+from bench.plan.factors import FACTORS, Factor, find_factors, format_level, level_of
 from bench.plan.keys import Parts, trial_key
 from bench.plan.protocol import CANDIDATE_RATES, RATES, Protocol
 from bench.plan.seeds import STREAMS, stream
@@ -154,6 +156,18 @@ def test_key_changes_with_everything_that_can_change_the_outcome() -> None:
     keys = [key(trial), *map(key, others)]
     keys += [key(trial, network="other"), key(trial, training="other"), key(trial, data="other")]
     assert len(set(keys)) == len(keys)
+
+
+def test_a_level_of_a_factor_that_nothing_else_speaks_for_is_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A factor that is off leaves the keys of before; its levels differ from it and from each other."""
+    before = key(Trial(preset_cell("model1"), 0, PROTOCOL))
+    smoothing = Factor("smoothing", (0.0, 0.1, 0.2), ("none", "some", "more"), 0.0, 0.1, "soft labels", False)
+    for module in (keys, plan_factors):
+        monkeypatch.setattr(module, "FACTORS", (*FACTORS, smoothing))
+    cells = [preset_cell("model1").with_level(smoothing, level) for level in smoothing.levels]
+    off, some, more = (key(Trial(cell, 0, PROTOCOL)) for cell in cells)
+    assert off == before
+    assert len({off, some, more}) == 3
 
 
 def test_selection_tries_every_candidate_on_held_out_images_only() -> None:

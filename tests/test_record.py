@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.record.machine import this_machine
-from bench.record.schema import SCHEMA, CorrectRow, EpochRow, TrialRow, columns, to_cells
+from bench.record.schema import SCHEMA, ConfusionRow, CorrectRow, EpochRow, TrialRow, columns, to_cells
 from bench.record.store import Store, StoreError, WriteError
 from bench.run.code import code_digest, normalised
 
@@ -86,6 +86,16 @@ def test_rows_come_back_as_they_went_in(tmp_path: Path) -> None:
     assert second["error"] == 'a "bad", =cmd() day with two lines'
     assert trials["val_accuracy"].isna().all()
     assert store.epochs()["epoch"].tolist() == [1, 2]
+
+
+def test_a_column_that_trials_lacked_before_is_not_optional_elsewhere(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.add_trial(ROW, [ConfusionRow(ROW.trial, 10, "0:0:7")])
+    assert store.confusion()["classes"].tolist() == [10]
+    assert store.confusion()["classes"].dtype == "int64"
+    (tmp_path / "confusion.csv").write_text("trial,classes,counts\na,,0:0:7\n")
+    with pytest.raises(StoreError, match="line 2: classes is not a whole number"):
+        store.confusion()
 
 
 def test_every_row_is_one_line() -> None:

@@ -13,7 +13,10 @@ from bench.plan.factors import FACTORS, Factor, check_preset, find_factors
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.store import Store
+from bench.report.analysis import analyse
 from bench.report.evidence import gather
+from bench.report.tables import make_tables
+from bench.report.tables.rates import rate_table
 from bench.run.networks import network_today
 from bench.run.runner import Run, prepare_run, record
 from bench.run.worker import Trained
@@ -157,3 +160,19 @@ def test_a_level_that_nobody_handles_is_an_error_and_no_fall_through(monkeypatch
 def test_every_level_of_every_factor_is_handled(factor: Factor, tmp_path: Path) -> None:
     cells = [preset_cell("model1").with_level(factor, level) for level in factor.levels]
     assert len({named.key for named in prepared(cells, tmp_path, seeds=1).named}) == len(factor.levels)
+
+
+def test_a_sweep_over_rates_is_a_table(tmp_path: Path) -> None:
+    cell = preset_cell("model3")
+    for rate, accuracy in ((0.05, 0.9), (0.1, 0.95), (0.2, 0.85)):
+        run = prepared([cell], tmp_path, dataclasses.replace(SHORT, lr=rate), seeds=3)
+        for trial in run.missing():
+            record(run, made_up(trial, run.data, accuracy + 0.001 * trial.seed))
+    analysis = analyse(gather(run.store, "digits", networks=network_today), 0.0005)
+    table = rate_table(analysis)
+    shown = [(row["lr"], row["selected"], row["n"]) for row in table.rows]
+    assert shown == [(0.05, "", 3), (0.1, "selected", 3), (0.2, "", 3)]
+    assert [row["accuracy"] for row in table.rows] == pytest.approx([0.901, 0.951, 0.851])
+    assert "rates" in {table.name for table in make_tables(analysis)}
+    at_one_rate = gather(run.store, "digits", {"lr": "0.1"}, network_today)
+    assert not rate_table(analyse(at_one_rate, 0.0005)).rows

@@ -18,7 +18,7 @@ from bench.record.schema import TrialRow, columns
 from bench.record.schema1 import schema_1_parts
 from bench.record.store import Store
 from bench.run.networks import network_today
-from bench.run.rows import name_trial
+from bench.run.rows import name_trials
 from bench.train.data import Data, Split
 from tests.test_record import ROW
 
@@ -39,7 +39,8 @@ def key_today(row: "pd.Series[Any]") -> str:
     import torch
 
     nothing = Split(torch.zeros(1, 1, 28, 28, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64))
-    return name_trial(trial, Data("mnist", nothing, nothing, 10), str(row["data"])).key
+    [named] = name_trials([trial], Data("mnist", nothing, nothing, 10), str(row["data"]))
+    return named.key
 
 
 def test_the_study_is_read_whole(study: pd.DataFrame) -> None:

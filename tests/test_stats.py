@@ -221,7 +221,7 @@ def test_mcnemar_is_a_binomial_test_of_the_disagreements() -> None:
     assert (own.only_first, own.only_second) == (10, 3)
     assert own.p == pytest.approx(stats.binomtest(3, 13).pvalue)
     assert same.p == 1.0
-    assert miss_rates([first, second])[[0, 85, 99]].tolist() == [0, 0.5, 1]
+    assert miss_rates([np.stack([first, second]), first[None]])[[0, 85, 99]].tolist() == pytest.approx([0, 1 / 3, 1])
 
 
 def sets_by_trying_all(

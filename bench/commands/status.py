@@ -55,7 +55,7 @@ def status(
     stale = stale_trials(run)
     statuses: dict[Cell, Counter[str]] = {cell: Counter() for cell in cells}
     for named in run.named:
-        found = recorded.get(named.key, "stale" if named.trial in stale else "missing")
+        found = recorded.get(named.key) or ("stale" if named.trial in stale else "missing")
         statuses[named.trial.cell][found] += 1
     table = [(cell.label, *(counts[status] for status in STATUSES)) for cell, counts in statuses.items()]
     print(tabulate(table, headers=("cell", *STATUSES)))

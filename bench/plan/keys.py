@@ -9,14 +9,19 @@ line doesn't change it.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
+from architectures.spec import Levels
 from bench.plan.augmentation import AUGMENTATIONS, Augmentation
+from bench.plan.factors import FACTORS, Level, level_of
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
+
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class Mark(Enum):
@@ -43,6 +48,10 @@ IDENTITY: Mapping[type[Any], Mapping[str, object]] = {
 }
 
 
+# What an augmentation does stands in the key as numbers, what a schedule does in `training`.
+_SPOKEN_FOR = ("augmentation", "scheduler")
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The digests that a trial's key is made of, 16 hexadecimal digits each."""
@@ -54,22 +63,48 @@ class Parts:
 
 def trial_key(trial: Trial, parts: Parts) -> str:
     """16 hexadecimal digits that change with everything that can change the outcome, and with nothing else."""
-    return key_of(parts, trial.seed, trial.lr, trial.protocol, AUGMENTATIONS[str(trial.cell.levels["augmentation"])])
+    return trial_keys(trial, parts)(trial.seed)
 
 
-def key_of(parts: Parts, seed: int, lr: float, protocol: Protocol, augmentation: Augmentation) -> str:
-    """As `trial_key`, from what it reads off a trial."""
-    inputs = {
+def trial_keys(trial: Trial, parts: Parts) -> Callable[[int], str]:
+    """By seed, the keys of trials that differ from this one in their seed alone."""
+    levels = trial.cell.levels
+    augmentation = AUGMENTATIONS[str(levels["augmentation"])]
+    return keys_by_seed(parts, trial.lr, trial.protocol, augmentation, _training_levels(levels))
+
+
+def keys_by_seed(
+    parts: Parts,
+    lr: float,
+    protocol: Protocol,
+    augmentation: Augmentation,
+    levels: Mapping[str, Level] = MappingProxyType({}),
+) -> Callable[[int], str]:
+    """As `trial_keys`, from what it reads off a trial; `levels` are those of factors that nothing else speaks for."""
+    shared = {
         "network": parts.network,
         "training": parts.training,
         "data": parts.data,
-        "seed": seed,
         "lr": lr,
         **identity(protocol),
         **identity(augmentation),
+        **({"levels": dict(levels)} if levels else {}),
     }
-    text = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def key(seed: int) -> str:
+        return hashlib.sha256(_JSON.encode(shared | {"seed": seed}).encode()).hexdigest()[:16]
+
+    return key
+
+
+def _training_levels(levels: Levels) -> dict[str, Level]:
+    """The levels of training factors that are used and that no other part of the key speaks for: `network` does for the
+    factors of the network."""
+    return {
+        factor.name: level_of(levels, factor)
+        for factor in FACTORS
+        if not factor.changes_network and factor.name not in _SPOKEN_FOR and level_of(levels, factor) != factor.off
+    }
 
 
 def training_digest(parts: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ _LONGEST_FIELD = 1_000_000
 
 _FACTOR = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII).fullmatch
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII).fullmatch
-_DECIMAL = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII).fullmatch
+_DECIMAL = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII).fullmatch
 
 
 class StoreError(BenchError):
@@ -138,7 +139,9 @@ def _read_plain(path: Path, row_type: type[Row]) -> pd.DataFrame | None:
         frame, torn = read
         for name in names:
             if name not in fields:
-                frame[name] = _level_column(name, frame[name].fillna("").tolist())
+                places, different = pd.factorize(frame[name].fillna(""))
+                levels = _level_column(name, list(different)).to_numpy()
+                frame[name] = pd.Series(levels[places], dtype=object)
         frame = _with_every_column(frame, row_type)
         if row_type is TrialRow:
             _require_key_parts(frame)
@@ -154,29 +157,36 @@ def _read_plain(path: Path, row_type: type[Row]) -> pd.DataFrame | None:
 
 
 def _plain_column(field: "dataclasses.Field[Any]", row_type: type[Row]) -> PlainColumn:
-    optional = field.type in {str | None, int | None, float | None} or field.name in since_2(row_type)
+    optional = _is_optional(field, row_type)
     if field.type in {int, int | None}:
-        return PlainColumn(field.name, "int", optional, lambda text: _INTEGER(text) or (optional and not text))
+        return PlainColumn(field.name, "float64" if optional else "int64", partial(_plain_whole, optional))
     if field.type in {float, float | None}:
         shape = _float_shape(field.name, row_type)
-        return PlainColumn(field.name, "float", optional, lambda text: shape(text) or (optional and not text))
-    levels = LEVELS.get(field.name)
-    free = field.name in FREE_TEXT
-    looks_right = _looks_right(field.name)
+        gaps = [text for text, stands in (("", optional), ("nan", shape("nan"))) if stands]
+        return PlainColumn(field.name, "float64", gaps=tuple(gaps))
+    levels, free = LEVELS.get(field.name), field.name in FREE_TEXT
+    return PlainColumn(field.name, "object", partial(_plain_text, optional, levels, free, _looks_right(field.name)))
 
-    def fits(text: str) -> bool:
-        return (
-            (text in levels if levels else optional or bool(text))
-            and (not text or looks_right(text))
-            and not (free and text.startswith(FORMULA))
-            and len(text) <= _LONGEST_FIELD
-        )
 
-    return PlainColumn(field.name, "text", optional, fits)
+def _plain_whole(optional: bool, text: str) -> float:
+    if optional and not text:
+        return math.nan
+    if not _INTEGER(text):
+        raise ValueError("not a whole number")
+    return float(text) if optional else int(text)
+
+
+def _plain_text(
+    optional: bool, levels: Sequence[str] | None, free: bool, looks_right: Callable[[str], bool], text: str
+) -> str | None:
+    fits = text in levels if levels else looks_right(text) if text else optional
+    if not fits or (free and text.startswith(FORMULA)) or len(text) > _LONGEST_FIELD:
+        raise ValueError("a text that can't be")
+    return text or None if optional else text
 
 
 def _plain_level(name: str) -> PlainColumn:
-    return PlainColumn(name, "text", optional=True, fits=lambda text: len(text) <= _LONGEST_FIELD)
+    return PlainColumn(name, "object", partial(_plain_text, True, None, False, _looks_right(name)))
 
 
 def _in_range(name: str, values: "pd.Series[Any]") -> bool:
@@ -224,7 +234,7 @@ def _split(path: Path, row_type: type[Row]) -> tuple[list[str], list[list[str]],
 
 
 def _column(field: "dataclasses.Field[Any]", row_type: type[Row], values: Sequence[str]) -> "pd.Series[Any]":
-    optional = field.type in {str | None, int | None, float | None} or field.name in since_2(row_type)
+    optional = _is_optional(field, row_type)
     if field.type in {int, int | None}:
         _require(field.name, values, lambda text: _INTEGER(text) or (optional and not text), "not a whole number")
         return _numbers(field.name, values, "float64" if optional else "int64")
@@ -273,6 +283,10 @@ def _looks_right(name: str) -> Callable[[str], bool]:
             return False
 
     return looks_right
+
+
+def _is_optional(field: "dataclasses.Field[Any]", row_type: type[Row]) -> bool:
+    return field.type in {str | None, int | None, float | None} or field.name in since_2(row_type)
 
 
 def _with_every_column(frame: pd.DataFrame, row_type: type[Row]) -> pd.DataFrame:

@@ -165,8 +165,10 @@ class Store:
         trials = self.trials()
         if renamed := trials.attrs.get(RENAMED):
             rows = rows.assign(trial=rows["trial"].map(renamed).fillna(rows["trial"]))
-        recorded = rows[rows["trial"].isin(trials["trial"])]
-        return recorded.drop_duplicates(key, keep="last").reset_index(drop=True)
+        numbers, different = pd.factorize(rows["trial"])  # each trial has many rows: numbers are compared in no time
+        recorded = different.isin(trials["trial"])[numbers]
+        kept = recorded & ~rows[key].assign(trial=numbers).duplicated(keep="last").to_numpy()
+        return rows if kept.all() else rows[kept].reset_index(drop=True)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

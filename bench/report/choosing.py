@@ -42,12 +42,14 @@ Networks = Callable[[Cell, str, int], str | None]
 @dataclass(frozen=True)
 class Chosen:
     """`rows` are of one protocol and `siblings` of those that differ from it in precision alone, newest of each cell
-    and seed, with their cell's label in `cell`; `protocol` has what they share."""
+    and seed, with their cell's label in `cell`; `protocol` has what they share. `rates` are the protocol's rows at
+    every learning rate, newest of each cell, seed and rate."""
 
     protocol: Mapping[str, object]
     cells: Mapping[str, Cell]
     rows: pd.DataFrame
     siblings: pd.DataFrame
+    rates: pd.DataFrame
     left_out: tuple[str, ...]
 
 
@@ -89,6 +91,7 @@ def choose(
     shared = (elsewhere[_SHARED] == chosen[_SHARED].iloc[0]).all(axis=1)
     siblings = elsewhere[shared & (elsewhere["precision"] != chosen["precision"].iloc[0]) & _at(elsewhere, rate)]
     others = elsewhere.drop(siblings.index)
+    swept = others[(others[[*_SHARED, *_OF_PRECISION]] == chosen[[*_SHARED, *_OF_PRECISION]].iloc[0]).all(axis=1)]
     protocols = _count(others)
     left_out = [
         f"{plural(len(others), 'trial')} under {plural(protocols, 'other protocol')}" if protocols else "",
@@ -103,6 +106,7 @@ def choose(
         cells=cells,
         rows=latest,
         siblings=_latest(siblings),
+        rates=_latest(pd.concat([current, swept]), "lr"),
         left_out=tuple(filter(None, left_out)),
     )
 
@@ -185,9 +189,9 @@ def _of_newest_code(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _latest(rows: pd.DataFrame) -> pd.DataFrame:
-    """The newest row of each cell, seed and precision, by seed."""
-    newest = rows.sort_values("started_at", kind="stable").drop_duplicates(["cell", "seed", "precision"], keep="last")
+def _latest(rows: pd.DataFrame, by: str = "precision") -> pd.DataFrame:
+    """The newest row of each cell, seed and precision, or whatever else tells rows apart, by seed."""
+    newest = rows.sort_values("started_at", kind="stable").drop_duplicates(["cell", "seed", by], keep="last")
     return newest.sort_values("seed", kind="stable")
 
 

@@ -34,10 +34,10 @@ class BitsError(BenchError):
 class Evidence:
     """One protocol's rows on one data set.
 
-    `trials` has the done rows with their cell's label in `cell`, one per cell and seed; `unfinished` the diverged
-    and failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone, and
-    `other_epochs` their epochs; `left_out` says in sentences which other rows there are. The other frames are as the
-    store gives them, for `trials`.
+    `trials` has the done rows with their cell's label in `cell`, one per cell and seed; `unfinished` the diverged and
+    failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone, and
+    `other_epochs` their epochs; `rates` the done rows of this protocol at every learning rate; `left_out` says in
+    sentences which other rows there are. The other frames are as the store gives them, for `trials`.
     """
 
     dataset: str
@@ -47,6 +47,7 @@ class Evidence:
     unfinished: pd.DataFrame
     other_precisions: pd.DataFrame
     other_epochs: pd.DataFrame
+    rates: pd.DataFrame
     left_out: tuple[str, ...]
     epochs: pd.DataFrame
     correct: pd.DataFrame
@@ -75,15 +76,15 @@ class Evidence:
         return self.trials.iloc[:0].set_index("seed")
 
     @cached_property
-    def _texts_of_bits(self) -> dict[str, tuple[str, int]]:
-        """By trial, the bits as they are recorded, which takes a sixth of the room, and how many."""
+    def _packed_bits(self) -> dict[str, tuple[bytes, int]]:
+        """By trial, the bits as bytes, which takes an eighth of the room of truth values, and how many there are."""
         columns = zip(self.correct["trial"], self.correct["correct"], self.correct["images"], strict=True)
-        texts = {trial: (text, images) for trial, text, images in columns}
-        counts = Counter(images for _, images in texts.values())
-        for trial, (_, images) in texts.items():
+        recorded = {trial: (_decoded(trial, text, images), images) for trial, text, images in columns}
+        counts = Counter(images for _, images in recorded.values())
+        for trial, (_, images) in recorded.items():
             if images != (usual := counts.most_common(1)[0][0]):
                 raise BitsError(trial, f"are of {images} test images, and those of other trials of {usual}")
-        return texts
+        return recorded
 
     def rows(self, cell: Cell) -> pd.DataFrame:
         """The cell's done trials, indexed by seed in ascending order; empty for a cell that wasn't trained."""
@@ -101,17 +102,19 @@ class Evidence:
     def bits(self, cell: Cell) -> dict[int, Bits]:
         """By seed, which test images the cell's trials got right, where that was recorded. Raises BitsError."""
         rows = self.rows(cell)
-        return {
-            seed: _unpack(trial, *self._texts_of_bits[trial])
+        packed = {
+            seed: self._packed_bits[trial]
             for seed, trial in zip(rows.index, rows["trial"], strict=True)
-            if trial in self._texts_of_bits
+            if trial in self._packed_bits
         }
+        return dict(zip(packed, _unpack(list(packed.values())), strict=True))
 
     def hardest_images(self, count: int) -> list[tuple[int, float]]:
         """The test images that most trials missed and the share that did, hardest first. Raises BitsError."""
-        if not self._texts_of_bits:
+        if not self._packed_bits:
             return []
-        rates = miss_rates(_unpack(trial, *recorded) for trial, recorded in self._texts_of_bits.items())
+        of_cells = (list(self.bits(cell).values()) for cell in self.cells)
+        rates = miss_rates(np.stack(bits) for bits in of_cells if bits)
         order = np.argsort(-rates, kind="stable")[:count]
         return [(int(index), float(rates[index])) for index in order if rates[index] > 0]
 
@@ -153,6 +156,7 @@ def gather(
         unfinished=chosen.rows[chosen.rows["status"] != "done"].reset_index(drop=True),
         other_precisions=others_done,
         other_epochs=_of(others_done, epochs),
+        rates=chosen.rates[chosen.rates["status"] == "done"].reset_index(drop=True),
         left_out=chosen.left_out,
         epochs=_of(done, epochs),
         correct=_of(done, store.correct()),
@@ -173,14 +177,26 @@ def _order(cell: Cell) -> tuple[int, int, list[tuple[int, int]]]:
 
 
 def _of(trials: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[rows["trial"].isin(trials["trial"])].reset_index(drop=True)
+    kept = rows["trial"].isin(trials["trial"])
+    return rows if kept.all() else rows[kept].reset_index(drop=True)
 
 
-def _unpack(trial: str, text: str, images: int) -> NDArray[np.bool_]:
+def _decoded(trial: str, text: str, images: int) -> bytes:
     try:
-        packed = np.frombuffer(a2b_base64(text, strict_mode=True), dtype=np.uint8)
+        packed = a2b_base64(text, strict_mode=True)
     except ValueError as error:
         raise BitsError(trial, f"are no base64 ({error})") from None
     if len(packed) != -(-images // 8):
         raise BitsError(trial, f"are {len(packed)} bytes, not the {-(-images // 8)} of {images} test images")
-    return np.unpackbits(packed, count=images).view(np.bool_)
+    return packed
+
+
+def _unpack(recorded: Sequence[tuple[bytes, int]]) -> Sequence[Bits]:
+    """The bits of each trial. Those of a cell have one size: to unpack them together takes a twentieth of the time."""
+    sizes = {(len(packed), images) for packed, images in recorded}
+    if len(sizes) != 1:
+        return [bits for one in recorded for bits in _unpack([one])]
+    [(size, images)] = sizes
+    rows = np.frombuffer(b"".join(packed for packed, _ in recorded), dtype=np.uint8).reshape(len(recorded), size)
+    together: Bits = np.unpackbits(rows, axis=1, count=images).view(np.bool_)
+    return list(together)

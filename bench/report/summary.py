@@ -26,9 +26,14 @@ def summary_table(cells: Sequence[Cell], trials: pd.DataFrame, timings: pd.DataF
     medians over the samples of timings.csv, with one thread; empty where nothing was timed.
     """
     split = "val" if (trials["val"] > 0).any() else "test"
+    networks = [factor.name for factor in FACTORS if factor.changes_network]
+    # Only training depends on the augmentation.
+    trained = _ByLevels(timings[timings["metric"] == "train"], [*networks, "augmentation"])
+    inferred = _ByLevels(timings[timings["metric"] == "inference"], networks)
+    of_cells = _ByLevels(trials, [factor.name for factor in FACTORS])
     lines = []
     for cell in cells:
-        rows = trials[_selects(trials, cell, [factor.name for factor in FACTORS])]
+        rows = of_cells.rows(cell)
         accuracy = rows[f"{split}_accuracy"].dropna() * 100
         lines.append(
             {
@@ -37,8 +42,8 @@ def summary_table(cells: Sequence[Cell], trials: pd.DataFrame, timings: pd.DataF
                 "sd": accuracy.std(),
                 "n": len(accuracy),
                 "params": rows["parameters"].iloc[0] if len(rows) else None,
-                "train img/s": _median_speed(timings, cell, "train"),
-                "infer img/s": _median_speed(timings, cell, "inference"),
+                "train img/s": _median_speed(trained.rows(cell)),
+                "infer img/s": _median_speed(inferred.rows(cell)),
             }
         )
     return pd.DataFrame(lines)
@@ -60,17 +65,20 @@ def outcome_counts(trials: pd.DataFrame) -> dict[str, int]:
     return {status: int(counts.get(status, 0)) for status in ("done", "diverged", "failed")}
 
 
-def _selects(rows: pd.DataFrame, cell: Cell, factors: Sequence[str]) -> "pd.Series[bool]":
-    written = written_levels(cell.levels)
-    chosen = rows["architecture"] == cell.architecture
-    for factor in factors:
-        chosen &= rows[factor] == written[factor]
-    return chosen
+class _ByLevels:
+    """Rows by their architecture and their levels of `factors`."""
+
+    def __init__(self, rows: pd.DataFrame, factors: Sequence[str]) -> None:
+        self._factors = factors
+        self._none = rows.iloc[:0]
+        self._rows = dict(iter(rows.groupby(["architecture", *factors], sort=False)))
+
+    def rows(self, cell: Cell) -> pd.DataFrame:
+        """The rows of a cell, or of a network."""
+        written = written_levels(cell.levels)
+        return self._rows.get((cell.architecture, *(written[factor] for factor in self._factors)), self._none)
 
 
-def _median_speed(timings: pd.DataFrame, cell: Cell, metric: str) -> float | None:
-    """Images per second. Only training depends on the augmentation."""
-    factors = [factor.name for factor in FACTORS if factor.changes_network]
-    samples = timings[timings["metric"] == metric]
-    samples = samples[_selects(samples, cell, factors + ["augmentation"] * (metric == "train"))]
+def _median_speed(samples: pd.DataFrame) -> float | None:
+    """Images per second."""
     return float((samples["images"] / samples["seconds"]).median()) if len(samples) else None

@@ -13,7 +13,7 @@ from bench.record.schema import OverheadRow
 from bench.record.store import Store
 from bench.run.interrupt import held_back
 from bench.run.pool import LocalPool
-from bench.run.rows import name_trial
+from bench.run.rows import name_trials
 from bench.run.runner import Run, record
 from bench.run.training import train_all
 from bench.run.worker import Trained, utc_now
@@ -51,7 +51,7 @@ def _made_up(trial: Trial, data: Data) -> Trained:
 
 def _run_untrained(run: Run, planned: Sequence[Trial], workers: int) -> float:
     warm_up = [replace(planned[0], seed=len(planned) + number) for number in range(2 * workers)]
-    named = tuple(name_trial(trial, run.data, run.provenance.data) for trial in (*planned, *warm_up))
+    named = tuple(name_trials((*planned, *warm_up), run.data, run.provenance.data))
     run = replace(run, named=named)
     with held_back() as interrupts, LocalPool(workers, run.data, set_up_only) as pool:
         train_all([[trial] for trial in warm_up], pool, lambda trained: record(run, trained), lambda: None, interrupts)

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -12,7 +12,8 @@ from PIL import Image
 from architectures.summary import Summary
 from bench.plan.cells import Cell
 from bench.plan.factors import FACTORS, written_levels
-from bench.plan.keys import Parts, training_digest, trial_key
+from bench.plan.keys import Parts, training_digest, trial_keys
+from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.schema import SCHEMA, ConfusionRow, CorrectRow, EpochRow, ImageRow, SpeedRow, TimingRow, TrialRow
 from bench.run.speed import SpeedSample
@@ -45,12 +46,18 @@ class Named:
     training: Mapping[str, str]
 
 
-def name_trial(trial: Trial, data: Data, data_digest: str) -> Named:
-    """The trial with its key. `data` holds the images that it trains on. Raises ValueError for images too small."""
-    training = training_parts(trial)
-    network = network_part(trial.cell, data.input_shape, data.classes)
-    parts = Parts(network, training_digest(training), data_digest)
-    return Named(trial, trial_key(trial, parts), parts, training)
+def name_trials(trials: Iterable[Trial], data: Data, data_digest: str) -> Iterator[Named]:
+    """The trials with their keys, in their order; what those share that differ in their seed alone is found once.
+    `data` holds the images that they train on. Raises ValueError for images too small."""
+    shared: dict[tuple[Cell, Protocol], tuple[Callable[[int], str], Parts, Mapping[str, str]]] = {}
+    for trial in trials:
+        if (trial.cell, trial.protocol) not in shared:
+            training = training_parts(trial)
+            network = network_part(trial.cell, data.input_shape, data.classes)
+            parts = Parts(network, training_digest(training), data_digest)
+            shared[trial.cell, trial.protocol] = trial_keys(trial, parts), parts, training
+        keys, parts, training = shared[trial.cell, trial.protocol]
+        yield Named(trial, keys(trial.seed), parts, training)
 
 
 def trial_row(trained: Trained, named: Named, summary: Summary, provenance: Provenance, data: Data) -> TrialRow:

@@ -34,7 +34,7 @@ from bench.run.rows import (
     correct_row,
     epoch_rows,
     image_row,
-    name_trial,
+    name_trials,
     timing_row,
     trial_row,
 )
@@ -82,8 +82,11 @@ class Run:
         rows = self.store.trials()
         kept = rows[rows["status"] != "failed"] if retry_failed else rows
         recorded = set(kept["trial"])
-        first = {named.key: named.trial for named in reversed(self.named) if named.key not in recorded}
-        return [first[named.key] for named in self.named if first.get(named.key) is named.trial]
+        lacking: dict[str, Trial] = {}
+        for named in self.named:
+            if named.key not in recorded:
+                lacking.setdefault(named.key, named.trial)
+        return list(lacking.values())
 
     def adopt(self) -> None:
         """Gives a row to each trial whose key is recorded under another architecture's name or levels only."""
@@ -171,7 +174,7 @@ def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: P
     try:
         for trial in {(trial.cell.network, trial.protocol.batch_size): trial for trial in trials}.values():
             check_batches(trial, data)
-        named = tuple(name_trial(trial, data, full.digest) for trial in trials)
+        named = tuple(name_trials(trials, data, full.digest))
     except ValueError as error:
         raise UsageError(f"{protocol.dataset}: {error}") from None
     return Run(named, data, Store(results / protocol.dataset, file), provenance, machine)

@@ -9,18 +9,22 @@ from bench.plan.trials import Trial
 from bench.run.rows import Named
 from bench.run.runner import Run
 
-_SWITCHES = [factor.name for factor in FACTORS]
-
 # What a trial is asked for with; rows that agree in it and have another key are of an earlier state.
 _ASKED_FOR = ["epochs", "batch_size", "optimizer", "precision", "device", "val"]
+_ROW_IDENTITY = ["architecture", *(factor.name for factor in FACTORS), "seed", *_ASKED_FOR]
+
+# The columns that may have moved since.
+_MOVES = ["data", "network", "training", "lr"]
 
 
 def stale_trials(run: Run) -> dict[Trial, str]:
     """The missing trials that an older row is of, and in a few words which parts of their keys have moved."""
-    rows = run.store.trials()
+    missing = set(run.missing())
+    if not missing:
+        return {}
+    rows = run.store.trials()[[*_ROW_IDENTITY, *_MOVES]]
     latest = {_row_identity(row): row for row in rows.to_dict("records")}
     parts = _parts(run.store.parts())
-    missing = set(run.missing())
     return {
         named.trial: _moved(named, latest[_identity(named.trial)], parts)
         for named in run.named
@@ -47,7 +51,7 @@ def _identity(trial: Trial) -> tuple[object, ...]:
 
 
 def _row_identity(row: Mapping[object, object]) -> tuple[object, ...]:
-    return (row["architecture"], *(row[name] for name in _SWITCHES), row["seed"], *(row[name] for name in _ASKED_FOR))
+    return tuple(row[name] for name in _ROW_IDENTITY)
 
 
 def _moved(named: Named, row: Mapping[object, object], parts: Mapping[str, Mapping[str, str]]) -> str:

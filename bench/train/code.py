@@ -49,8 +49,11 @@ class _Walk:
         while self._open:
             definition = self._open.popleft()
             node = _node(definition)
-            text = _serialised(_Normaliser(self, sys.modules[definition.__module__], node).visit(node))
-            self.texts.append(text)
+            if node is None:
+                self.texts.append(definition.__qualname__)
+                continue
+            module = sys.modules[definition.__module__]
+            self.texts.append(_serialised(_Normaliser(self, module, node).visit(node)))
 
     def reach(self, found: object) -> str | None:
         """What stands for `found` where it is used, None for what isn't ours; a definition of ours is walked later."""
@@ -198,14 +201,9 @@ def _is_ours(module: str) -> bool:
     """Whether a module is the project's or a user's: neither Python's nor installed beside it."""
     if module.partition(".")[0] in _OURS:
         return True
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return file is not None and not any(Path(file).is_relative_to(place) for place in _places_of_others())
-
-
-@cache
-def _places_of_others() -> tuple[str, ...]:
-    paths = sysconfig.get_paths()
-    return tuple(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    file = Path(getattr(sys.modules.get(module), "__file__", None) or sysconfig.get_path("stdlib"))
+    installed = {"site-packages", "dist-packages"} & set(file.parts)
+    return not installed and not any(file.is_relative_to(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
 
 
 def _name_of(found: object) -> str:
@@ -220,15 +218,20 @@ def _length(node: ast.Attribute) -> int:
     return length
 
 
-def _node(definition: Any) -> Definition:
-    """A fresh syntax tree of a definition."""
-    node: Any = ast.parse(_source(inspect.getsourcefile(definition) or ""))
+def _node(definition: Any) -> Definition | None:
+    """A fresh syntax tree of a definition; None for one that isn't written down, as a class that code makes."""
+    try:
+        node: Any = ast.parse(_source(inspect.getsourcefile(definition) or ""))
+    except (OSError, TypeError):
+        return None
     for name in definition.__qualname__.split("."):
         if name != "<locals>":
             inside = [part for part in ast.walk(node) if isinstance(part, Definition) and part.name == name]
             # Of several definitions of one name (an overload, an alternative) the one that is there counts.
             first = getattr(getattr(definition, "__code__", None), "co_firstlineno", None)
             exact = [part for part in inside if first in {part.lineno, *(d.lineno for d in part.decorator_list)}]
+            if not inside:
+                return None
             node = (exact or inside)[0]
     found: Definition = node
     return found

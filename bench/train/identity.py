@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from bench.plan.augmentation import AUGMENTATIONS, Augmentation
-from bench.plan.cells import Cell
-from bench.plan.factors import Level
+from bench.plan.cells import Cell, find_architecture
 from bench.plan.protocol import Device
 from bench.plan.trials import Trial
 from bench.train.augment import augment, distorted, undistorted
@@ -29,10 +28,17 @@ from bench.train.trace import network_digest
 _APART = (AUGMENTATIONS, augment, evaluate, optimizer_of, schedule_of, plain_network, fuse, Activation, Epoch, Outcome)
 _STACKED = (StackedActivation, StackedLinear, StackedNetwork)
 
+# To run a network takes some ten milliseconds, and a plan asks for each as often as it has trials.
+_networks: dict[tuple[object, ...], str] = {}
+
 
 def network_part(cell: Cell, input_shape: tuple[int, int, int], classes: int) -> str:
     """The digest of what the cell's network computes and how it starts. Raises ValueError for images too small."""
-    return _network_part(cell.network, _Same(cell), input_shape, classes)
+    architecture = find_architecture(cell.architecture)
+    kind = (architecture.blocks, architecture.classifier, cell.network, input_shape, classes)
+    if kind not in _networks:
+        _networks[kind] = network_digest(lambda: plain_network(cell, input_shape, classes), input_shape)
+    return _networks[kind]
 
 
 def training_parts(trial: Trial) -> Mapping[str, str]:
@@ -50,24 +56,6 @@ def training_parts(trial: Trial) -> Mapping[str, str]:
 
 def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-class _Same:
-    """A cell that counts as equal to every other: of cells with one network any may build it."""
-
-    def __init__(self, cell: Cell) -> None:
-        self.cell = cell
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same)
-
-    def __hash__(self) -> int:
-        return 0
-
-
-@cache
-def _network_part(_network: tuple[Level, ...], same: _Same, input_shape: tuple[int, int, int], classes: int) -> str:
-    return network_digest(lambda: plain_network(same.cell, input_shape, classes), input_shape)
 
 
 @cache

@@ -175,14 +175,22 @@ class _Log(TorchFunctionMode):
 
 
 def _by_name(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Arguments by their names, defaults among them, so that it doesn't count how they were given; by their places
-    where a function doesn't say its names. Whether it works in place is a matter of memory."""
+    """Arguments by their names, or by their places where a function doesn't say its names. What is at its default is
+    left out, so that it doesn't count how it was given and a newer torch may know more of them. Whether a function
+    works in place is a matter of memory."""
     signature = _signature(function)
     if signature is None:
-        return {**{str(place): value for place, value in enumerate(args)}, **kwargs}
-    bound = signature.bind(*args, **kwargs)
-    bound.apply_defaults()
-    return {name: value for name, value in bound.arguments.items() if name != "inplace"}
+        given = {name: value for name, value in kwargs.items() if value is not None}
+        return {**{str(place): value for place, value in enumerate(args)}, **given}
+    return {
+        name: value
+        for name, value in signature.bind(*args, **kwargs).arguments.items()
+        if name != "inplace" and not _is_default(value, signature.parameters[name].default)
+    }
+
+
+def _is_default(value: object, default: object) -> bool:
+    return type(value) is type(default) and not isinstance(value, Tensor) and value == default
 
 
 @cache

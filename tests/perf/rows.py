@@ -22,7 +22,7 @@ from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.schema import ConfusionRow, CorrectRow, EpochRow, PartRow, Row, TimingRow, TrialRow, columns, to_cells
 from bench.record.store import _FILES, Store
-from bench.run.rows import name_trial
+from bench.run.rows import name_trials
 from bench.train.data import Data
 from bench.train.datasets import find_dataset
 from tests import synthetic
@@ -32,8 +32,9 @@ _CLASSES = 10
 _NAMES = {**_FILES, TrialRow: "trials.csv"}
 
 
-def register_models(cells: int) -> None:
-    """Registers copies of the built-in models until a factorial of all of them has `cells` cells or more."""
+def register_models(cells: int) -> list[str]:
+    """The models, as few as there can be, whose factorial has `cells` cells or more: the built-in ones, and copies of
+    them, which it registers."""
     originals = list(ARCHITECTURES.values())
     each = int(np.prod([len(factor.levels) for factor in FACTORS]))
     for number in range(-(-cells // each) - len(originals)):
@@ -45,6 +46,7 @@ def register_models(cells: int) -> None:
         ARCHITECTURES[name] = replace(original, name=name, published=None, blocks=(wider, *others))
         synthetic.BASE[name] = synthetic.BASE[original.name] + 0.0002 * (number % 7)
         synthetic.SIZES[name] = synthetic.SIZES[original.name]
+    return list(ARCHITECTURES)[: -(-cells // each)]
 
 
 @contextmanager
@@ -63,7 +65,8 @@ def many_models(cells: int) -> Iterator[None]:
 
 def write_many_rows(folder: Path, cells: int, seeds: int, images: int) -> Store:
     """Fills an empty results folder with `seeds` trials of each of the first `cells` cells of a factorial of every
-    registered model. The same rows every time; the bits and the confusions are those of no real network."""
+    registered model, named as the plan's trials are. The same rows every time; the bits and the confusions are those of
+    no real network."""
     folder.mkdir(parents=True)
     generator = np.random.default_rng(0)
     data = find_dataset(DATASET).load(Path("unused"))
@@ -103,7 +106,7 @@ def _rows_of(
     pattern = synthetic._trial(cell, 0, right[0], labels, np.where(right[0], labels, (labels + 1) % 10), DATASET)
     trial, *epochs = [row for row in pattern if isinstance(row, TrialRow | EpochRow)]
     protocol = Protocol(DATASET)
-    named = [name_trial(Trial(cell, seed, protocol), data, data.digest) for seed in range(seeds)]
+    named = list(name_trials((Trial(cell, seed, protocol) for seed in range(seeds)), data, data.digest))
     names = [one.key for one in named]
     parts = named[0].parts
     yield PartRow, _like([PartRow(parts.training, *part) for part in named[0].training.items()], 1)

@@ -5,6 +5,7 @@ Prints seconds, CPU seconds and peak memory of every stage. It judges nothing.
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,11 +18,15 @@ from typing import TypeVar
 
 from tabulate import tabulate
 
+from bench.plan.designs import factorial
+from bench.plan.factors import FACTORS
+from bench.record.store import Store
 from bench.report.analysis import Analysis, analyse
 from bench.report.charts import draw_charts
 from bench.report.evidence import gather
 from bench.report.tables import make_tables
 from bench.report.write import write_report
+from bench.run.networks import network_today
 from tests.perf.rows import DATASET, register_models, write_many_rows
 
 T = TypeVar("T")
@@ -43,21 +48,26 @@ class Stages:
         print(f"  {name}: {self.rows[-1][1]:.1f} s", file=sys.stderr, flush=True)
         return result
 
-    def measure_command(self, arguments: list[str], cells: int) -> None:
-        """A command of the harness in a process of its own, start and imports included. Raises RuntimeError if it
-        fails."""
+    def measure_command(self, arguments: list[str], cells: int) -> str:
+        """What a command of the harness prints in a process of its own; start and imports count. To be called before
+        this process has grown: Linux lets a child begin with its parent's peak. Raises RuntimeError if it fails."""
         code = (
             f"import sys; from tests.perf.rows import register_models; register_models({cells}); "
             f"from bench.cli import run_command_line; sys.exit(run_command_line({arguments!r}))"
         )
         start = perf_counter()
-        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        with process.stdout as output:
+            printed = output.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise RuntimeError(f"bench {' '.join(arguments)} ended with {process.returncode}")
         cpu, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
         self.rows.append((f"bench {arguments[0]}", perf_counter() - start, cpu, peak))
+        print(f"  bench {arguments[0]}: {self.rows[-1][1]:.1f} s", file=sys.stderr, flush=True)
+        return printed
 
     def table(self) -> str:
         """The rows as text."""
@@ -68,25 +78,35 @@ class Stages:
 def main(arguments: list[str]) -> None:
     """Writes the rows, unless the folder has some, and measures every stage of a report on them."""
     options = _options(arguments)
+    models = register_models(options.cells)
+    cells = len(list(factorial(models, FACTORS)))
+    seeds = max(1, options.trials // cells)
     with _folder(options.folder) as folder:
         results = folder / "results" / DATASET
         if not results.exists():
-            seeds = max(1, options.trials // options.cells)
             # In a process of its own: what it takes to make the rows is no stage's.
             with get_context("spawn").Pool(1) as pool:
-                pool.apply(_write, (results, options.cells, seeds, options.images))
+                pool.apply(_write, (results, cells, seeds, options.images))
         sizes = [(path.name, path.stat().st_size / 1e6) for path in sorted(results.glob("*.csv"))]
         print(tabulate(sizes, headers=("file", "MB"), floatfmt=".1f"))
         print()
-        register_models(options.cells)
-        stages = _measure(results, folder / "reports" / DATASET)
-        places = ["--results", str(folder / "results"), "--reports", str(folder / "reports")]
-        seeds = str(max(1, options.trials // options.cells))
-        plan = ["--design", "factorial", "--dataset", DATASET, "--precision", "fp32", "--seeds", seeds]
-        stages.measure_command(["status", *plan, *places[:2]], options.cells)
-        stages.measure_command(["run", "--all", *plan, *places, "--no-timing", "--no-report"], options.cells)
-        stages.measure_command(["report", *places], options.cells)
+        stages = Stages()
+        _measure_commands(stages, folder, models, cells, seeds)
+        _measure(stages, results, folder / "reports" / DATASET)
         print(stages.table())
+
+
+def _measure_commands(stages: Stages, folder: Path, models: list[str], cells: int, seeds: int) -> None:
+    """Raises RuntimeError unless every trial of the plan is recorded: a run must have nothing to do."""
+    places = ["--results", str(folder / "results"), "--reports", str(folder / "reports")]
+    plan = ["--models", ",".join(models), "--design", "factorial", "--seeds", str(seeds)]
+    plan += ["--dataset", DATASET, "--precision", "fp32"]
+    status = stages.measure_command(["status", *plan, *places[:2]], cells)
+    done = sum(map(int, re.findall(r"(\d+)(?: +\d+){4}$", status, re.MULTILINE)))
+    if done != cells * seeds:
+        raise RuntimeError(f"only {done} of {cells * seeds} trials are done:\n{status}")
+    stages.measure_command(["run", *plan, *places, "--no-timing", "--no-report"], cells)
+    stages.measure_command(["report", *places], cells)
 
 
 def peak_megabytes() -> float:
@@ -97,20 +117,17 @@ def peak_megabytes() -> float:
     raise RuntimeError("no VmHWM in /proc/self/status")
 
 
-def _measure(results: Path, report: Path) -> Stages:
-    from bench.record.store import Store
-
-    stages, store = Stages(), Store(results)
+def _measure(stages: Stages, results: Path, report: Path) -> None:
+    store = Store(results)
     for kind in ("trials", "epochs", "correct", "confusion", "timings"):
         stages.measure(f"read {kind}", getattr(store, kind))
-    evidence = stages.measure("gather", lambda: gather(store, DATASET))
+    evidence = stages.measure("gather", lambda: gather(store, DATASET, networks=network_today))
     analysis = stages.measure("analyse", lambda: analyse(evidence, _MARGIN))
     stages.measure("tables", lambda: [(t.markdown(), t.csv(), t.latex()) for t in make_tables(analysis)])
     stages.measure("charts", lambda: _draw(analysis))
     stages.measure(
         "charts, tables and pages, written", lambda: write_report(analysis, report, "python -m tests.perf.scale")
     )
-    return stages
 
 
 def _draw(analysis: Analysis) -> None:

@@ -4,14 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.perf.rows import write_many_rows
+from tests.perf.rows import DATASET, write_many_rows
 from tests.perf.scale import main
 
 
 def test_it_prints_what_every_stage_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_many_rows(tmp_path / "results" / "mnist", cells=2, seeds=2, images=100)
-    main(["--cells", "2", "--folder", str(tmp_path)])
+    main(["--trials", "96", "--cells", "48", "--images", "100", "--folder", str(tmp_path)])
     printed = capsys.readouterr().out
-    for stage in ("read epochs", "gather", "analyse", "tables", "charts", "bench report"):
+    for stage in ("bench status", "bench run", "bench report", "read epochs", "gather", "analyse", "tables", "charts"):
         assert f"\n{stage} " in printed
-    assert (tmp_path / "reports" / "mnist" / "index.html").exists()
+    assert (tmp_path / "reports" / DATASET / "index.html").exists()
+
+
+def test_it_never_trains(tmp_path: Path) -> None:
+    write_many_rows(tmp_path / "results" / DATASET, cells=2, seeds=1, images=100)
+    with pytest.raises(RuntimeError, match="only 2 of 48 trials are done"):
+        main(["--trials", "48", "--cells", "48", "--folder", str(tmp_path)])

@@ -46,8 +46,8 @@ def split_variance(correct: Bits) -> VarianceSplit:
     """
     seeds, images = correct.shape
     # Counts first: on the bits themselves, means and variances over seeds would take eight bytes a bit.
-    times_right = np.count_nonzero(correct, axis=0)
-    observed = (np.count_nonzero(correct, axis=1) / images).var(ddof=1)
+    times_right = _times_right(correct)
+    observed = (np.array([np.count_nonzero(bits) for bits in correct]) / images).var(ddof=1)
     own = (times_right * (seeds - times_right)).sum() / (seeds * (seeds - 1)) / images**2
     seed = (observed - own) * images / (images - 1)
     sampling = (times_right / seeds).var(ddof=1) / images
@@ -73,11 +73,17 @@ def compare_networks(first: Bits, second: Bits) -> list[McNemar]:
 
 
 def miss_rates(correct: Iterable[Bits]) -> NDArray[np.float64]:
-    """The share of trials that got each image wrong, from each trial's bits. Raises ValueError for none."""
-    trials, right = 0, np.zeros(0, dtype=np.int64)
+    """The share of trials that got each image wrong, from the bits of some trials after others, (trials, images) each.
+    Raises ValueError for none."""
+    trials, right = 0, np.zeros((), dtype=np.int64)
     for bits in correct:
-        right = right + bits if trials else bits.astype(np.int64)
-        trials += 1
+        trials, right = trials + len(bits), right + _times_right(bits)
     if not trials:
         raise ValueError("no trials to count")
     return 1 - right / trials
+
+
+def _times_right(correct: Bits) -> NDArray[np.int64]:
+    """How many trials got each image right. numpy's own count over the first axis takes ten times as long."""
+    times: NDArray[np.int64] = correct.view(np.uint8).sum(axis=0, dtype=np.uint32).astype(np.int64)
+    return times

@@ -10,6 +10,7 @@ from bench.report.tables.effects import effect_table, mcnemar_table, step_table
 from bench.report.tables.factorial import attribution_table, factorial_table
 from bench.report.tables.overhead import overhead_table
 from bench.report.tables.precision import precision_table
+from bench.report.tables.rates import rate_table
 from bench.report.tables.speed import speed_table
 from bench.report.tables.table import Table
 
@@ -29,6 +30,7 @@ _TABLES = (
     mcnemar_table,
     hardest_table,
     precision_table,
+    rate_table,
     speed_table,
     overhead_table,
 )
