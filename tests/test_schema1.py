@@ -13,7 +13,8 @@ from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import FACTORS, Factor, read_levels
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
-from bench.record import reading, schema
+from bench.record import columns as columns_module
+from bench.record import reading
 from bench.record.columns import columns
 from bench.record.schema import TrialRow
 from bench.record.schema1 import schema_1_parts
@@ -110,9 +111,9 @@ def smoothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sixth factor."""
     factor = Factor("smoothing", (0.0, 0.1), ("no smoothing", "smoothing"), 0.0, 0.1, "softened labels", False)
     grown = (*FACTORS, factor)
-    for module in (plan_factors, schema, reading):
+    for module in (plan_factors, columns_module, reading):
         monkeypatch.setattr(module, "FACTORS", grown)
-    monkeypatch.setattr(schema, "_BY_NAME", {one.name: one for one in grown})
+    monkeypatch.setattr(columns_module, "_BY_NAME", {one.name: one for one in grown})
 
 
 @pytest.mark.usefixtures("smoothing")

@@ -79,19 +79,12 @@ class Evidence:
     def _packed_bits(self) -> dict[str, tuple[bytes, int]]:
         """By trial, the bits as bytes, which takes an eighth of the room of truth values, and how many there are."""
         columns = zip(self.correct["trial"], self.correct["correct"], self.correct["images"], strict=True)
-        packed = {}
-        for trial, text, images in columns:
-            try:
-                packed[trial] = a2b_base64(text, strict_mode=True), images
-            except ValueError as error:
-                raise BitsError(trial, f"are no base64 ({error})") from None
-        usual = Counter(images for _, images in packed.values()).most_common(1)
-        for trial, (bits, images) in packed.items():
-            if images != usual[0][0]:
-                raise BitsError(trial, f"are of {images} test images, and those of other trials of {usual[0][0]}")
-            if len(bits) != -(-images // 8):
-                raise BitsError(trial, f"are {len(bits)} bytes, not the {-(-images // 8)} of {images} test images")
-        return packed
+        recorded = {trial: (_decoded(trial, text, images), images) for trial, text, images in columns}
+        counts = Counter(images for _, images in recorded.values())
+        for trial, (_, images) in recorded.items():
+            if images != (usual := counts.most_common(1)[0][0]):
+                raise BitsError(trial, f"are of {images} test images, and those of other trials of {usual}")
+        return recorded
 
     def rows(self, cell: Cell) -> pd.DataFrame:
         """The cell's done trials, indexed by seed in ascending order; empty for a cell that wasn't trained."""
@@ -186,6 +179,16 @@ def _order(cell: Cell) -> tuple[int, int, list[tuple[int, int]]]:
 def _of(trials: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     kept = rows["trial"].isin(trials["trial"])
     return rows if kept.all() else rows[kept].reset_index(drop=True)
+
+
+def _decoded(trial: str, text: str, images: int) -> bytes:
+    try:
+        packed = a2b_base64(text, strict_mode=True)
+    except ValueError as error:
+        raise BitsError(trial, f"are no base64 ({error})") from None
+    if len(packed) != -(-images // 8):
+        raise BitsError(trial, f"are {len(packed)} bytes, not the {-(-images // 8)} of {images} test images")
+    return packed
 
 
 def _unpack(recorded: Sequence[tuple[bytes, int]]) -> Sequence[Bits]:
