@@ -99,13 +99,13 @@ def write_rows(
     rows[ImageRow] = [_image(index, int(labels[index])) for index in range(images - 60, images)]
     store = Store(folder)
     for row_type, of_type in rows.items():
-        text = _text(of_type)
+        text = _text(row_type, of_type)
         (folder / {**_FILES, TrialRow: "trials.csv"}[row_type]).write_text(text)
     return store
 
 
-def _text(rows: Sequence[Row]) -> str:
-    header = columns(type(rows[0]), list(factors_of(rows[0])))
+def _text(row_type: type[Row], rows: Sequence[Row]) -> str:
+    header = columns(row_type, list(factors_of(rows[0])) if rows else None)
     return _csv_text([header]) + _csv_text(to_cells(row, header) for row in rows)
 
 

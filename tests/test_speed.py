@@ -15,6 +15,7 @@ from bench.errors import BenchError
 from bench.plan.cells import preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
+from bench.record.columns import columns
 from bench.record.schema import SpeedRow
 from bench.record.store import Store
 from bench.report.analysis import Analysis, analyse
@@ -180,8 +181,10 @@ def test_a_file_of_an_earlier_version_is_read_and_goes_on(tmp_path: Path) -> Non
     pd.testing.assert_frame_equal(older.drop(columns="training_bytes"), rows.drop(columns="training_bytes"))
     assert older["training_bytes"].isna().all()
     measured = {"loader_workers": 0, "memory_bytes": 2, "training_bytes": 1}
-    row: dict[str, Any] = {str(name): value for name, value in rows.iloc[0].items()} | measured
-    Store(tmp_path / "mnist").add_speeds([SpeedRow(**row)])
+    first = rows.iloc[0]
+    row: dict[str, Any] = {name: first[name] for name in columns(SpeedRow, ())} | measured
+    levels = {name: first[name] for name in ("batch_norm", "gap", "dropout", "augmentation")}
+    Store(tmp_path / "mnist").add_speeds([SpeedRow(**row, levels=levels)])
     assert len(Store(tmp_path / "mnist").speeds()) == len(older) + 1
 
 
@@ -198,7 +201,7 @@ def test_samples_name_the_one_machine_that_they_are_of(tmp_path: Path) -> None:
     assert {speedup.machine for speedup in analysis.speedups} == {"m"}
     assert {overhead.code for overhead in analysis.overheads} == {"c"}
     for caption in captions(analysis):
-        assert "Measured on A <made-up> CPU, 2 cores" in caption
+        assert "Measured on A <made-up> CPU (avx2), 2 cores" in caption
         assert "other training code" not in caption
 
     for file in ("speed.csv", "overhead.csv"):
@@ -206,7 +209,7 @@ def test_samples_name_the_one_machine_that_they_are_of(tmp_path: Path) -> None:
         rows[rows["code"] == "other"].to_csv(folder / file, index=False)
     analysis = analyse(gather(Store(folder), "mnist"), 0.0005)
     for caption in captions(analysis):
-        assert "Measured on Another CPU, 2 cores" in caption
+        assert "Measured on Another CPU (avx2), 2 cores" in caption
         assert caption.endswith(", with other training code than the trials'.")
 
 
