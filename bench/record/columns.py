@@ -96,6 +96,6 @@ def _to_cell(name: str, value: object, levels: Mapping[str, Any]) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, float):
-        return repr(value)
+        return repr(float(value))  # of numpy's floats repr says whose they are
     text = " ".join(str(value).split())
     return f"'{text}" if (name in FREE_TEXT or name in levels) and text.startswith(FORMULA) else text
