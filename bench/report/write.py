@@ -21,6 +21,9 @@ from bench.report.words import markdown_text
 # A table with more rows is linked from the Markdown page, not shown; of more sentences than that some are.
 _LONG = 60
 
+# A table with more rows is whole as CSV only.
+_READABLE = 1_000
+
 # Folders of a report, and the files in them that are a report's.
 _FOLDERS = {"tables": (".md", ".csv", ".tex"), "charts": (".svg", ".png")}
 
@@ -53,7 +56,8 @@ def _write_files(analysis: Analysis, folder: Path, command: str) -> None:
     (folder / "tables").mkdir()
     (folder / "charts").mkdir()
     for table in tables:
-        for suffix, text in (("md", table.markdown()), ("csv", table.csv()), ("tex", table.latex())):
+        readable = table.shortened(_READABLE)
+        for suffix, text in (("md", readable.markdown()), ("csv", table.csv()), ("tex", readable.latex())):
             _write(folder / "tables" / f"{table.name}.{suffix}", text)
     for chart in draw_charts(analysis):
         save(chart, folder / "charts")
