@@ -3,6 +3,7 @@
 from binascii import a2b_base64
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -137,7 +138,11 @@ def gather(
         raise NoRowsError(
             f"{store.trials_path} has no {'such ' if where else ''}rows: make some with `python -m bench run --all`"
         )
-    chosen = choose(recorded, store.parts(), networks, prefer)
+    # Parsing lets other threads work: meanwhile it is found out which networks are today's.
+    with ThreadPoolExecutor() as pool:
+        details = [pool.submit(read) for read in (store.epochs, store.correct, store.confusion)]
+        chosen = choose(recorded, store.parts(), networks, prefer)
+        epochs, correct, confusion = (detail.result() for detail in details)
     if chosen is None:
         raise NoRowsError(
             f"{store.trials_path} has rows of other networks or augmentations than today's only: "
@@ -147,7 +152,7 @@ def gather(
     if done.empty:
         raise NoRowsError(f"no trial in {store.trials_path} is done: `python -m bench status` tells more")
     others_done = chosen.siblings[chosen.siblings["status"] == "done"].reset_index(drop=True)
-    images, epochs = store.images(), store.epochs()
+    images = store.images()
     return Evidence(
         dataset=dataset,
         cells=tuple(sorted((chosen.cells[str(label)] for label in done["cell"].unique()), key=_order)),
@@ -159,8 +164,8 @@ def gather(
         rates=chosen.rates[chosen.rates["status"] == "done"].reset_index(drop=True),
         left_out=chosen.left_out,
         epochs=_of(done, epochs),
-        correct=_of(done, store.correct()),
-        confusion=_of(done, store.confusion()),
+        correct=_of(done, correct),
+        confusion=_of(done, confusion),
         images=images[images["data"] == chosen.protocol["data"]],
         timings=store.timings(),
         speeds=store.speeds(),

@@ -1,11 +1,12 @@
 """Which network a cell has today."""
 
 from bench.plan.cells import Cell
-from bench.train.identity import network_part
 
 
 def network_today(cell: Cell, shape: str, classes: int) -> str | None:
     """The digest of the cell's network on images of a shape, as in 1x28x28; None where it can't be built on them."""
+    from bench.train.identity import network_part  # torch takes seconds to import, and rows can be read meanwhile
+
     channels, height, width = map(int, shape.split("x"))
     try:
         return network_part(cell, (channels, height, width), classes)
