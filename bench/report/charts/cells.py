@@ -9,6 +9,7 @@ from bench.report.charts.chart import Chart
 from bench.report.charts.fold import MOST_ROWS, fold
 from bench.report.charts.style import (
     INK,
+    MOST_SEEDS,
     SMALL,
     cell_label,
     draw_interval,
@@ -45,6 +46,7 @@ def draw(analysis: Analysis) -> Chart:
         caption="Test accuracy after the last epoch. A bar across marks the mean, a line its 95 % t interval, a dot "
         f"each seed ({seeds_words(counts)}). The bold row is the published model; the others say what differs from it."
         + remark(1 in counts, "One seed gives no interval.")
+        + remark(max(counts) > MOST_SEEDS, f"Dots are of the first {MOST_SEEDS} seeds.")
         + remark(stretched, "The axis widens towards 100 %.")
         + remark(any(cut), "An arrow ends an interval that goes on past 0 or 100 %.")
         + folded,
@@ -85,7 +87,7 @@ def _draw_model(axes: Axes, architecture: str, results: list[CellResult]) -> boo
 
 def _draw_cell(axes: Axes, row: int, result: CellResult) -> bool:
     colour, _ = model_look(result.cell.architecture)
-    seeds = percent(result.accuracies)
+    seeds = percent(result.accuracies.iloc[:MOST_SEEDS])
     axes.scatter(seeds, row + lanes(len(seeds)), s=9, color=colour, alpha=0.6, linewidth=0, zorder=2)
     axes.plot([result.accuracy.mean * 100], [row], "|", color=INK, markersize=9, markeredgewidth=1.8, zorder=4)
     return draw_interval(axes, result.accuracy, row)

@@ -11,6 +11,7 @@ from bench.report.charts.fold import MOST_PANELS, fold
 from bench.report.charts.style import (
     GREY,
     INK,
+    MOST_SEEDS,
     figure,
     model_look,
     name_accuracies,
@@ -24,9 +25,6 @@ from bench.report.words import few
 from bench.report.words import percent as in_percent
 
 _COLUMNS = 3
-
-# More lines than these are one stain.
-_MOST_LINES = 100
 
 
 def draw(analysis: Analysis) -> Chart | None:
@@ -64,7 +62,7 @@ def draw(analysis: Analysis) -> Chart | None:
         f"({seeds_words(counts)}). Dashed: training accuracy, measured on distorted images while "
         "the weights move. The axis widens towards 100 %."
         + remark(1 in counts, "One seed gives no interval.")
-        + remark(max(counts) > _MOST_LINES, f"Lines are of the first {_MOST_LINES} seeds.")
+        + remark(max(counts) > MOST_SEEDS, f"Lines are of the first {MOST_SEEDS} seeds.")
         + remark(any(cut), "Intervals are cut at 0 and 100 %.")
         + folded,
         alt=f"Test accuracy by epoch; the last epoch's means are {few(ends)}.",
@@ -79,7 +77,7 @@ def _draw_curve(axes: Axes, curve: Curve) -> bool:
     axes.set_title(curve.cell.architecture)
     axes.grid(axis="both")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.plot(points.index, percent(curve.seeds.iloc[:, :_MOST_LINES]), color=colour, linewidth=0.6, alpha=0.45)
+    axes.plot(points.index, percent(curve.seeds.iloc[:, :MOST_SEEDS]), color=colour, linewidth=0.6, alpha=0.45)
     low, high = percent(points["low"]), percent(points["high"])
     axes.fill_between(points.index, low.clip(0), high.clip(None, 100), color=colour, alpha=0.2, linewidth=0)
     axes.plot(points.index, percent(points["test"]), color=colour, linewidth=2)

@@ -16,6 +16,7 @@ from bench.report.charts.style import (
     GREY,
     INK,
     LOSS,
+    MOST_SEEDS,
     PALE,
     SMALL,
     draw_interval,
@@ -66,6 +67,7 @@ def draw(analysis: Analysis) -> Chart | None:
         f"pale, every seed ({seeds_words(counts)}). One of the two is the published model. Differences within the "
         f"shaded margin of {analysis.margin * 100:g} points are too small to matter."
         + remark(1 in counts, "One seed gives no interval.")
+        + remark(max(counts) > MOST_SEEDS, f"Dots are of the first {MOST_SEEDS} seeds.")
         + remark(any(cut), "An arrow ends an interval that goes on past 100 points.")
         + folded,
         alt=f"The differences in test accuracy that techniques make in {len(verdicts)} comparisons, by verdict: "
@@ -96,7 +98,7 @@ def _draw_effect(analysis: Analysis, axes: Axes, row: int, effect: Effect) -> bo
     colour, marker = _LOOKS[effect.verdict]
     difference = effect.comparison.difference
     accuracies = [analysis.evidence.rows(cell)["test_accuracy"] for cell in (effect.treated, effect.baseline)]
-    seeds = percent((accuracies[0] - accuracies[1]).dropna())
+    seeds = percent((accuracies[0] - accuracies[1]).dropna().iloc[:MOST_SEEDS])
     axes.scatter(seeds, row + lanes(len(seeds)), s=9, color=colour, alpha=0.45, linewidth=0, zorder=2)
     cut = draw_interval(axes, difference, row, limits=(-100, 100), colour=colour)
     axes.plot([difference.mean * 100], [row], marker, color=colour, markersize=6, zorder=4)

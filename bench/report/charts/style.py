@@ -23,6 +23,9 @@ from bench.report.words import plural
 
 WIDTH = 7.2
 SMALL = 7.5
+# Of more seeds than these, marks and thin lines are one stain.
+MOST_SEEDS = 100
+
 INK = "#262626"
 GREY = "#949494"
 PALE = "#d9d9d9"
