@@ -59,7 +59,9 @@ def test_ten_thousand_trials_and_their_keys(benchmark: BenchmarkFixture) -> None
 
     def plan() -> set[str]:
         planned = trials(cells, 10_000 // len(cells), Protocol("digits"))
-        return {trial_key(trial, Parts("network", "training", "data")) for trial in planned}
+        return {
+            trial_key(trial, Parts(trial.cell.label, str(trial.cell.levels["scheduler"]), "data")) for trial in planned
+        }
 
     keys = benchmark.pedantic(plan, rounds=3)
     assert len(keys) == len(set(cells)) * (10_000 // len(cells))
