@@ -144,7 +144,12 @@ def workers_of(process: int) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "delay"), [(signal.SIGINT, 130, 0.0), (signal.SIGINT, 130, 2.0), (signal.SIGTERM, 143, 0.5)]
+    ("number", "code", "delay"),
+    [
+        (signal.SIGINT, 130, 0.0),
+        pytest.param(signal.SIGINT, 130, 2.0, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 143, 0.5, marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_to_all_while_workers_start_is_answered_in_one_line(
     tmp_path: Path, number: int, code: int, delay: float
@@ -186,7 +191,9 @@ def test_workers_that_die_each_time_they_start_end_the_run(digits: Data, monkeyp
         train_all([[trial] for trial in planned], pool, lambda _: None, lambda: None, Interrupts())
 
 
-@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+@pytest.mark.parametrize(
+    "closed", ["<&- >&- 2>&-", *(pytest.param(one, marks=pytest.mark.slow) for one in ("2>&-", "2>/dev/full"))]
+)
 def test_a_run_that_nobody_listens_to_writes_its_rows_and_nothing_else_to_them(tmp_path: Path, closed: str) -> None:
     shell = subprocess.run(
         ["sh", "-c", f"{shlex.join(command(tmp_path, 2))} {closed}"], cwd=ROOT, capture_output=True, check=False

@@ -125,6 +125,7 @@ def pictures(side: int) -> Data:
 needs_proc = pytest.mark.skipif(forget_peak() is None, reason="this system doesn't tell")
 
 
+@pytest.mark.slow
 @needs_proc
 def test_larger_maps_take_more_memory_in_both_loops() -> None:
     trial = Trial(preset_cell("model1"), 0, Protocol("digits", precision="fp32"))

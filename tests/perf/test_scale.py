@@ -8,6 +8,7 @@ from tests.perf.rows import DATASET, write_many_rows
 from tests.perf.scale import main
 
 
+@pytest.mark.slow
 def test_it_prints_what_every_stage_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["--trials", "96", "--cells", "48", "--images", "100", "--folder", str(tmp_path)])
     printed = capsys.readouterr().out
