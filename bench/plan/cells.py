@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Any
 
 from architectures import registry
 from architectures.spec import Architecture, Levels
 from bench.errors import UsageError
-from bench.plan.factors import FACTORS, Factor, Level, check_preset, format_level, level_of
+from bench.plan.factors import FACTORS, Factor, Level, check_preset, format_level, level_of, read_levels
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,19 @@ def preset_cell(architecture: str) -> Cell:
     """The cell that an architecture was published as. Raises UsageError for an unknown name."""
     preset = find_architecture(architecture).preset
     return Cell(architecture, Levels({factor.name: level_of(preset, factor) for factor in FACTORS}))
+
+
+@cache
+def recorded_cell(values: tuple[Any, ...]) -> Cell | None:
+    """The cell that a row names by its architecture and its levels, in the order of FACTORS; None for an architecture
+    or a level that there isn't."""
+    architecture, *levels = values
+    if architecture not in registry.ARCHITECTURES:
+        return None
+    try:
+        return Cell(architecture, read_levels(dict(zip((f.name for f in FACTORS), levels, strict=True))))
+    except ValueError:
+        return None
 
 
 def find_architecture(name: str) -> Architecture:

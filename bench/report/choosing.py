@@ -2,16 +2,13 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from architectures.registry import ARCHITECTURES
 from bench.errors import UsageError, near_matches
-from bench.plan.cells import Cell
-from bench.plan.factors import FACTORS, read_levels
+from bench.plan.cells import Cell, recorded_cell
+from bench.plan.factors import FACTORS
 from bench.record.columns import columns
 from bench.record.schema import TrialRow
 from bench.report.words import plural
@@ -115,7 +112,7 @@ def choose(
 def _known(rows: pd.DataFrame, networks: Networks | None) -> tuple[pd.DataFrame, dict[str, Cell], int]:
     """The rows whose cells there are today, with their label in `cell`, the cells by label, and how many others there
     are."""
-    cells = [_cell(values) for values in rows[["architecture", *_SWITCHES]].itertuples(index=False, name=None)]
+    cells = [recorded_cell(values) for values in rows[["architecture", *_SWITCHES]].itertuples(index=False, name=None)]
     known = rows[np.array([cell is not None for cell in cells], dtype=bool)]
     own = [cell for cell in cells if cell is not None]
     known = known.assign(cell=[cell.label for cell in own])
@@ -135,17 +132,6 @@ def _known(rows: pd.DataFrame, networks: Networks | None) -> tuple[pd.DataFrame,
         newest = known.sort_values("started_at", kind="stable").groupby("cell")["network"].last()
         known = known[known["network"] == known["cell"].map(newest)]
     return known, by_label, len(rows) - len(known)
-
-
-@cache
-def _cell(values: tuple[Any, ...]) -> Cell | None:
-    """The cell that a row's columns name; None for an architecture or a level that there isn't."""
-    if values[0] not in ARCHITECTURES:
-        return None
-    try:
-        return Cell(values[0], read_levels(dict(zip(_SWITCHES, values[1:], strict=True))))
-    except ValueError:
-        return None
 
 
 def _with_parts(rows: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:

@@ -16,8 +16,8 @@ import torch
 
 from architectures.summary import Summary, summarise
 from bench.errors import UsageError
-from bench.plan.cells import Cell, find_architecture, preset_cell
-from bench.plan.factors import FACTORS, read_levels, written_levels
+from bench.plan.cells import Cell, find_architecture, preset_cell, recorded_cell
+from bench.plan.factors import FACTORS, written_levels
 from bench.plan.trials import Trial
 from bench.record.machine import this_machine
 from bench.record.schema import MachineRow, Row
@@ -144,16 +144,7 @@ class Run:
 def _cells(rows: pd.DataFrame) -> list[Cell | None]:
     """The cell of each row; None for levels that there are not."""
     names = ["architecture", *(factor.name for factor in FACTORS)]
-    return [_cell(values) for values in rows[names].itertuples(index=False, name=None)]
-
-
-@cache
-def _cell(values: tuple[Any, ...]) -> Cell | None:
-    levels = dict(zip((factor.name for factor in FACTORS), values[1:], strict=True))
-    try:
-        return Cell(values[0], read_levels(levels))
-    except ValueError:
-        return None
+    return [recorded_cell(values) for values in rows[names].itertuples(index=False, name=None)]
 
 
 def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: Path) -> Run:
