@@ -5,14 +5,14 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from architectures.geometry import receptive_fields
+from architectures.summary import summarise
 from torch import nn
 
 import architectures
 from architectures.blocks import assemble
-from architectures.geometry import receptive_fields
 from architectures.registry import ARCHITECTURES, UnknownArchitectureError
 from architectures.spec import Architecture, Level, Levels
-from architectures.summary import summarise
 from bench.plan.factors import FACTORS, Factor
 from bench.train.fast.activation import fast_generator
 from tests.conftest import activation

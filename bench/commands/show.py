@@ -1,24 +1,41 @@
 """`bench show`: a model layer by layer."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.commands import options as opt
+from bench.errors import UsageError
 from bench.plan.cells import preset_cell
 from bench.plan.factors import FACTORS, format_level, level_of
 
+if TYPE_CHECKING:
+    from bench.train.summary import LayerRow, Summary
 
-def show(model: Annotated[str, typer.Argument(help="The model to show: model1, model2, ...")]) -> None:
-    """Print a model's layers: output shape, receptive field, parameters, multiply-accumulates."""
+
+def show(
+    model: Annotated[str, typer.Argument(help="The model to show: model1, model2, ...")],
+    dataset: opt.DatasetName = None,
+    data_dir: opt.DataDir = Path("data"),
+) -> None:
+    """Print a model's layers on the images of a data set: output shape, receptive field, parameters,
+    multiply-accumulates."""
     cell = preset_cell(model)
 
     from tabulate import tabulate
 
     from architectures.registry import get
-    from architectures.summary import summarise
+    from bench.run.networks import cell_summary
+    from bench.train.datasets import choose_dataset
 
     architecture = get(cell.architecture)
-    summary = summarise(architecture, cell.levels, (1, 28, 28), 10)
+    chosen, _ = choose_dataset(dataset, data_dir)
+    data = chosen.load(data_dir)
+    try:
+        summary = cell_summary(cell, data.input_shape, data.classes)
+    except ValueError as error:
+        raise UsageError(f"{model} on {data.name}: {error}") from None
     print(f"{architecture.name}: {architecture.title}")
     print("Preset: " + ", ".join(f"{f.name} {format_level(level_of(cell.levels, f))}" for f in FACTORS))
     if architecture.published:
@@ -28,24 +45,32 @@ def show(model: Annotated[str, typer.Argument(help="The model to show: model1, m
             f"{published.epochs} epochs, one run"
         )
     print(f"Source: {architecture.source}\n")
-    rows = [
-        (
-            layer.name,
-            layer.kind,
-            "x".join(map(str, layer.output)),
-            layer.receptive_field or "all",
-            f"{layer.parameters:,}",
-            f"{layer.macs:,}",
-        )
-        for layer in summary.layers
-    ]
-    rows.append(("total", "", "", summary.receptive_field, f"{summary.parameters:,}", f"{summary.macs:,}"))
     print(
         tabulate(
-            rows,
+            _rows(summary),
             headers=("layer", "kind", "output", "receptive field", "parameters", "MACs"),
             colalign=("left", "left", "right", "right", "right", "right"),
             disable_numparse=True,
         )
     )
-    print("\nFor one 28x28 image; receptive field in pixels, its total that of the last convolution.")
+    print(
+        f"\nFor one {'x'.join(map(str, data.input_shape))} image of {data.name} ({data.classes} classes); "
+        "receptive field in pixels, its total that of the last map."
+    )
+
+
+def _rows(summary: "Summary") -> list[tuple[str, ...]]:
+    rows = [_row(layer) for layer in summary.layers]
+    total = _field(summary.receptive_field)
+    return [*rows, ("total", "", "", total, f"{summary.parameters:,}", f"{summary.macs:,}")]
+
+
+def _row(layer: "LayerRow") -> tuple[str, ...]:
+    counts = f"{layer.parameters:,}", f"{layer.macs:,}"
+    if layer.output is None:
+        return layer.name, layer.kind, "never called", "", *counts
+    return layer.name, layer.kind, "x".join(map(str, layer.output)), _field(layer.receptive_field), *counts
+
+
+def _field(side: int | None) -> str:
+    return "whole image" if side is None else str(side)

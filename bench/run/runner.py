@@ -5,7 +5,7 @@ import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from architectures.summary import Summary, summarise
 from bench.errors import UsageError
-from bench.plan.cells import Cell, find_architecture, preset_cell, recorded_cell
+from bench.plan.cells import Cell, preset_cell, recorded_cell
 from bench.plan.factors import FACTORS, written_levels
 from bench.plan.trials import Trial
 from bench.record.machine import this_machine
@@ -25,6 +24,7 @@ from bench.record.store import Store
 from bench.run.code import code_digest
 from bench.run.executor import Open
 from bench.run.interrupt import held_back
+from bench.run.networks import cell_summary
 from bench.run.progress import Progress
 from bench.run.rows import (
     Named,
@@ -44,6 +44,7 @@ from bench.train.data import Data
 from bench.train.datasets import find_dataset
 from bench.train.device import cpu_vectors, gpu_and_cuda
 from bench.train.fit import check_batches
+from bench.train.summary import Summary
 from bench.train.timing import seconds_per_image, time_networks
 
 TIMING_ROUNDS = 5
@@ -255,9 +256,4 @@ def time_trials(run: Run, untimed: Sequence[Trial]) -> None:
 
 def network_summary(cell: Cell, data: Data) -> Summary:
     """Parameters, MACs and receptive field of the cell's network on this data."""
-    return _summary(cell, data.input_shape, data.classes)
-
-
-@cache
-def _summary(cell: Cell, input_shape: tuple[int, int, int], classes: int) -> Summary:
-    return summarise(find_architecture(cell.architecture), cell.levels, input_shape, classes)
+    return cell_summary(cell, data.input_shape, data.classes)
