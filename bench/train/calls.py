@@ -121,7 +121,7 @@ RULES: Mapping[str, Callable[[Arguments, Seen, Tensor], Known]] = {
     "pad": _padded,
 }
 
-# Each position of the result is made of the same position of what is given; the names are torch's, without underscores.
+# Each position of the result is made of the same position of what is given.
 _RECTIFIERS = ("relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish")
 _LIMITS = (
     "hardswish",

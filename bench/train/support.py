@@ -108,8 +108,8 @@ class Measuring:
 def _seeds(shape: Sequence[int], images: Tensor) -> Iterator[Tensor]:
     """Ones at the middle position, for each place that positions may have among the dimensions, the likeliest first: of
     (N, C, H, W), (N, H, W, C), (N, T, C) and (N, C, T) one sees less than the others."""
-    places = {3: [(1,), (2,)], 4: [(2, 3), (1, 2)]}.get(len(shape), [()])
-    for place in places:
+    known: dict[int, list[tuple[int, ...]]] = {3: [(1,), (2,)], 4: [(2, 3), (1, 2)]}
+    for place in known.get(len(shape), [()]):
         index: list[int | slice] = [slice(None)] * len(shape)
         for dimension in (*place, *((0,) if shape and shape[0] != len(images) else ())):
             index[dimension] = shape[dimension] // 2
