@@ -1,6 +1,7 @@
 """The summary of any network: shapes, receptive fields, parameters and MACs, against numbers counted by hand."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from architectures.registry import ARCHITECTURES
 from architectures.spec import Architecture
+from bench.cli import run_command_line
 from bench.plan.cells import preset_cell
 from bench.plan.factors import find_factors
 from bench.report.analysis import analyse
@@ -340,12 +342,12 @@ def test_a_chain_has_its_number_on_images_that_are_smaller() -> None:
 
 
 def test_the_network_and_the_random_generator_stay_as_they_were() -> None:
+    norm = nn.BatchNorm2d(4).eval()
     network = Own(
         lambda net, images: pooled(F.dropout(net.norm(net.conv(images.add_(1))), 0.5)),  # drops in evaluation as well
         conv=nn.Conv2d(1, 4, 3),
-        norm=nn.BatchNorm2d(4),
+        norm=norm,
     )
-    network.norm.eval()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     flags = [module.training for module in network.modules()]
     state, threads = torch.get_rng_state(), torch.get_num_threads()
@@ -368,11 +370,12 @@ def broken(_net: Any, _images: Tensor) -> Tensor:
 
 
 def test_a_network_that_fails_is_left_as_it_was() -> None:
-    network = Own(broken, conv=nn.Conv2d(1, 4, 3))
+    conv = nn.Conv2d(1, 4, 3)
+    network = Own(broken, conv=conv)
     with pytest.raises(ValueError, match=r"^the network fails on a blank image of 1x28x28: the first line$"):
         summarise(network, SHAPE)
     assert network.training
-    assert not network.conv._forward_hooks
+    assert not conv._forward_hooks
 
 
 @pytest.mark.parametrize(
