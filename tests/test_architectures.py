@@ -7,9 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from architectures.geometry import receptive_fields
 from architectures.model3 import model3
-from architectures.summary import summarise
 from bench.errors import UsageError
 from bench.plan.catalogue import Architecture, catalogue, find_architecture
 from bench.plan.factors import Factor
@@ -85,41 +83,6 @@ def test_build_changes_only_what_it_is_told() -> None:
 def test_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean model3"):
         find_architecture("modle3")
-
-
-@EVERY
-def test_receptive_field_is_what_reaches_a_classifier_output(architecture: Architecture) -> None:
-    """With averages for maxima and positive weights, every pixel of the field has a gradient and no other does."""
-    size = 160
-    network = built(architecture, tuple(switch.off for switch in SWITCHES), (1, size, size))
-    layers: list[nn.Module] = []
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.constant_(module.weight, 1.0)
-            layers.append(module)
-        elif isinstance(module, nn.MaxPool2d):
-            layers.append(nn.AvgPool2d(module.kernel_size))
-    image = torch.zeros(1, 1, size, size, dtype=torch.float64, requires_grad=True)
-    maps = nn.Sequential(*layers).double()(image)
-    middle = maps.shape[-1] // 2
-    maps[0, 0, middle, middle].backward()
-    assert image.grad is not None
-    reached = (image.grad[0, 0] != 0).any(dim=0).sum().item()
-    assert reached == dict(receptive_fields(network))["classifier"]
-
-
-def test_summary_of_a_network_counted_by_hand() -> None:
-    summary = summarise(built(ARCHITECTURES["model1"]), SHAPE)
-    layers = {layer.name: layer for layer in summary.layers}
-    assert layers["block2.conv"].output == (8, 24, 24)
-    assert layers["block2.conv"].parameters == 16 * 8 * 9 + 8
-    assert layers["block2.conv"].macs == 24 * 24 * 8 * 16 * 9
-    assert layers["linear"].macs == 90 * 10
-    # Three convolutions of 3x3 see 7 pixels, a pool of 2 behind them 8; a convolution behind that 4 more.
-    assert [layers[name].receptive_field for name in ("block3.relu", "block3.pool", "block4.conv")] == [7, 8, 12]
-    assert layers["linear"].receptive_field is None
-    assert summary.parameters == sum(layer.parameters for layer in summary.layers) == 7_616
-    assert summary.receptive_field == 34
 
 
 def dropped(maps: torch.Tensor, rate: float, generator: np.random.Generator) -> torch.Tensor:

@@ -26,6 +26,7 @@ from bench.report.charts.style import applied, draw_interval, seeds_words, settl
 from bench.report.evidence import gather
 from bench.report.mistakes import Confusion
 from bench.report.stats.estimate import Estimate, estimate
+from bench.run.networks import layers_today
 from tests import synthetic
 from tests.perf.rows import many_models
 
@@ -87,7 +88,7 @@ def either(request: pytest.FixtureRequest) -> Drawn:
 
 
 def drawn(store: Store) -> Drawn:
-    analysis = analyse(gather(store, "mnist"), margin=0.0005)
+    analysis = analyse(gather(store, "mnist"), 0.0005, layers_today)
     return Drawn(analysis, {chart.name: chart for chart in draw_charts(analysis)})
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 
-from architectures.summary import LayerRow, summarise
 from bench.check.verdict import UPDATE, CheckRow, Kind, Verdict
 from bench.errors import BenchError
 from bench.plan.catalogue import catalogue, written_levels
@@ -11,6 +10,7 @@ from bench.plan.cells import Cell
 from bench.plan.designs import factorial
 from bench.record.schema import ExactRow
 from bench.train.network import NetworkError, plain_network
+from bench.train.summary import LayerRow, summarise
 
 # The images that the architectures were published for.
 INPUT_SHAPE = (1, 28, 28)
@@ -35,7 +35,7 @@ def compare_networks(current: Sequence[ExactRow], baseline: Sequence[ExactRow]) 
 def _measure(cell: Cell) -> ExactRow:
     try:
         summary = summarise(plain_network(cell, INPUT_SHAPE, CLASSES), INPUT_SHAPE)
-    except (RuntimeError, NetworkError) as error:
+    except (RuntimeError, ValueError, NetworkError) as error:
         raise BenchError(f"{cell.label} can't be built: {error}") from error
     return ExactRow(
         architecture=cell.architecture,
@@ -50,7 +50,7 @@ def _measure(cell: Cell) -> ExactRow:
 def _layer(layer: LayerRow) -> str:
     kind = layer.kind.replace(", ", "+")
     field = "all" if layer.receptive_field is None else layer.receptive_field
-    return f"{layer.name}:{kind}:{'x'.join(map(str, layer.output))}:{field}"
+    return f"{layer.name}:{kind}:{'x'.join(map(str, layer.output or ()))}:{field}"
 
 
 def _name(row: ExactRow) -> str:
@@ -70,6 +70,10 @@ def _compare(name: str, here: Mapping[str, ExactRow], there: Mapping[str, ExactR
     return CheckRow(Kind.EXACT, name, verdict, _shown(old), _shown(new), message)
 
 
+def _count(value: int | None) -> str:
+    return "whole image" if value is None else f"{value:,}"
+
+
 def _shown(row: ExactRow | None) -> str:
     return "" if row is None else f"{row.parameters:,} parameters, {row.macs:,} MACs"
 
@@ -78,7 +82,7 @@ def _changes(old: ExactRow, new: ExactRow) -> Iterator[str]:
     for name in _COUNTS:
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
-            yield f"{name.replace('_', ' ')} {before:,} to {after:,}"
+            yield f"{name.replace('_', ' ')} {_count(before)} to {_count(after)}"
     pairs = zip_longest(old.layers.split(), new.layers.split(), fillvalue="nothing")
     layers = [f"{before} to {after}" for before, after in pairs if before != after]
     yield from layers[:_MOST_LAYERS_NAMED]

@@ -21,11 +21,12 @@ def readme(
     from bench.report.analysis import Analysis, analyse
     from bench.report.evidence import gather
     from bench.report.readme import ReadmeError, drifted, read, rewrite, write
-    from bench.run.networks import network_today
+    from bench.run.networks import layers_today, network_today
 
     def analysis_of(dataset: str) -> Analysis:
         store = Store(results / opt.plain_name(dataset))
-        return analyse(gather(store, dataset, networks=network_today), DEFAULT_MARGIN / 100)
+        evidence = gather(store, dataset, networks=network_today)
+        return analyse(evidence, DEFAULT_MARGIN / 100, layers_today)
 
     old = read(file)
     new = rewrite(old, analysis_of, reports.as_posix())

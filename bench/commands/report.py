@@ -68,11 +68,11 @@ def write_reports(
     from bench.report.analysis import analyse
     from bench.report.evidence import gather
     from bench.report.write import write_report
-    from bench.run.networks import network_today
+    from bench.run.networks import layers_today, network_today
 
     for dataset in datasets:
         evidence = gather(Store(results / dataset), dataset, where, network_today, prefer)
-        analysis = analyse(evidence, margin)
+        analysis = analyse(evidence, margin, layers_today)
         command = f"python -m bench report --dataset {dataset} {options}".rstrip()
         write_report(analysis, reports / dataset, command)
         print(f"Report: {reports / dataset / 'index.html'}")

@@ -1,6 +1,7 @@
 """`bench show`: a model layer by layer."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,11 +12,17 @@ from bench.plan.cells import preset_cell
 from bench.plan.factors import level_of
 from bench.plan.levels import format_level
 
+if TYPE_CHECKING:
+    from bench.train.summary import LayerRow, Summary
+
 
 def show(
     words: Annotated[list[str], typer.Argument(metavar="[STUDY] MODEL", help="The study, and the model to show.")],
+    dataset: opt.DatasetName = None,
+    data_dir: opt.DataDir = Path("data"),
 ) -> None:
-    """Print a model's layers: output shape, receptive field, parameters, multiply-accumulates."""
+    """Print a model's layers on the images of a data set: output shape, receptive field, parameters,
+    multiply-accumulates."""
     rest = opt.split_study(words)
     if len(rest) != 1:
         raise UsageError(f"`bench show` shows one model: {', '.join(catalogue().architectures)}")
@@ -23,11 +30,13 @@ def show(
 
     from tabulate import tabulate
 
-    from architectures.summary import summarise
-    from bench.train.network import plain_network
+    from bench.run.networks import cell_summary
+    from bench.train.datasets import choose_dataset
 
     architecture = find_architecture(cell.architecture)
-    summary = summarise(plain_network(cell, (1, 28, 28), 10), (1, 28, 28))
+    chosen, _ = choose_dataset(dataset, data_dir)
+    data = chosen.load(data_dir)
+    summary = cell_summary(cell, data.input_shape, data.classes)
     print(f"{architecture.name}: {architecture.title}")
     print("Preset: " + ", ".join(f"{f.name} {format_level(level_of(cell.levels, f))}" for f in catalogue().factors))
     if architecture.published:
@@ -37,24 +46,32 @@ def show(
             f"{published.epochs} epochs, one run"
         )
     print(f"Source: {architecture.source}\n")
-    rows = [
-        (
-            layer.name,
-            layer.kind,
-            "x".join(map(str, layer.output)),
-            layer.receptive_field or "all",
-            f"{layer.parameters:,}",
-            f"{layer.macs:,}",
-        )
-        for layer in summary.layers
-    ]
-    rows.append(("total", "", "", summary.receptive_field, f"{summary.parameters:,}", f"{summary.macs:,}"))
     print(
         tabulate(
-            rows,
+            _rows(summary),
             headers=("layer", "kind", "output", "receptive field", "parameters", "MACs"),
             colalign=("left", "left", "right", "right", "right", "right"),
             disable_numparse=True,
         )
     )
-    print("\nFor one 28x28 image; receptive field in pixels, its total that of the last convolution.")
+    print(
+        f"\nFor one {'x'.join(map(str, data.input_shape))} image of {data.name} ({data.classes} classes); "
+        "receptive field in pixels, its total that of the last map."
+    )
+
+
+def _rows(summary: "Summary") -> list[tuple[str, ...]]:
+    rows = [_row(layer) for layer in summary.layers]
+    total = _field(summary.receptive_field)
+    return [*rows, ("total", "", "", total, f"{summary.parameters:,}", f"{summary.macs:,}")]
+
+
+def _row(layer: "LayerRow") -> tuple[str, ...]:
+    counts = f"{layer.parameters:,}", f"{layer.macs:,}"
+    if layer.output is None:
+        return layer.name, layer.kind, "never called", "", *counts
+    return layer.name, layer.kind, "x".join(map(str, layer.output)), _field(layer.receptive_field), *counts
+
+
+def _field(side: int | None) -> str:
+    return "whole image" if side is None else str(side)

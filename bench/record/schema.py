@@ -24,10 +24,10 @@ class TrialRow:
 
     `trial` is the trial's key, made of seed, rate and protocol and the digests `network` (what is computed), `training`
     (the code that this trial trained with, see PartRow) and `data` (images and labels). `input` is the images' shape,
-    as in 1x28x28. `selected_lr` is the rate that was selected for such a cell when the row was made, which is the one
-    that it trained with unless `lr` says another; empty where none was. `code` is the digest of the whole engine,
-    kernels included: it says what computed the row, and is no part of the key; nor are `study`, the
-    name of a user's study, and `source`, the digest of its files.
+    as in 1x28x28; `receptive_field` is in pixels, empty where it is the whole image. `selected_lr` is the rate that was
+    selected for such a cell when the row was made, which is the one that it trained with unless `lr` says another;
+    empty where none was. `code` is the digest of the whole engine, kernels included: it says what computed the row, and
+    is no part of the key; nor are `study`, the name of a user's study, and `source`, the digest of its files.
     """
 
     schema: int
@@ -58,7 +58,7 @@ class TrialRow:
     epochs_to_99: int | None
     parameters: int
     macs: int
-    receptive_field: int
+    receptive_field: int | None
     train_seconds: float | None
     train_images_per_second: float | None
     peak_memory_bytes: int | None
@@ -221,13 +221,13 @@ class MachineRow:
 @dataclass(frozen=True, slots=True)
 class ExactRow:
     """What `bench check exact` expects of a network on one 28x28 image: counts, and its layers with spaces between, as
-    name:kind:output:receptive field."""
+    name:kind:output:receptive field; an empty field is the whole image, as in TrialRow."""
 
     architecture: str
     levels: Written
     parameters: int
     macs: int
-    receptive_field: int
+    receptive_field: int | None
     layers: str
 
 

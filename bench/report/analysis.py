@@ -1,7 +1,7 @@
 """Everything a report says, computed once: tables, charts and sentences only show it."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
@@ -26,6 +26,29 @@ from bench.report.stats.paired import Comparison, compare, holm, seeds_needed, s
 from bench.report.stats.verdict import Verdict, judge
 
 HARDEST_IMAGES = 24
+
+# Of a cell's network on images of a shape (as in 1x28x28) and so many classes, each layer's kind, receptive field
+# (None: the whole image) and MACs; None where it can't be built.
+LayersOf = Callable[[Cell, str, int], Sequence[tuple[str, int | None, int]] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer of a network. `kind` is its class; a receptive field that is the whole image is None."""
+
+    kind: str
+    receptive_field: int | None
+    macs: int
+
+    @property
+    def is_pool(self) -> bool:
+        """Whether it pools windows of a map."""
+        return self.kind in {"MaxPool2d", "AvgPool2d"}
+
+    @property
+    def is_convolution(self) -> bool:
+        """Whether it is a convolution of maps."""
+        return self.kind in {"Conv2d", "ConvTranspose2d"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +119,7 @@ class PresetStep:
 
 @dataclass(frozen=True)
 class Analysis:
-    """A report's content."""
+    """A report's content. `layers` are those of the presets whose network is known."""
 
     evidence: Evidence
     margin: float
@@ -112,6 +135,7 @@ class Analysis:
     precisions: tuple[PrecisionEffect, ...]
     speedups: tuple[Speedup, ...]
     overheads: tuple[Overhead, ...]
+    layers: Mapping[Cell, tuple[Layer, ...]]
 
     @property
     def presets(self) -> list[CellResult]:
@@ -125,8 +149,9 @@ class Analysis:
         return [curve for curve in self.curves if curve.cell in presets]
 
 
-def analyse(evidence: Evidence, margin: float) -> Analysis:
-    """Computes a report. `margin` is the practical margin as a fraction: 0.0005 is 0.05 points."""
+def analyse(evidence: Evidence, margin: float, layers_of: LayersOf | None = None) -> Analysis:
+    """Computes a report. `margin` is the practical margin as a fraction: 0.0005 is 0.05 points; `layers_of` says
+    what today's networks are made of, which rows don't."""
     costs = Costs(evidence)
     unfinished = Counter(evidence.unfinished["cell"])
     return Analysis(
@@ -146,7 +171,17 @@ def analyse(evidence: Evidence, margin: float) -> Analysis:
         precisions=tuple(precision_effects(evidence)),
         speedups=speedups(evidence.speeds, evidence.protocol["code"]),
         overheads=overheads(evidence.overheads, evidence.protocol["code"]),
+        layers=dict(_layers(evidence, layers_of)) if layers_of is not None else {},
     )
+
+
+def _layers(evidence: Evidence, layers_of: LayersOf) -> Iterator[tuple[Cell, tuple[Layer, ...]]]:
+    for cell in evidence.cells:
+        if cell == preset_cell(cell.architecture):
+            last = evidence.rows(cell).iloc[-1]
+            known = layers_of(cell, str(last["input"]), int(last["classes"]))
+            if known is not None:
+                yield cell, tuple(Layer(*layer) for layer in known)
 
 
 def _cell_result(evidence: Evidence, costs: Costs, cell: Cell, unfinished: int) -> CellResult:

@@ -17,12 +17,13 @@ _Speeds = dict[tuple[str, int], float]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A cell's network. MACs are of one forward pass of one image; speeds are medians in images/s with one thread
+    """A cell's network. MACs are of one forward pass of one image; a receptive field that is the whole image is None;
+    speeds are medians in images/s with one thread
     (latency in seconds an image), NaN where nothing was timed."""
 
     parameters: int
     macs: int
-    receptive_field: int
+    receptive_field: int | None
     train_speed: float
     inference_speed: float
     latency: float
@@ -58,10 +59,11 @@ class Costs:
     def of(self, cell: Cell) -> Cost:
         """The cost of a cell with a done trial."""
         rows = self._evidence.rows(cell)
+        field = float(rows["receptive_field"].iloc[-1])
         return Cost(
             parameters=int(rows["parameters"].iloc[-1]),
             macs=int(rows["macs"].iloc[-1]),
-            receptive_field=int(rows["receptive_field"].iloc[-1]),
+            receptive_field=None if math.isnan(field) else int(field),
             train_speed=self._median_speed(cell, "train"),
             inference_speed=self._median_speed(cell, "inference"),
             latency=1 / self._median_speed(cell, "latency"),

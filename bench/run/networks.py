@@ -1,15 +1,60 @@
-"""Which network a cell has today."""
+"""Which network a cell has today, and what is computed of it."""
 
+from functools import cache
+from typing import TYPE_CHECKING
+
+from bench.plan.catalogue import Catalogue, catalogue
 from bench.plan.cells import Cell
+
+if TYPE_CHECKING:
+    from bench.train.summary import Summary
+
+# torch takes seconds to import, and rows can be read meanwhile: it is imported where it is used.
 
 
 def network_today(cell: Cell, shape: str, classes: int) -> str | None:
     """The digest of the cell's network on images of a shape, as in 1x28x28; None where it can't be built on them."""
-    from bench.train.identity import network_part  # torch takes seconds to import, and rows can be read meanwhile
+    from bench.train.identity import network_part
     from bench.train.network import NetworkError
 
-    channels, height, width = map(int, shape.split("x"))
     try:
-        return network_part(cell, (channels, height, width), classes)
+        return network_part(cell, _sides(shape), classes)
     except NetworkError:
         return None
+
+
+def layers_today(cell: Cell, shape: str, classes: int) -> list[tuple[str, int | None, int]] | None:
+    """The layers of the cell's network on images of a shape, as in 1x28x28: the kind of each (Conv2d, ReLU, ...), its
+    receptive field (None: the whole image) and its MACs. None where the network can't be built on them."""
+    from bench.train.network import NetworkError
+
+    try:
+        summary = cell_summary(cell, _sides(shape), classes)
+    except NetworkError:
+        return None
+    return [(row.kind, row.receptive_field, row.macs) for row in summary.layers]
+
+
+def cell_summary(cell: Cell, input_shape: tuple[int, int, int], classes: int) -> "Summary":
+    """Parameters, MACs and receptive field of the cell's network, layer by layer. Leaves torch's global generator as
+    it was. Raises NetworkError for a network that can't be built or run on such images."""
+    return _summary(catalogue(), cell, input_shape, classes)
+
+
+@cache
+def _summary(_known: Catalogue, cell: Cell, input_shape: tuple[int, int, int], classes: int) -> "Summary":
+    import torch
+
+    from bench.train.network import NetworkError, plain_network
+    from bench.train.summary import summarise
+
+    with torch.random.fork_rng(devices=[]):
+        try:
+            return summarise(plain_network(cell, input_shape, classes), input_shape)
+        except ValueError as error:
+            raise NetworkError(f"{cell.label}: {error}") from error
+
+
+def _sides(shape: str) -> tuple[int, int, int]:
+    channels, height, width = map(int, shape.split("x"))
+    return channels, height, width

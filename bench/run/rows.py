@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from architectures.summary import Summary
 from bench.plan.catalogue import catalogue, written_levels
 from bench.plan.cells import Cell
 from bench.plan.keys import Parts, training_digest, trial_keys
@@ -21,6 +20,7 @@ from bench.run.worker import Trained
 from bench.train.data import Data, Split
 from bench.train.identity import network_part, training_parts
 from bench.train.outcome import Outcome
+from bench.train.summary import Summary
 from bench.train.timing import Sample
 
 

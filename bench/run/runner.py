@@ -6,7 +6,7 @@ import secrets
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from architectures.summary import Summary, summarise
 from bench.plan.catalogue import catalogue, written_levels
 from bench.plan.cells import Cell, preset_cell, recorded_cell
 from bench.plan.trials import Trial
@@ -25,6 +24,7 @@ from bench.record.store import Store
 from bench.run.code import code_digest
 from bench.run.executor import Open
 from bench.run.interrupt import held_back
+from bench.run.networks import cell_summary
 from bench.run.progress import Progress
 from bench.run.rows import (
     Named,
@@ -45,7 +45,8 @@ from bench.train.datasets import find_dataset
 from bench.train.device import cpu_vectors, gpu_and_cuda
 from bench.train.fit import check_batches
 from bench.train.identity import network_part
-from bench.train.network import NetworkError, plain_network
+from bench.train.network import NetworkError
+from bench.train.summary import Summary
 from bench.train.timing import seconds_per_image, time_networks
 
 TIMING_ROUNDS = 5
@@ -271,9 +272,4 @@ def time_trials(run: Run, untimed: Sequence[Trial]) -> None:
 
 def network_summary(cell: Cell, data: Data) -> Summary:
     """Parameters, MACs and receptive field of the cell's network on this data."""
-    return _summary(cell, data.input_shape, data.classes)
-
-
-@cache
-def _summary(cell: Cell, input_shape: tuple[int, int, int], classes: int) -> Summary:
-    return summarise(plain_network(cell, input_shape, classes), input_shape)
+    return cell_summary(cell, data.input_shape, data.classes)

@@ -1,31 +1,32 @@
 """How the receptive field grows."""
 
+from collections.abc import Sequence
+
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from architectures.geometry import receptive_fields
-from bench.report.analysis import Analysis
+from bench.report.analysis import Analysis, Layer
 from bench.report.charts.chart import Chart
 from bench.report.charts.fold import MOST_NAMES, fold
 from bench.report.charts.style import GREY, INK, figure, model_look, spread
 from bench.report.words import few, listed
 
-# The side of an image in pixels; every data set comes in it.
-_IMAGE = 28
-
 # How many of the models that grow alike are named at their line.
 _LABELLED = 3
+
+# By layer, whether it is a pool, and its receptive field in pixels.
+_Growth = tuple[tuple[bool, int], ...]
 
 
 def draw(analysis: Analysis) -> Chart | None:
     """One line per architecture with a trained preset, one for those that grow alike."""
-    grown: dict[tuple[tuple[str, int], ...], list[str]] = {}
-    best: dict[tuple[tuple[str, int], ...], float] = {}
-    from bench.train.network import plain_network
-
+    grown: dict[_Growth, list[str]] = {}
+    best: dict[_Growth, float] = {}
     for result in analysis.presets:
-        layers = tuple(receptive_fields(plain_network(result.cell, (1, 28, 28), 10)))
+        layers = _growth(analysis.layers.get(result.cell, ()))
+        if not layers:
+            continue
         grown.setdefault(layers, []).append(result.cell.architecture)
         best[layers] = max(best.get(layers, 0.0), result.accuracy.mean)
     if not grown:
@@ -35,8 +36,9 @@ def draw(analysis: Analysis) -> Chart | None:
     )
     page = figure(3.3)
     axes = page.subplots()
-    axes.axhline(_IMAGE, color=GREY, linewidth=1, linestyle=(0, (4, 2)), zorder=1)
-    axes.text(1, _IMAGE, f"image: {_IMAGE} pixels", va="bottom", fontsize=8.5, color="#595959")
+    image = max(map(int, str(analysis.evidence.trials["input"].iloc[0]).split("x")[1:]))
+    axes.axhline(image, color=GREY, linewidth=1, linestyle=(0, (4, 2)), zorder=1)
+    axes.text(1, image, f"image: {image} pixels", va="bottom", fontsize=8.5, color="#595959")
     for layers, label_at in zip(lines, _label_places(lines), strict=True):
         _draw_line(axes, layers, grown[layers], label_at)
     axes.set(xlabel="layer (convolutions and pools)", ylabel="receptive field (pixels)", ylim=(0, None))
@@ -54,17 +56,22 @@ def draw(analysis: Analysis) -> Chart | None:
     )
 
 
-def _label_places(lines: list[tuple[tuple[str, int], ...]]) -> list[float]:
+def _growth(layers: Sequence[Layer]) -> _Growth:
+    """What the chart shows: convolutions and pools that see a part of the image."""
+    shown = [layer for layer in layers if layer.is_convolution or layer.is_pool]
+    return tuple((layer.is_pool, layer.receptive_field) for layer in shown if layer.receptive_field)
+
+
+def _label_places(lines: list[_Growth]) -> list[float]:
     return spread([float(layers[-1][1]) for layers in lines], 2.5)
 
 
-def _draw_line(axes: Axes, layers: tuple[tuple[str, int], ...], names: list[str], label_at: float) -> None:
+def _draw_line(axes: Axes, layers: _Growth, names: list[str], label_at: float) -> None:
     colour, _ = model_look(names[0])
     fields = [field for _, field in layers]
     steps = range(1, len(fields) + 1)
     axes.plot(steps, fields, color=colour, linewidth=1.8, zorder=2)
-    for step, (layer, field) in enumerate(layers, start=1):
-        pool = layer.endswith(".pool")
+    for step, (pool, field) in enumerate(layers, start=1):
         axes.plot(
             [step], [field], "s" if pool else "o", color=colour, markerfacecolor="white" if pool else colour, zorder=3
         )

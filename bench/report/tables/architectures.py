@@ -14,6 +14,9 @@ from bench.report.words import count, percent, percent_interval, points, points_
 
 PROGRESS_EPOCHS = (1, 5, 15)
 
+# What stands for a receptive field without a number.
+WHOLE_IMAGE = "whole image"
+
 
 def architecture_table(analysis: Analysis) -> Table:
     """One row per model whose preset was trained."""
@@ -89,14 +92,15 @@ def progress_table(analysis: Analysis) -> Table:
 def _architecture_row(analysis: Analysis, result: CellResult) -> TableRow:
     architecture = find_architecture(result.cell.architecture)
     levels = result.cell.levels
+    layers = analysis.layers.get(result.cell)
     published = _published_accuracy(analysis, architecture)
     return {
         "model": architecture.name,
         "parameters": result.cost.parameters,
-        "layers": 0,
-        "pools": 0,
+        "layers": None if layers is None else sum(layer.macs > 0 for layer in layers),
+        "pools": None if layers is None else sum(layer.is_pool for layer in layers),
         **{factor.name: format_level(level_of(levels, factor)) for factor in catalogue().factors},
-        "receptive_field": result.cost.receptive_field,
+        "receptive_field": WHOLE_IMAGE if result.cost.receptive_field is None else result.cost.receptive_field,
         "macs": result.cost.macs,
         "published": published,
         **flat("accuracy", result.accuracy),
