@@ -54,11 +54,11 @@ def select(
     from bench.commands.session import settle, train_and_time
     from bench.report.selection import augmentation_table, rate_table, render_selection
     from bench.run.runner import prepare_run
-    from bench.train.datasets import find_dataset
+    from bench.studies.data import DATASETS
 
     protocol = settle(checked, dataset, data_dir, precision, device, cluster is not None)
     if val is None:
-        protocol = replace(protocol, val=len(find_dataset(protocol.dataset).load(data_dir).train) // HELD_OUT)
+        protocol = replace(protocol, val=len(DATASETS[protocol.dataset].load(data_dir).train) // HELD_OUT)
     plan, table = (rate_trials, rate_table) if what == "rates" else (augmentation_trials, augmentation_table)
     wanted = list(plan(names, count, protocol))
     run = prepare_run(wanted, "selection", data_dir, results)

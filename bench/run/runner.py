@@ -40,8 +40,9 @@ from bench.run.rows import (
 )
 from bench.run.training import train_all
 from bench.run.worker import Trained, use_one_thread
+from bench.sources.dataset import find_dataset
+from bench.studies.data import DATASETS
 from bench.train.data import Data
-from bench.train.datasets import find_dataset
 from bench.train.device import cpu_vectors, gpu_and_cuda
 from bench.train.fit import check_batches
 from bench.train.timing import seconds_per_image, time_networks
@@ -150,7 +151,7 @@ def _cells(rows: pd.DataFrame) -> list[Cell | None]:
 def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: Path) -> Run:
     """Loads the data and names the trials. All must share data set and `val`. Raises BenchError."""
     protocol = trials[0].protocol
-    full = find_dataset(protocol.dataset).load(data_dir)
+    full = find_dataset(protocol.dataset, DATASETS).load(data_dir)
     data = full.hold_out(protocol.val) if protocol.val else full
     machine = this_machine(*gpu_and_cuda(protocol.device), cpu_vectors())
     now = datetime.datetime.now(datetime.UTC)
