@@ -79,7 +79,7 @@ def _digits() -> Any:
     try:
         from bench.studies.data import DATASETS
     except ImportError:
-        from bench.train.datasets import DATASETS  # type: ignore[import-not-found,no-redef]
+        from bench.train.datasets import DATASETS  # type: ignore[import-not-found,import-untyped,no-redef,unused-ignore]
     return DATASETS["digits"].load(Path("unused"))
 
 

@@ -44,7 +44,7 @@ def from_arrays(
         from bench.sources.making import Labelled, make_data
 
         parts = [
-            Labelled(*pair, f"the {split} images of {name}", f"the {split} labels of {name}")
+            Labelled(*pair, f"the array of {split} images of {name}", f"the array of {split} labels of {name}")
             for pair, split in zip(pairs, ("training", "test"), strict=False)
         ]
         return make_data(name, *parts, classes=known, test_share=share)

@@ -92,7 +92,7 @@ def _labelled(folder: Path, classes: Sequence[str], size: tuple[int, int] | None
     if not paths:
         raise UsageError(f"{folder} has no folders of pictures: there must be one a class")
     images = stacked((path, read_picture(path, size, channels)) for path in paths)
-    return Labelled(images, labels, f"the pictures in {folder}", f"the classes in {folder}")
+    return Labelled(images, labels, str(folder), str(folder))
 
 
 def _folders(folder: Path) -> Sequence[str]:

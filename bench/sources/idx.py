@@ -71,7 +71,7 @@ def read_idx(name: str, paths: Sequence[Path], classes: int | tuple[str, ...] | 
     if arrays[0].shape[1:] != arrays[2].shape[1:]:
         sizes = ["x".join(map(str, array.shape[1:])) for array in (arrays[0], arrays[2])]
         raise UsageError(f"{paths[0]} has images of {sizes[0]}, and {paths[2].name} of {sizes[1]}")
-    at = [f"the {'labels' if number % 2 else 'images'} of {path}" for number, path in enumerate(paths)]
+    at = [str(path) for path in paths]
     train = Labelled(arrays[0], arrays[1], at[0], at[1])
     return make_data(name, train, Labelled(arrays[2], arrays[3], at[2], at[3]), classes=classes)
 

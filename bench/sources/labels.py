@@ -34,7 +34,7 @@ def number_labels(given: Sequence[Array], where: Sequence[str], classes: int | t
     flat = [labels.reshape(-1) for labels in given]
     kinds = ["name" if labels.dtype.kind in "US" else "number" for labels in flat]
     if len(set(kinds)) > 1:
-        raise UsageError(f"{where[0]} are {kinds[0]}s, and {where[1]} {kinds[1]}s: give both alike")
+        raise UsageError(f"{where[0]} holds {kinds[0]}s, and {where[1]} {kinds[1]}s: give both alike")
     if kinds[0] == "name":
         return _names(flat, where, classes)
     return _numbers(flat, where, classes)
@@ -43,22 +43,22 @@ def number_labels(given: Sequence[Array], where: Sequence[str], classes: int | t
 def _numbers(given: Sequence[Array], where: Sequence[str], classes: int | tuple[str, ...] | None) -> Numbered:
     for labels, at in zip(given, where, strict=True):
         if labels.dtype.kind not in "bui":
-            raise UsageError(f"{at} hold {labels.dtype}: a label is a whole number from 0, or a name")
+            raise UsageError(f"{at} holds {labels.dtype}: a label is a whole number from 0, or a name")
         if labels.min() < 0:
-            raise UsageError(f"{at} have label {labels.min()}: labels count from 0")
+            raise UsageError(f"{at} has label {labels.min()}: labels count from 0")
     largest = [int(labels.max()) for labels in given]
     names = classes if isinstance(classes, tuple) else None
     count = len(names) if names is not None else classes if isinstance(classes, int) else largest[0] + 1
     for label, at in zip(largest, where, strict=True):
         if classes is not None and label >= count:
-            raise UsageError(f"{at} have label {label}, and there are {count:,} classes: labels are 0 to {count - 1}")
+            raise UsageError(f"{at} has label {label}, and there are {count:,} classes: labels are 0 to {count - 1}")
     if count > MOST_CLASSES:
-        raise UsageError(f"{where[0]} have label {largest[0]:,}, and there may be {MOST_CLASSES:,} classes at most")
+        raise UsageError(f"{where[0]} has label {largest[0]:,}, and there may be {MOST_CLASSES:,} classes at most")
     if classes is None:
         absent = np.setdiff1d(np.arange(count), given[0])
         if len(absent):
             raise UsageError(
-                f"{where[0]} go to {largest[0]} without any {absent[0]}: labels are 0, 1, 2 and so on; if there is "
+                f"{where[0]} goes to {largest[0]} without any {absent[0]}: labels are 0, 1, 2 and so on; if there is "
                 f"such a class, say classes={count}"
             )
     return Numbered(tuple(labels.astype(np.int64) for labels in given), max(count, 2), names)
@@ -71,17 +71,17 @@ def _names(given: Sequence[Array], where: Sequence[str], classes: int | tuple[st
     else:
         found = sorted(set(texts[0].tolist()))
         if len(found) < 2:
-            raise UsageError(f"{where[0]} are all {found[0]!r}: there must be two classes at least")
+            raise UsageError(f"{where[0]} has only {found[0]!r}: there must be two classes at least")
         names = checked_class_names(found)
         if classes is not None and classes != len(names):
-            raise UsageError(f"{where[0]} have {len(names):,} names, and classes is {classes:,}: make them one number")
+            raise UsageError(f"{where[0]} has {len(names):,} names, and classes is {classes:,}: make them one number")
     numbers = {name: number for number, name in enumerate(names)}
     for text, at in zip(texts, where, strict=True):
         for name in np.unique(text).tolist():
             if name not in numbers:
                 known = "no class that was given" if classes else "of which there is no training image"
                 others = near_matches(name, names) if len(names) <= 20 else f"there are {len(names)} others"
-                raise UsageError(f"{at} have class {name!r}, {known}: {others}")
+                raise UsageError(f"{at} has class {name!r}, {known}: {others}")
     return Numbered(
         tuple(np.array([numbers[name] for name in text.tolist()], dtype=np.int64) for text in texts), len(names), names
     )
@@ -93,4 +93,4 @@ def _as_text(labels: Array, where: str) -> Array:
     try:
         return np.char.decode(labels, "utf-8")
     except UnicodeDecodeError:
-        raise UsageError(f"{where} have a name that is not text: write names as UTF-8") from None
+        raise UsageError(f"{where} has a name that is not text: write names as UTF-8") from None

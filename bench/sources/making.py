@@ -40,7 +40,10 @@ def make_data(
     parts = [train] if test is None else [train, test]
     images = [to_pixels(part.images, part.images_at) for part in parts]
     if len({array.shape[1:] for array in images}) > 1:
-        sizes = [f"{part.images_at} are {_shape(array.shape[1:])}" for part, array in zip(parts, images, strict=True)]
+        sizes = [
+            f"{part.images_at} has images of {_shape(array.shape[1:])}"
+            for part, array in zip(parts, images, strict=True)
+        ]
         raise UsageError(f"{sizes[0]}, and {sizes[1]}: give them one size and as many channels")
     labels = [_array(part.labels, part.labels_at) for part in parts]
     for part, pixels, given in zip(parts, images, labels, strict=True):
@@ -79,21 +82,21 @@ def _array(values: Any, where: str) -> Array:
 
 def _channels_first(array: Array, where: str) -> Array:
     if array.dtype.kind not in "buif":
-        raise UsageError(f"{where} hold {array.dtype}: pixels are whole numbers from 0 to 255 or floats from 0 to 1")
+        raise UsageError(f"{where} holds {array.dtype}: pixels are whole numbers from 0 to 255 or floats from 0 to 1")
     if 0 in array.shape[:1]:
-        raise UsageError(f"{where} are none: there must be some")
+        raise UsageError(f"{where} is empty: there must be images")
     if array.ndim not in {3, 4} or 0 in array.shape:
-        raise UsageError(f"{where} have shape {array.shape}: right is {_RIGHT}")
+        raise UsageError(f"{where} has shape {array.shape}: right is {_RIGHT}")
     if array.ndim == 3:
         return array[:, None]
     first, last = (1 <= array.shape[axis] <= 4 for axis in (1, 3))
     if first and last:
         raise UsageError(
-            f"{where} have shape {array.shape}, which may be channels first or last: with sides of 4 pixels or less, "
+            f"{where} has shape {array.shape}, which may be channels first or last: with sides of 4 pixels or less, "
             "leave the axis of a single channel out, or pad them to 5"
         )
     if not first and not last:
-        raise UsageError(f"{where} have shape {array.shape}: right is {_RIGHT}")
+        raise UsageError(f"{where} has shape {array.shape}: right is {_RIGHT}")
     return array if first else np.moveaxis(array, 3, 1)
 
 
@@ -108,35 +111,35 @@ def _in_eight_bits(array: Array, where: str) -> Array:
         part = array[start : start + _CHUNK]
         if floats and not np.isfinite(part).all():
             place = start + int(np.flatnonzero(~np.isfinite(part).reshape(len(part), -1).all(axis=1))[0])
-            raise UsageError(f"{where} have a pixel that is not a finite number, in image {place}: mend or drop it")
+            raise UsageError(f"{where} has a pixel that is not a finite number, in image {place}: mend or drop it")
         low, high = part.min(), part.max()
         if low < 0 or high > (1 if floats else 255):
             kind = "floats are from 0 to 1" if floats else "whole numbers are from 0 to 255"
-            raise UsageError(f"{where} have pixels from {low:g} to {high:g}, and {kind}: scale them (not normalise)")
+            raise UsageError(f"{where} has pixels from {low:g} to {high:g}, and {kind}: scale them (not normalise)")
         result[start : start + _CHUNK] = np.rint(part.astype(np.float64) * 255) if floats else part
     return result
 
 
 def _require_as_many(part: Labelled, images: Array, labels: Array) -> None:
     if labels.ndim == 2 and labels.shape[1] > 1 and len(labels) == len(images):
-        raise UsageError(f"{part.labels_at} have shape {labels.shape}: give one number or name an image (argmax(1))")
+        raise UsageError(f"{part.labels_at} has shape {labels.shape}: give one number or name an image (argmax(1))")
     if labels.ndim != 1 and labels.shape != (len(images), 1):  # (N, 1) as Keras has it
-        raise UsageError(f"{part.labels_at} have shape {labels.shape}: right is (N,)")
+        raise UsageError(f"{part.labels_at} has shape {labels.shape}: right is (N,)")
     if len(labels) != len(images):
-        raise UsageError(f"{part.labels_at} are {len(labels):,}, and {part.images_at} {len(images):,}: give as many")
+        raise UsageError(f"{part.labels_at} has {len(labels):,} labels for {len(images):,} images of {part.images_at}")
 
 
 def _require_every_class(numbered: Numbered, parts: list[Labelled]) -> None:
     """That there is something to tell apart, and that nothing is asked for that can't be learnt."""
     train = numbered.labels[0]
     if (train == train[0]).all():
-        raise UsageError(f"{parts[0].labels_at} are all {numbered.name(train[0])}: there must be two classes at least")
+        raise UsageError(f"{parts[0].labels_at} has only {numbered.name(train[0])}: there must be two classes at least")
     if len(parts) == 1:
         return
     unknown = np.setdiff1d(numbered.labels[1], train)
     if len(unknown):
         raise UsageError(
-            f"{parts[1].labels_at} have class {numbered.name(unknown[0])}, of which there is no training image: "
+            f"{parts[1].labels_at} has class {numbered.name(unknown[0])}, of which there is no training image: "
             "add some, or leave it out of the test set"
         )
 
@@ -151,7 +154,7 @@ def _test_places(numbered: Numbered, share: float, where: str) -> npt.NDArray[np
         places = np.flatnonzero(labels == label)
         if len(places) < 2:
             raise UsageError(
-                f"{where} have class {numbered.name(label)} once: to be split in two, a class needs two images"
+                f"{where} has class {numbered.name(label)} once: to be split in two, a class needs two images"
             )
         count = min(max(1, int(share * len(places) + 0.5)), len(places) - 1)
         chosen[random.permutation(places)[:count]] = True

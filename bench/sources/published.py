@@ -61,7 +61,7 @@ def from_torchvision(
         elif "split" in parameters:
             parts = [{"split": train_split}, {"split": test_split}]
         opened = [_opened(kind, {**given, **part}, data_dir) for part in parts]
-        where = [f"{name}, {title}," for title in ("training set", "test set")]
+        where = [f"the {title} set of {name}" for title in ("training", "test")]
         labelled = [_of_torchvision(found, at, sides, wanted) for found, at in zip(opened, where, strict=False)]
         return make_data(name.lower(), *labelled, classes=_class_names(opened[0]), test_share=share)
 
@@ -97,7 +97,9 @@ def hugging_face(
         if train_split not in splits:
             raise UsageError(f"{name} has no part {train_split!r}: {near_matches(train_split, map(str, splits))}")
         parts = [part for part in (train_split, test_split) if part in splits]
-        labelled = [_of_hub(splits[part], f"{name}, {part},", (image, label), sides, wanted) for part in parts]
+        labelled = [
+            _of_hub(splits[part], f"the part {part} of {name}", (image, label), sides, wanted) for part in parts
+        ]
         feature = (getattr(splits[train_split], "features", None) or {}).get(label)
         return make_data(called, *labelled, classes=_known(getattr(feature, "names", None)), test_share=share)
 
@@ -141,7 +143,7 @@ def _of_torchvision(found: Any, where: str, size: tuple[int, int] | None, channe
     images, labels = getattr(found, "data", None), getattr(found, "targets", getattr(found, "labels", None))
     if images is None or labels is None or size is not None or channels is not None:
         return _pictured(((i, *_item(found, i, where)) for i in range(len(found))), where, size, channels)
-    return Labelled(images, labels, f"the images of {where}", f"the labels of {where}")
+    return Labelled(images, labels, where, where)
 
 
 def _item(found: Any, index: int, where: str) -> tuple[object, object]:
@@ -219,7 +221,7 @@ def _pictured(
         labels.append(label)
     if not pictures:
         raise UsageError(f"{where} has no images")
-    return Labelled(stacked(pictures), labels, f"the images of {where}", f"the labels of {where}")
+    return Labelled(stacked(pictures), labels, where, where)
 
 
 def _class_names(found: Any) -> tuple[str, ...] | None:

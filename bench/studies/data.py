@@ -81,7 +81,7 @@ def _load_digits(_data_dir: Path) -> "Data":
     large = torch.nn.functional.interpolate(small, size=(28, 28), mode="bilinear", antialias=False)
     images = large.round().clamp(0, 255).to(torch.uint8).numpy()
     halves = train_test_split(np.arange(len(images)), test_size=1 / 2, stratify=bunch.target, random_state=0)
-    train, test = (Labelled(images[half], bunch.target[half], "the images", "the labels") for half in halves)
+    train, test = (Labelled(images[half], bunch.target[half], "digits", "digits") for half in halves)
     return make_data("digits", train, test, classes=CLASSES)
 
 
