@@ -101,9 +101,9 @@ def _arrays(path: Path) -> Mapping[str, object]:
     require_file(path)
     wanted = {key for keys in (*_APART, *_TOGETHER) for key in keys}
     try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.ndarray):
-            with file:
+        with path.open("rb") as opened:
+            file = np.load(opened, allow_pickle=False)
+            if not isinstance(file, np.ndarray):
                 return {key: file[key] if key in wanted else None for key in file.files}
     except Exception as error:
         raise unreadable(path, "as arrays of numpy's", error) from None

@@ -117,9 +117,15 @@ def _torchvision_class(name: str) -> type[Any]:
 
 
 def _parameters(kind: type[Any]) -> set[str]:
-    """What the class is told when it is opened. It may hand on what it doesn't know to the one it is derived from."""
-    makers = [vars(base)["__init__"] for base in kind.__mro__ if "__init__" in vars(base)]
-    return {key for maker in makers for key in inspect.signature(maker).parameters}
+    """What the class is told when it is opened. One that takes any keyword hands it on to what it is derived from."""
+    found: set[str] = set()
+    for base in kind.__mro__:
+        if "__init__" in vars(base):
+            parameters = inspect.signature(vars(base)["__init__"]).parameters
+            found |= set(parameters)
+            if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters.values()):
+                break
+    return found
 
 
 def _opened(kind: type[Any], options: Mapping[str, object], data_dir: Path) -> Any:
