@@ -473,7 +473,7 @@ def bad_labels() -> Iterator[Case]:
 
 def bad_options() -> Iterator[Case]:
     for classes in (0, 1, -3, 1001, 10**30, True, 2.5, "abc", b"abc", [], ["a"], ["a", "a"], ["a", ""], ["a", 1],
-                    ["a", "b\nc"], ["a", None], {"a": 1}, object()):  # fmt: skip
+                    ["a", "b\nc"], ["a", None], {"a": 1, "b": 2}, {"a", "b"}, object()):  # fmt: skip
         yield case(f"classes={classes!r:.20}", classes=classes)
     for share in (0, 1, -0.5, 2, "half", None, True, float("nan")):
         yield case(f"test_share={share!r}", test=None, test_share=share)

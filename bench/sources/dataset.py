@@ -3,7 +3,7 @@
 import operator
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,7 @@ def checked_classes(classes: object) -> int | tuple[str, ...] | None:
     """Raises UsageError for what is neither None, a number of classes nor their names."""
     if classes is None:
         return None
-    if isinstance(classes, Iterable) and not isinstance(classes, str | bytes):
+    if isinstance(classes, Iterable) and not isinstance(classes, str | bytes | Mapping | Set):
         return checked_class_names(classes)
     try:
         count = operator.index(classes)  # type: ignore[arg-type]

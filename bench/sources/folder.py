@@ -98,8 +98,12 @@ def _labelled(folder: Path, classes: Sequence[str], size: tuple[int, int] | None
 def _folders(folder: Path) -> Sequence[str]:
     """The names of the folders in a folder, hidden ones left out, in alphabetical order."""
     if not os.path.isdir(folder):
-        state = "is no folder" if os.path.lexists(folder) else "is not there: it is looked up beside the study file"
-        raise UsageError(f"{folder} {state}; there must be a folder of pictures a class")
+        state = "is no folder" if os.path.lexists(folder) else "is not there, beside the study file or here"
+            "is no folder"
+            if os.path.lexists(folder)
+            else "is not there (relative paths are looked up beside the study file, then from here)"
+        )
+        raise UsageError(f"{folder} {state}: it should hold a folder of pictures a class")
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())

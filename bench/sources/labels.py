@@ -57,9 +57,10 @@ def _numbers(given: Sequence[Array], where: Sequence[str], classes: int | tuple[
     if classes is None:
         absent = np.setdiff1d(np.arange(count), given[0])
         if len(absent):
+            mend = "subtract 1, if they count from 1" if absent[0] == 0 else "leave none out"
             raise UsageError(
-                f"{where[0]} goes to {largest[0]} without any {absent[0]}: labels are 0, 1, 2 and so on; if there is "
-                f"such a class, say classes={count}"
+                f"{where[0]} goes to {largest[0]} without any {absent[0]}, and labels are 0, 1, 2 and so on: {mend}; "
+                f"or say classes={count}, if there are so many"
             )
     return Numbered(tuple(labels.astype(np.int64) for labels in given), max(count, 2), names)
 

@@ -114,8 +114,12 @@ def _in_eight_bits(array: Array, where: str) -> Array:
             raise UsageError(f"{where} has a pixel that is not a finite number, in image {place}: mend or drop it")
         low, high = part.min(), part.max()
         if low < 0 or high > (1 if floats else 255):
-            kind = "floats are from 0 to 1" if floats else "whole numbers are from 0 to 255"
-            raise UsageError(f"{where} has pixels from {low:g} to {high:g}, and {kind}: scale them (not normalise)")
+            right = (
+                "floats are from 0 to 1: divide by 255, or leave the normalising to the harness"
+                if floats
+                else "whole numbers are from 0 to 255: scale them"
+            )
+            raise UsageError(f"{where} has pixels from {low:g} to {high:g}, and {right}")
         result[start : start + _CHUNK] = np.rint(part.astype(np.float64) * 255) if floats else part
     return result
 
@@ -126,7 +130,7 @@ def _require_as_many(part: Labelled, images: Array, labels: Array) -> None:
     if labels.ndim != 1 and labels.shape != (len(images), 1):  # (N, 1) as Keras has it
         raise UsageError(f"{part.labels_at} has shape {labels.shape}: right is (N,)")
     if len(labels) != len(images):
-        raise UsageError(f"{part.labels_at} has {len(labels):,} labels for {len(images):,} images of {part.images_at}")
+        raise UsageError(f"{part.labels_at} has {len(labels):,} labels for {len(images):,} images")
 
 
 def _require_every_class(numbered: Numbered, parts: list[Labelled]) -> None:

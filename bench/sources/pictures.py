@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bench.errors import UsageError
 from bench.sources.reading import unreadable
@@ -28,6 +28,8 @@ def read_picture(path: Path, size: tuple[int, int] | None, channels: int | None)
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as picture:
                 return picture_pixels(picture, size, channels)
+    except UnidentifiedImageError:
+        raise UsageError(f"{path} can't be read as a picture: it is none, or damaged from its beginning") from None
     except Exception as error:
         raise unreadable(path, "as a picture", error) from None
 
