@@ -12,8 +12,8 @@ from sklearn.datasets import load_digits
 
 from bench.cli import run_command_line
 from bench.errors import UsageError
-from bench.sources.dataset import find_dataset
-from bench.studies.data import DATASETS, DataError, choose_dataset, fetch_dataset, idx_paths
+from bench.sources.dataset import choose_dataset, find_dataset
+from bench.studies.data import DATASETS, DataError, fetch_dataset, idx_paths
 from bench.train.data import Data, Split
 from tests.conftest import write_idx_files
 
@@ -181,7 +181,7 @@ def test_mnist_is_chosen_where_its_files_are(tmp_path: Path) -> None:
 
 def test_names_are_checked() -> None:
     with pytest.raises(UsageError, match=r"did you mean (mnist|kmnist) or (mnist|kmnist)\?"):
-        find_dataset("mmnist", DATASETS)
+        find_dataset("mmnist")
     with pytest.raises(UsageError, match="needs no files"):
         fetch_dataset("digits", Path("unused"))
 

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from architectures.registry import ARCHITECTURES
-from architectures.spec import Level, Levels
+from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell, preset_cell
+from bench.plan.levels import Level, Levels
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.train.augment import augment
@@ -23,6 +23,8 @@ from bench.train.fast.activation import Activation
 from bench.train.network import plain_network
 from bench.train.plain import PlainImages, plain_loader, plain_losses, plain_transform
 from bench.train.single import Training
+
+ARCHITECTURES = catalogue().architectures
 
 STEPS = 20
 # What one block lets through in one step: per value of its output its place in the map before the pool, where there is
@@ -234,15 +236,11 @@ def test_coloured_pictures_are_distorted_like_the_engines() -> None:
     """As the grey ones, channel by channel."""
     data, draws = coloured(3), 3000
     mean, std = data.pixel_mean_std
-    images = PlainImages(
-        Split(data.train.images[:1].expand(draws, 3, 20, 12), torch.zeros(draws)),
-        plain_transform("advanced", mean, std),
-    )
+    often = Split(data.train.images[:1].repeat(draws, 1, 1, 1), torch.zeros(draws))
+    images = PlainImages(often, plain_transform("advanced", mean, std))
     torch.manual_seed(0)
     plain = torch.stack([images[index][0] for index in range(draws)]) * std + mean
-    ours = augment(
-        data.train.images[:1].expand(draws, 3, 20, 12).contiguous(), "advanced", torch.Generator().manual_seed(0)
-    )
+    ours = augment(often.images, "advanced", torch.Generator().manual_seed(0))
     difference = (plain.mean(0) - ours.mean(0)).abs().amax((1, 2))
     undistorted = (plain.mean(0) - data.train.images[0].float() / 255).abs().amax((1, 2))
     assert (difference < undistorted / 5).all()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError, near_matches
+from bench.plan.catalogue import catalogue
 
 if TYPE_CHECKING:
     from bench.train.data import Data
@@ -38,11 +39,26 @@ class Dataset:
         return all(os.path.exists(path) for path in self.files(data_dir))
 
 
-def find_dataset(name: str, datasets: Mapping[str, Dataset]) -> Dataset:
-    """The data set called `name`. Raises UsageError with near matches."""
-    if name not in datasets:
-        raise UsageError(f"no data set is called {name!r}: {near_matches(name, datasets)}")
-    return datasets[name]
+def find_dataset(name: str) -> Dataset:
+    """The study's data set called `name`. Raises UsageError with near matches."""
+    known = catalogue().datasets
+    if name not in known:
+        raise UsageError(f"no data set is called {name!r}: {near_matches(name, known)}")
+    found: Dataset = known[name]
+    return found
+
+
+def choose_dataset(name: str | None, data_dir: Path) -> tuple[Dataset, str]:
+    """The data set to use and, in half a sentence, why. Without a name: the study's first whose files are there."""
+    if name is not None:
+        return find_dataset(name), "as asked"
+    known: list[Dataset] = list(catalogue().datasets.values())
+    for at, dataset in enumerate(known):
+        if dataset.present(data_dir):
+            absent = [one.name for one in known[:at]]
+            reason = f"its files are in {data_dir}" if dataset.files(data_dir) else "needs no files"
+            return dataset, f"{reason}; no {' or '.join(absent)} files in {data_dir}" if absent else reason
+    return known[0], "the study's"
 
 
 def checked_name(name: object) -> str:

@@ -99,10 +99,6 @@ def _folders(folder: Path) -> Sequence[str]:
     """The names of the folders in a folder, hidden ones left out, in alphabetical order."""
     if not os.path.isdir(folder):
         state = "is no folder" if os.path.lexists(folder) else "is not there, beside the study file or here"
-            "is no folder"
-            if os.path.lexists(folder)
-            else "is not there (relative paths are looked up beside the study file, then from here)"
-        )
         raise UsageError(f"{folder} {state}: it should hold a folder of pictures a class")
     try:
         with os.scandir(folder) as entries:

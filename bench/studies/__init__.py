@@ -1,1 +1,1 @@
-"""The studies that come with the package."""
+"""Studies: the built-in one, and how a user's is loaded."""

@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import BenchError, UsageError
-from bench.sources.dataset import Dataset, find_dataset
+from bench.errors import BenchError, UsageError, near_matches
+from bench.sources.dataset import Dataset
 from bench.sources.idx import read_idx
 
 if TYPE_CHECKING:
@@ -30,21 +30,13 @@ class DataError(BenchError):
     """A data set's files are absent or aren't what they should be."""
 
 
-def choose_dataset(name: str | None, data_dir: Path) -> tuple[Dataset, str]:
-    """The data set to use and, in half a sentence, why. Without a name: mnist where its files are, else digits.
-    Raises UsageError with near matches for a name that there isn't."""
-    if name is not None:
-        return find_dataset(name, DATASETS), "as asked"
-    if DATASETS["mnist"].present(data_dir):
-        return DATASETS["mnist"], f"its files are in {data_dir}"
-    return DATASETS["digits"], f"embedded; no MNIST files in {data_dir}"
-
-
 def fetch_dataset(name: str, data_dir: Path) -> "Data":
     """Downloads a data set, verified against torchvision's checksums, and loads it. Raises BenchError."""
     import torchvision.datasets
 
-    dataset = find_dataset(name, DATASETS)
+    if name not in DATASETS:
+        raise UsageError(f"no data set is called {name!r}: {near_matches(name, DATASETS)}")
+    dataset = DATASETS[name]
     if name not in _FOLDERS:
         raise UsageError(f"{name} needs no files: it is embedded")
     folder = _FOLDERS[name]
@@ -116,8 +108,8 @@ def _idx_dataset(name: str, title: str, sha256: Mapping[str, str]) -> Dataset:
 DATASETS = {
     dataset.name: dataset
     for dataset in (
-        Dataset("digits", "scikit-learn's handwritten digits, resampled to 28x28", _load_digits),
         _idx_dataset("mnist", "MNIST handwritten digits", MNIST_SHA256),
+        Dataset("digits", "scikit-learn's handwritten digits, resampled to 28x28", _load_digits),
         _idx_dataset("fashion_mnist", "Fashion-MNIST clothing", {}),
         _idx_dataset("kmnist", "Kuzushiji-MNIST hiragana", {}),
     )
