@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from bench.studies.data import DATASETS, IDX_FILES
 from bench.train.data import Data, Split
-from bench.train.datasets import DATASETS, IDX_FILES
 from bench.train.fast.activation import Activation
 
 
@@ -56,5 +56,5 @@ def write_idx_files(folder: Path, train: int = 20, test: int = 10) -> None:
             pixels = torch.randint(256, (count * 784,), generator=generator, dtype=torch.uint8)
         else:
             header = struct.pack(">II", 0x801, count)
-            pixels = torch.randint(10, (count,), generator=generator, dtype=torch.uint8)
+            pixels = torch.arange(count, dtype=torch.uint8) % 10
         (folder / file).write_bytes(header + pixels.numpy().tobytes())

@@ -27,7 +27,7 @@ from bench.report.analysis import analyse
 from bench.report.evidence import gather
 from bench.report.mistakes import confusions
 from bench.report.tables import make_tables
-from bench.train.datasets import DATASETS, IDX_FILES
+from bench.studies.data import DATASETS, IDX_FILES
 from tests.conftest import write_idx_files
 from tests.synthetic import write_rows
 

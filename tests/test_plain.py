@@ -18,10 +18,10 @@ from bench.plan.levels import Level, Levels
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.train.augment import augment
-from bench.train.data import Data
+from bench.train.data import Data, Split
 from bench.train.fast.activation import Activation
 from bench.train.network import plain_network
-from bench.train.plain import plain_loader, plain_losses, plain_transform
+from bench.train.plain import PlainImages, plain_loader, plain_losses, plain_transform
 from bench.train.single import Training
 
 ARCHITECTURES = catalogue().architectures
@@ -208,3 +208,39 @@ def test_the_loader_gives_as_many_batches_as_asked(digits: Data) -> None:
     batches = list(plain_loader(digits, "basic", 64, 20, workers=0))
     assert len(batches) == 20
     assert all(images.shape == (64, 1, 28, 28) and len(labels) == 64 for images, labels in batches)
+
+
+def coloured(channels: int) -> Data:
+    """Images of 20x12 pixels, darker to the right, each channel in its own way."""
+    ramp = torch.linspace(240, 10, 12).expand(20, 12)
+    images = torch.stack([ramp - 20 * place for place in range(channels)]).clamp(0, 255).to(torch.uint8)
+    images = (images.expand(30, channels, 20, 12).int() - torch.arange(30)[:, None, None, None]).clamp(0, 255)
+    split = Split(images.to(torch.uint8), torch.arange(30) % 3)
+    return Data("coloured", split, split, 3)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_pictures_of_any_number_of_channels_are_prepared_as_the_engine_does(channels: int) -> None:
+    data = coloured(channels)
+    mean, std = data.pixel_mean_std
+    prepared = (data.train.images.float() / 255 - mean) / std
+    images = PlainImages(data.train, plain_transform("none", mean, std))
+    for index in range(30):
+        assert torch.equal(images[index][0], prepared[index])
+    [(batch, _)] = plain_loader(data, "basic", 16, 1, workers=0)
+    assert batch.shape == (16, channels, 20, 12)
+    assert batch.isfinite().all()
+
+
+def test_coloured_pictures_are_distorted_like_the_engines() -> None:
+    """As the grey ones, channel by channel."""
+    data, draws = coloured(3), 3000
+    mean, std = data.pixel_mean_std
+    often = Split(data.train.images[:1].repeat(draws, 1, 1, 1), torch.zeros(draws))
+    images = PlainImages(often, plain_transform("advanced", mean, std))
+    torch.manual_seed(0)
+    plain = torch.stack([images[index][0] for index in range(draws)]) * std + mean
+    ours = augment(often.images, "advanced", torch.Generator().manual_seed(0))
+    difference = (plain.mean(0) - ours.mean(0)).abs().amax((1, 2))
+    undistorted = (plain.mean(0) - data.train.images[0].float() / 255).abs().amax((1, 2))
+    assert (difference < undistorted / 5).all()

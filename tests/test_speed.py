@@ -28,8 +28,8 @@ from bench.run.memory import Memory, forget_peak, peak_memory
 from bench.run.pool import share_memory
 from bench.run.speed import HARNESS_BATCHES, PLAIN_BATCHES, compare_speeds, measure_memory
 from bench.run.together import Together, all_at_once, wait_for_the_others
+from bench.studies.data import DATASETS
 from bench.train.data import Data, Split
-from bench.train.datasets import DATASETS
 from tests.synthetic import write_rows
 
 OF_SPEED = ("speed", "overhead")

@@ -270,13 +270,13 @@ def _update_quality(dataset: str | None, results: Path, data_dir: Path, workers:
 
 def _datasets(dataset: str | None, data_dir: Path, in_baseline: set[str]) -> Iterator[str]:
     from bench.check.plans import PLANS
-    from bench.train.datasets import DATASETS
+    from bench.studies.data import DATASETS
 
     if dataset is not None:
         yield dataset
         return
     for name in PLANS:
-        embedded = DATASETS[name].folder is None
+        embedded = not DATASETS[name].files(data_dir)
         if embedded or (name in in_baseline and DATASETS[name].present(data_dir)):
             yield name
 

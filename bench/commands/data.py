@@ -15,11 +15,11 @@ def list_datasets(data_dir: DataDir = Path("data")) -> None:
     """List the data sets and whether their files are there."""
     from tabulate import tabulate
 
-    from bench.train.datasets import DATASETS
+    from bench.studies.data import DATASETS
 
     rows = []
     for dataset in DATASETS.values():
-        there = "embedded" if dataset.folder is None else "yes" if dataset.present(data_dir) else "no"
+        there = "embedded" if not dataset.files(data_dir) else "yes" if dataset.present(data_dir) else "no"
         rows.append((dataset.name, dataset.title, there))
     print(tabulate(rows, headers=("data set", "what it is", f"in {data_dir}")))
 
@@ -30,7 +30,7 @@ def fetch(
     data_dir: DataDir = Path("data"),
 ) -> None:
     """Download a data set and verify its checksums. The only command that uses the network."""
-    from bench.train.datasets import fetch_dataset
+    from bench.studies.data import fetch_dataset
 
     dataset = fetch_dataset(name, data_dir)
     print(f"{dataset.name}: {len(dataset.train):,} training and {len(dataset.held_out):,} test images in {data_dir}")

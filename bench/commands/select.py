@@ -61,7 +61,7 @@ def select(
     from bench.commands.session import settle, train_and_time
     from bench.report.selection import augmentation_table, rate_table, render_selection
     from bench.run.runner import prepare_run
-    from bench.train.datasets import find_dataset
+    from bench.sources.dataset import find_dataset
 
     protocol = settle(checked, dataset, data_dir, precision, device, cluster is not None)
     if val is None:

@@ -19,8 +19,8 @@ from bench.run.pool import LocalPool
 from bench.run.progress import format_duration
 from bench.run.runner import Run, expected_seconds, record_images, time_trials, train_missing
 from bench.run.serial import Serial
+from bench.sources.dataset import choose_dataset
 from bench.train.data import Data
-from bench.train.datasets import choose_dataset
 from bench.train.device import choose_device, gpu_and_cuda, multiplies_bf16
 
 

@@ -31,7 +31,7 @@ def show(
     from tabulate import tabulate
 
     from bench.run.networks import cell_summary
-    from bench.train.datasets import choose_dataset
+    from bench.sources.dataset import choose_dataset
 
     architecture = find_architecture(cell.architecture)
     chosen, _ = choose_dataset(dataset, data_dir)

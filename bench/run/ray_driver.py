@@ -186,13 +186,14 @@ def _machine(device: Device) -> MachineRow:
     return this_machine(*gpu_and_cuda(device), cpu_vectors())
 
 
-Arrays = tuple[str, int, tuple[Any, ...]]
+Arrays = tuple[str, int, tuple[str, ...] | None, tuple[Any, ...]]
 
 
 def _arrays(data: Data) -> Arrays:
     """What Ray keeps once a node, in memory that all of the node's workers map."""
     splits = (data.train, data.held_out)
-    return data.name, data.classes, tuple(t.numpy() for split in splits for t in (split.images, split.labels))
+    arrays = tuple(t.numpy() for split in splits for t in (split.images, split.labels))
+    return data.name, data.classes, data.class_names, arrays
 
 
 @cache
@@ -200,11 +201,11 @@ def _data(reference: Any) -> Data:
     """The data behind a reference, which a worker process makes once."""
     import ray
 
-    name, classes, arrays = ray.get(reference)
+    name, classes, class_names, arrays = ray.get(reference)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # and nobody writes
         images, labels, held_out_images, held_out_labels = map(torch.from_numpy, arrays)
-    return Data(name, Split(images, labels), Split(held_out_images, held_out_labels), classes)
+    return Data(name, Split(images, labels), Split(held_out_images, held_out_labels), classes, class_names)
 
 
 def _runtime_env(empty: str) -> dict[str, object]:

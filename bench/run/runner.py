@@ -40,8 +40,8 @@ from bench.run.rows import (
 )
 from bench.run.training import train_all
 from bench.run.worker import Trained, use_one_thread
+from bench.sources.dataset import find_dataset
 from bench.train.data import Data
-from bench.train.datasets import find_dataset
 from bench.train.device import cpu_vectors, gpu_and_cuda
 from bench.train.fit import check_batches
 from bench.train.identity import network_part

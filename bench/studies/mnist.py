@@ -12,8 +12,8 @@ from architectures.model1 import model1
 from architectures.model2 import model2
 from architectures.model3 import model3
 from bench.plan.catalogue import Architecture, Published, Rates
+from bench.studies.data import DATASETS
 from bench.study import Study
-from bench.train.datasets import DATASETS
 
 # The constant rate of `step` and the peak of `onecycle` for SGD, by schedule and batch norm. One rate for every cell
 # would judge the techniques at a rate that suits some of them: without batch norm a one-cycle peak of 0.1 breaks

@@ -29,12 +29,14 @@ class Split:
 
 @dataclass(frozen=True)
 class Data:
-    """`train` is what networks learn from, `held_out` what they are measured on: the test set, or training images."""
+    """`train` is what networks learn from, `held_out` what they are measured on: the test set, or training images.
+    `class_names`, where there are any, are what people call classes 0, 1, ...; they are no part of the digest."""
 
     name: str
     train: Split
     held_out: Split
     classes: int
+    class_names: tuple[str, ...] | None = None
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -54,15 +56,19 @@ class Data:
         return digest.hexdigest()[:16]
 
     @cached_property
-    def pixel_mean_std(self) -> tuple[float, float]:
-        """Mean and standard deviation of the training images' pixels on a scale of 0 to 1."""
-        counts = np.zeros(256, dtype=np.int64)
+    def pixel_mean_std(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the training images' pixels on a scale of 0 to 1, by channel: float32
+        (C, 1, 1). The deviation of a channel whose pixels are all alike is given as 1, so that one may divide by it."""
+        counts = np.zeros((self.input_shape[0], 256), dtype=np.int64)
         for chunk in self.train.images.split(4096):
-            counts += np.bincount(chunk.numpy().ravel(), minlength=256)
-        shares = counts / counts.sum()
-        values = np.arange(256) / 255
-        mean = float((shares * values).sum())
-        return mean, float(np.sqrt((shares * (values - mean) ** 2).sum()))
+            for channel, pixels in enumerate(chunk.unbind(1)):
+                counts[channel] += np.bincount(pixels.numpy().ravel(), minlength=256)
+        # First asked for while networks are measured, they would else be of no use to a gradient for ever.
+        with torch.inference_mode(False):
+            mean, std = (
+                torch.tensor([_mean_std(row) for row in counts], dtype=torch.float32).T[:, :, None, None].unbind()
+            )
+        return mean, std
 
     def hold_out(self, count: int) -> "Data":
         """The same data with `count` training images, drawn once and for all, in the test set's place.
@@ -76,3 +82,12 @@ class Data:
         generator = torch.Generator().manual_seed(stream("holdout", 0))
         order = torch.randperm(len(self.train), generator=generator)
         return replace(self, train=self.train.take(order[count:]), held_out=self.train.take(order[:count]))
+
+
+def _mean_std(counts: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> tuple[float, float]:
+    """Of pixels that have the values 0 to 255 so many times, as a share of 255."""
+    shares = counts / counts.sum()
+    values = np.arange(256) / 255
+    mean = float((shares * values).sum())
+    constant = np.count_nonzero(counts) == 1
+    return mean, 1.0 if constant else float(np.sqrt((shares * (values - mean) ** 2).sum()))

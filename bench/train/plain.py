@@ -17,14 +17,18 @@ from torchvision import transforms
 from bench.plan.augmentation import AUGMENTATIONS, Augmentation
 from bench.train.data import Data, Split
 
+# How PIL calls a picture of so many channels.
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
-def plain_transform(level: str, mean: float, std: float) -> transforms.Compose:
-    """torchvision's transforms for one picture: the same distortion, then a normalised (1, H, W) tensor."""
+
+def plain_transform(level: str, mean: Tensor, std: Tensor) -> transforms.Compose:
+    """torchvision's transforms for one picture: the same distortion, then a (C, H, W) tensor, normalised by (C, 1, 1)
+    means and deviations. Of 2 and 4 channels PIL takes the last for opacity, which weighs the others as it distorts."""
     augmentation = AUGMENTATIONS[level]
     steps: list[object] = []
     if augmentation != Augmentation():
         steps.append(_PixelAffine(augmentation))
-    return transforms.Compose([*steps, transforms.ToTensor(), transforms.Normalize((mean,), (std,))])
+    return transforms.Compose([*steps, transforms.ToTensor(), transforms.Normalize(mean.flatten(), std.flatten())])
 
 
 class _PixelAffine(transforms.RandomAffine):  # type: ignore[misc]  # torchvision carries no types
@@ -55,8 +59,15 @@ class PlainImages(Dataset[tuple[Tensor, int]]):
         return len(self._split)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        picture = Image.fromarray(self._split.images[index, 0].numpy(), mode="L")
-        return self._transform(picture), int(self._split.labels[index])
+        return self._transform(as_picture(self._split.images[index])), int(self._split.labels[index])
+
+
+def as_picture(image: Tensor) -> Image.Image:
+    """A uint8 image (C, H, W) of 1 to 4 channels as PIL has it."""
+    mode = _MODES[len(image)]
+    return Image.frombytes(
+        mode, (image.shape[2], image.shape[1]), image.permute(1, 2, 0).contiguous().numpy().tobytes()
+    )
 
 
 def plain_loader(
@@ -73,7 +84,7 @@ def plain_loader(
 def plain_losses(
     network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], optimizer: torch.optim.Optimizer
 ) -> Iterator[float]:
-    """Trains on each batch of (N, 1, H, W) images and (N,) labels and yields its mean loss before the step."""
+    """Trains on each batch of (N, C, H, W) images and (N,) labels and yields its mean loss before the step."""
     network.train()
     for images, labels in batches:
         optimizer.zero_grad()

@@ -38,6 +38,8 @@ class StackTraining:
         self.data = data
         self._device = device
         self._images, self._labels = data.train.images.to(device), data.train.labels.to(device)
+        # Here once and for all: while steps are recorded, nothing may be copied to a GPU.
+        self._mean, self._std = (values.to(device) for values in data.pixel_mean_std)
         networks = [build_network(trial, data) for trial in trials]
         half = trials[0].protocol.precision == "bf16"
         self.dtype = torch.bfloat16 if half else torch.float32
@@ -112,8 +114,7 @@ class StackTraining:
 
     def _normalise(self, images: Tensor, dtype: torch.dtype) -> Tensor:
         """Float images (N, K, C, H, W) in [0, 1] to (N, K C, H, W)."""
-        mean, std = self.data.pixel_mean_std
-        return images.sub(mean).div_(std).to(dtype).flatten(1, 2)
+        return images.sub(self._mean).div_(self._std).to(dtype).flatten(1, 2)
 
 
 class _Distortion:

@@ -26,8 +26,8 @@ from bench.record.columns import columns, to_cells
 from bench.record.schema import ConfusionRow, CorrectRow, EpochRow, PartRow, Row, TimingRow, TrialRow
 from bench.record.store import _FILES, Store
 from bench.run.rows import name_trials
+from bench.studies.data import DATASETS
 from bench.train.data import Data
-from bench.train.datasets import find_dataset
 from tests import synthetic
 from tests.catalogues import grown
 
@@ -71,7 +71,7 @@ def write_many_rows(folder: Path, cells: int, seeds: int, images: int) -> Store:
     no real network."""
     folder.mkdir(parents=True)
     generator = np.random.default_rng(0)
-    data = find_dataset(DATASET).load(Path("unused"))
+    data = DATASETS[DATASET].load(Path("unused"))
     chosen = list(factorial(list(catalogue().architectures), FACTORS))[:cells]
     small = synthetic.write_rows(folder / "one", chosen[:1], seeds=1, images=images, dataset=DATASET)
     for path in small.folder.iterdir():
