@@ -3,8 +3,9 @@
 A new factor is an entry here and the code that obeys it. Rows written before it existed read as its `off`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from architectures.spec import Level, Levels
 from bench.errors import UsageError, near_matches
@@ -28,7 +29,8 @@ class Factor:
 
     `words` says each level in a sentence, in the order of `levels`. `changes_network` says whether the level changes
     what the network computes, `changes_shapes` whether also the shapes of its weights, `changes_step` whether a
-    training step costs another time.
+    training step costs another time. `change` takes a `bench.train.recipe.Recipe` and a level other than `off` and
+    returns the recipe that it makes of it; None for a factor that changes none.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Factor:
     changes_network: bool
     changes_shapes: bool = False
     changes_step: bool = True
+    change: Callable[[Any, Level], Any] | None = None
 
     def flip(self, level: Level) -> Level:
         """Without the technique where it was used, with it where it wasn't."""

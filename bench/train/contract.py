@@ -1,0 +1,118 @@
+"""What is asked of a user's network and of the parts of a recipe, checked where they are used."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import Parameter
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from bench.errors import UsageError
+from bench.train.called import called, place_of
+from bench.train.recipe import ChangeBatch, Loss, MakeOptimizer, MakeSchedule
+
+
+def check_network(network: nn.Module, input_shape: tuple[int, int, int], classes: int, name: str) -> None:
+    """Raises UsageError for a network that doesn't map float images to one row of logits an image, or that can't learn.
+
+    Runs it on two images in training mode, which moves its running statistics; leaves torch's generator as it was.
+    """
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise UsageError(f"{place_of(network)}{name} has no parameter that learns (requires_grad)")
+    state = torch.get_rng_state()
+    try:
+        logits = called(f"{name} on images of shape {(2, *input_shape)}", network.train(), torch.zeros(2, *input_shape))
+        check_logits(logits, 2, classes, name, network)
+    finally:
+        torch.set_rng_state(state)
+
+
+def check_logits(logits: object, images: int, classes: int, name: str, network: nn.Module) -> Tensor:
+    """What a network returned, where it is float logits (images, classes). Raises UsageError."""
+    right = f"one float tensor of logits, (images, classes), here ({images}, {classes})"
+    if not isinstance(logits, Tensor):
+        raise UsageError(f"{place_of(network)}{name} returns {_kind(logits)}: return {right}")
+    if logits.shape != (images, classes):
+        raise UsageError(f"{place_of(network)}{name} returns a tensor of shape {tuple(logits.shape)}: return {right}")
+    if not logits.is_floating_point():
+        raise UsageError(f"{place_of(network)}{name} returns {logits.dtype} numbers: return {right}, before any argmax")
+    return logits
+
+
+def loss_of(loss: Loss, logits: Tensor, targets: Tensor) -> Tensor:
+    """The loss of a batch. Raises UsageError for one that isn't a scalar that gradients flow from."""
+    value = called("the loss", loss, logits, targets)
+    if not isinstance(value, Tensor):
+        raise UsageError(f"{place_of(loss)}the loss returns {_kind(value)}: return a tensor, the mean over the batch")
+    if value.ndim != 0:
+        raise UsageError(
+            f"{place_of(loss)}the loss returns a tensor of shape {tuple(value.shape)}: return a scalar, as with .mean()"
+        )
+    if not value.requires_grad:
+        raise UsageError(
+            f"{place_of(loss)}no gradient flows from the loss to the logits: compute it from them with torch's "
+            "functions, without .item(), .detach() or argmax"
+        )
+    return value
+
+
+def changed_batch(
+    change: ChangeBatch, images: Tensor, targets: Tensor, generator: torch.Generator, classes: int
+) -> tuple[Tensor, Tensor]:
+    """A batch after a change. Raises UsageError for one of another shape or type."""
+    result = called("the change of a batch", change, images, targets, generator)
+    if not (isinstance(result, tuple) and len(result) == 2 and all(isinstance(part, Tensor) for part in result)):
+        raise UsageError(f"{place_of(change)}the change of a batch returns {_kind(result)}: return (images, targets)")
+    changed, labels = result
+    if changed.shape != images.shape or not changed.is_floating_point():
+        raise UsageError(
+            f"{place_of(change)}the change of a batch returns {_said(changed)} for images: return float images of "
+            f"shape {tuple(images.shape)}, as they came"
+        )
+    hard = labels.shape == (len(images),) and labels.dtype == torch.int64
+    soft = labels.shape == (len(images), classes) and labels.is_floating_point()
+    if not (hard or soft):
+        raise UsageError(
+            f"{place_of(change)}the change of a batch returns {_said(labels)} for targets: return int64 labels of "
+            f"shape ({len(images)},) or float shares of the classes of shape ({len(images)}, {classes})"
+        )
+    return changed, labels
+
+
+def made_optimizer(make: MakeOptimizer, parameters: Sequence[Parameter], rate: float) -> Optimizer:
+    """The optimiser that a recipe makes. Raises UsageError where it makes none."""
+    made = called("the optimizer", make, parameters, rate)
+    if not isinstance(made, Optimizer):
+        raise UsageError(
+            f"{place_of(make)}the optimizer's function returns {_kind(made)}: return a torch.optim.Optimizer, as in "
+            "lambda parameters, rate: torch.optim.AdamW(parameters, lr=rate)"
+        )
+    return made
+
+
+def made_scheduler(make: MakeSchedule, optimizer: Optimizer, rate: float, moves: int) -> LRScheduler:
+    """The scheduler that a recipe makes. Raises UsageError where it makes none, or one that must be told a metric."""
+    made = called("the schedule", make, optimizer, rate, moves)
+    right = (
+        "return a torch.optim.lr_scheduler.LRScheduler, as in "
+        "lambda optimizer, rate, moves: CosineAnnealingLR(optimizer, moves)"
+    )
+    if isinstance(made, ReduceLROnPlateau):
+        raise UsageError(f"{place_of(make)}ReduceLROnPlateau looks at held-out images while it trains: {right}")
+    if not isinstance(made, LRScheduler):
+        raise UsageError(f"{place_of(make)}the schedule's function returns {_kind(made)}: {right}")
+    return made
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "nothing (None)"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(cast(Sequence[object], value))}"
+    return f"a {type(value).__name__}"
+
+
+def _said(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"
