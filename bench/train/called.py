@@ -29,7 +29,7 @@ def called(what: str, function: Callable[..., Result], *given: Any) -> Result:
 
 
 def place_of(function: object) -> str:
-    """`flowers.py:12: `, where a function, a class or an object of a class is written; nothing where that is unknown."""
+    """`flowers.py:12: `, where a function, a class or an object's class is written; nothing where that is unknown."""
     while isinstance(function, functools.partial):
         function = function.func
     function = inspect.unwrap(function) if callable(function) else function

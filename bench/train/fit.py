@@ -68,9 +68,9 @@ def begin(stack: Sequence[Trial], data: Data) -> Training | StackTraining | Gene
     `Training`, one with a recipe of its own, or on a GPU with a network that can't be stacked, as `GeneralTraining`,
     all others as `StackTraining`. Raises UsageError for batches, networks and recipes that they can't train with."""
     trial, device = stack[0], torch.device(stack[0].protocol.device)
-    check_batches(trial, data)
     recipe = recipe_of(trial)
     _check_networks(stack, data)
+    check_batches(trial, data)
     if len(stack) == 1 and not recipe.is_default:
         return GeneralTraining(trial, data, recipe, device)
     if len(stack) == 1 and device.type == "cpu":

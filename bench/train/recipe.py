@@ -1,7 +1,7 @@
 """What one training is made of besides its network, and how the levels of training factors change it.
 
-    Factor("label_smoothing", levels=(0.0, 0.1), off=0.0, change=lambda recipe, level: recipe.with_loss(
-        partial(F.cross_entropy, label_smoothing=level)))
+Factor("label_smoothing", levels=(0.0, 0.1), off=0.0, change=lambda recipe, level: recipe.with_loss(
+    partial(F.cross_entropy, label_smoothing=level)))
 """
 
 from collections.abc import Callable, Sequence
