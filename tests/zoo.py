@@ -162,7 +162,9 @@ class _MnistExample(nn.Module):
 class _ResNet(nn.Module):
     def __init__(self, shape: Shape, classes: int, width: int, skip: bool) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(shape[0], width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        self.stem = nn.Sequential(
+            nn.Conv2d(shape[0], width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+        )
         self.layer1 = _BasicBlock(width, width, 1, skip)
         self.layer2 = _BasicBlock(width, 2 * width, 2, skip)
         self.layer3 = _BasicBlock(2 * width, 4 * width, 2, skip)
@@ -293,10 +295,14 @@ class _DenseNet(nn.Module):
         self.blocks = nn.ModuleList()
         self.transitions = nn.ModuleList()
         for _ in range(2):
-            self.blocks.append(nn.ModuleList(_DenseLayer(channels + number * growth, growth) for number in range(layers)))
+            self.blocks.append(
+                nn.ModuleList(_DenseLayer(channels + number * growth, growth) for number in range(layers))
+            )
             channels += layers * growth
             self.transitions.append(
-                nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels // 2, 1), nn.AvgPool2d(2))
+                nn.Sequential(
+                    nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels // 2, 1), nn.AvgPool2d(2)
+                )
             )
             channels //= 2
         self.classifier = nn.Linear(channels, classes)

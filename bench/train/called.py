@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,9 @@ from bench.errors import BenchError, UsageError
 Result = TypeVar("Result")
 
 
-def called(what: str, function: Callable[..., Result], *given: Any) -> Result:
+def called(what: str, function: Callable[..., Result], *given: Any, place: str = "") -> Result:
     """The result of `function`. Raises UsageError, which says that `what` failed, where and why, for every exception
-    but errors of ours and a device that has too little memory."""
+    but errors of ours and a device that has too little memory. `place` is said where nothing of a user's failed."""
     try:
         return function(*given)
     except (BenchError, torch.OutOfMemoryError, MemoryError):
@@ -25,7 +26,7 @@ def called(what: str, function: Callable[..., Result], *given: Any) -> Result:
     except Exception as error:
         message = " ".join(str(error).split())
         reason = f"{type(error).__name__}: {message}" if message else type(error).__name__
-        raise UsageError(f"{_raised_at(error) or place_of(function)}{what} fails: {reason}") from error
+        raise UsageError(f"{_raised_at(error) or place_of(function) or place}{what} fails: {reason}") from error
 
 
 def place_of(function: object) -> str:
@@ -42,6 +43,14 @@ def place_of(function: object) -> str:
     except (OSError, TypeError):
         return ""
     return "" if file is None or _is_installed(file) else f"{Path(file).name}:{line}: "
+
+
+def place_of_caller() -> str:
+    """Where the function was called that calls this; nothing where that isn't a user's file."""
+    frame = sys._getframe(2)
+    return (
+        "" if _is_installed(frame.f_code.co_filename) else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}: "
+    )
 
 
 def _raised_at(error: BaseException) -> str:

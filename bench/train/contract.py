@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from bench.errors import UsageError
 from bench.train.called import called, place_of
-from bench.train.recipe import ChangeBatch, Loss, MakeOptimizer, MakeSchedule
+from bench.train.recipe import ChangeBatch, MakeOptimizer, MakeSchedule, Recipe
 
 
 def check_network(network: nn.Module, input_shape: tuple[int, int, int], classes: int, name: str) -> None:
@@ -41,18 +41,19 @@ def check_logits(logits: object, images: int, classes: int, name: str, network: 
     return logits
 
 
-def loss_of(loss: Loss, logits: Tensor, targets: Tensor) -> Tensor:
+def loss_of(recipe: Recipe, logits: Tensor, targets: Tensor) -> Tensor:
     """The loss of a batch. Raises UsageError for one that isn't a scalar that gradients flow from."""
-    value = called("the loss", loss, logits, targets)
+    place = place_of(recipe.loss) or recipe.places.get("loss", "")
+    value = called("the loss", recipe.loss, logits, targets, place=place)
     if not isinstance(value, Tensor):
-        raise UsageError(f"{place_of(loss)}the loss returns {_kind(value)}: return a tensor, the mean over the batch")
+        raise UsageError(f"{place}the loss returns {_kind(value)}: return a tensor, the mean over the batch")
     if value.ndim != 0:
         raise UsageError(
-            f"{place_of(loss)}the loss returns a tensor of shape {tuple(value.shape)}: return a scalar, as with .mean()"
+            f"{place}the loss returns a tensor of shape {tuple(value.shape)}: return a scalar, as with .mean()"
         )
     if not value.requires_grad:
         raise UsageError(
-            f"{place_of(loss)}no gradient flows from the loss to the logits: compute it from them with torch's "
+            f"{place}no gradient flows from the loss to the logits: compute it from them with torch's "
             "functions, without .item(), .detach() or argmax"
         )
     return value
@@ -81,28 +82,31 @@ def changed_batch(
     return changed, labels
 
 
-def made_optimizer(make: MakeOptimizer, parameters: Sequence[Parameter], rate: float) -> Optimizer:
-    """The optimiser that a recipe makes. Raises UsageError where it makes none."""
-    made = called("the optimizer", make, parameters, rate)
+def made_optimizer(make: MakeOptimizer, parameters: Sequence[Parameter], rate: float, place: str) -> Optimizer:
+    """The optimiser that `make`, given at `place`, makes. Raises UsageError where it makes none."""
+    place = place_of(make) or place
+    made = called("the optimizer", make, parameters, rate, place=place)
     if not isinstance(made, Optimizer):
         raise UsageError(
-            f"{place_of(make)}the optimizer's function returns {_kind(made)}: return a torch.optim.Optimizer, as in "
+            f"{place}the optimizer's function returns {_kind(made)}: return a torch.optim.Optimizer, as in "
             "lambda parameters, rate: torch.optim.AdamW(parameters, lr=rate)"
         )
     return made
 
 
-def made_scheduler(make: MakeSchedule, optimizer: Optimizer, rate: float, moves: int) -> LRScheduler:
-    """The scheduler that a recipe makes. Raises UsageError where it makes none, or one that must be told a metric."""
-    made = called("the schedule", make, optimizer, rate, moves)
+def made_scheduler(make: MakeSchedule, optimizer: Optimizer, rate: float, moves: int, place: str) -> LRScheduler:
+    """The scheduler that `make`, given at `place`, makes. Raises UsageError where it makes none, or one that must be
+    told a metric."""
+    place = place_of(make) or place
+    made = called("the schedule", make, optimizer, rate, moves, place=place)
     right = (
         "return a torch.optim.lr_scheduler.LRScheduler, as in "
         "lambda optimizer, rate, moves: CosineAnnealingLR(optimizer, moves)"
     )
     if isinstance(made, ReduceLROnPlateau):
-        raise UsageError(f"{place_of(make)}ReduceLROnPlateau looks at held-out images while it trains: {right}")
+        raise UsageError(f"{place}ReduceLROnPlateau looks at held-out images while it trains: {right}")
     if not isinstance(made, LRScheduler):
-        raise UsageError(f"{place_of(make)}the schedule's function returns {_kind(made)}: {right}")
+        raise UsageError(f"{place}the schedule's function returns {_kind(made)}: {right}")
     return made
 
 

@@ -71,12 +71,12 @@ class GeneralTraining:
             logits = called("the network", self.network, self.prepare(images))
         check_logits(logits, len(indices), self.data.classes, "the network", self.network)
         logits = logits.float()
-        loss = loss_of(self._recipe.loss, logits, targets)
+        loss = loss_of(self._recipe, logits, targets)
         self._optimizer.zero_grad()
         called("the gradient of the loss", loss.backward)
         self._steps += 1
         self._act(self._recipe.before_step, "what happens before a step")
-        called("a step of the optimizer", self._optimizer.step)
+        called("a step of the optimizer", self._optimizer.step, place=self._recipe.places.get("optimizer", ""))
         self._act(self._recipe.after_step, "what happens after a step")
         self._move_rate()
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
@@ -105,7 +105,7 @@ class GeneralTraining:
     def _make_optimizer(self) -> Optimizer:
         learning = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         make = self._recipe.optimizer or optimizer_of(self.trial).stand_in
-        optimizer = made_optimizer(make, learning, self.trial.lr)
+        optimizer = made_optimizer(make, learning, self.trial.lr, self._recipe.places.get("optimizer", ""))
         for group in optimizer.param_groups:
             # One call for all parameters; what a user has chosen stays.
             if group.get("foreach", True) is None and not group.get("fused"):
@@ -115,13 +115,12 @@ class GeneralTraining:
     def _make_scheduler(self) -> tuple[LRScheduler, int]:
         """The scheduler, and after how many steps it moves."""
         steps, epochs = self._steps_per_epoch * self.trial.protocol.epochs, self.trial.protocol.epochs
-        if self._recipe.schedule is None:
-            kind = schedule_of(self.trial)
-            scheduler = made_scheduler(kind.scheduler, self._optimizer, self.trial.lr, steps)
-            return scheduler, 1 if kind.by_batch else self._steps_per_epoch
-        by_step = self._recipe.every == "step"
-        moves = steps if by_step else epochs
-        scheduler = made_scheduler(self._recipe.schedule, self._optimizer, self.trial.lr, moves)
+        usual = schedule_of(self.trial)
+        own, make = self._recipe.schedule is not None, self._recipe.schedule or usual.scheduler
+        by_step = self._recipe.every == "step" if own else usual.by_batch
+        moves = epochs if own and not by_step else steps
+        place = self._recipe.places.get("schedule", "")
+        scheduler = made_scheduler(make, self._optimizer, self.trial.lr, moves, place)
         return scheduler, 1 if by_step else self._steps_per_epoch
 
     def _act(self, actions: Sequence[AroundStep], what: str) -> None:
@@ -133,4 +132,4 @@ class GeneralTraining:
         # Who times steps may take more than the training has, and some schedules have no rate for those.
         over = self._steps >= self._steps_per_epoch * self.trial.protocol.epochs
         if self._steps % self._every == 0 and not over:
-            called("the schedule", self._scheduler.step)
+            called("the schedule", self._scheduler.step, place=self._recipe.places.get("schedule", ""))

@@ -75,7 +75,7 @@ def _own_parts(recipe: Recipe) -> dict[str, str]:
     own = {
         field.name: getattr(recipe, field.name)
         for field in fields(recipe)
-        if getattr(recipe, field.name) != getattr(usual, field.name)
+        if field.compare and getattr(recipe, field.name) != getattr(usual, field.name)
     }
     every = own.pop("every", usual.every)
     parts = {name: digest_of_values(part) for name, part in own.items()}

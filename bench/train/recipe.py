@@ -4,8 +4,8 @@ Factor("label_smoothing", levels=(0.0, 0.1), off=0.0, change=lambda recipe, leve
     partial(F.cross_entropy, label_smoothing=level)))
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from bench.errors import UsageError
 from bench.plan.factors import FACTORS, format_level, level_of
 from bench.plan.trials import Trial
-from bench.train.called import called, place_of
+from bench.train.called import called, place_of, place_of_caller
 
 # Float logits (N, classes), and targets: int64 labels (N,), or what a change of the batch made of them. The mean loss.
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -46,6 +46,7 @@ class Recipe:
     None for the optimiser and the schedule means those of the protocol and of the factor `scheduler`. `batch`,
     `before_step` and `after_step` hold any number of callables, called in their order: before a step the gradients are
     there (to be clipped), after it the weights have moved (and may be clipped), without gradients being recorded.
+    `places` says where loss, optimiser and schedule were given, for messages.
     """
 
     loss: Loss = F.cross_entropy
@@ -55,6 +56,7 @@ class Recipe:
     batch: tuple[ChangeBatch, ...] = ()
     before_step: tuple[AroundStep, ...] = ()
     after_step: tuple[AroundStep, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_default(self) -> bool:
@@ -63,17 +65,20 @@ class Recipe:
 
     def with_loss(self, loss: Loss) -> "Recipe":
         """Trains on `loss(logits, targets)`, a scalar."""
-        return replace(self, loss=_callable("loss", loss))
+        places = {**self.places, "loss": place_of_caller()}
+        return replace(self, loss=_callable("loss", loss), places=places)
 
     def with_optimizer(self, optimizer: MakeOptimizer) -> "Recipe":
         """Trains with the optimiser that `optimizer(parameters, rate)` makes."""
-        return replace(self, optimizer=_callable("optimizer", optimizer))
+        places = {**self.places, "optimizer": place_of_caller()}
+        return replace(self, optimizer=_callable("optimizer", optimizer), places=places)
 
     def with_schedule(self, schedule: MakeSchedule, *, every: Every = "step") -> "Recipe":
         """Moves the rate as `schedule(optimizer, rate, moves)` says, after every step or after every epoch."""
         if every not in ("step", "epoch"):
             raise UsageError(f"a schedule moves every 'step' or every 'epoch', not every {every!r}")
-        return replace(self, schedule=_callable("schedule", schedule), every=every)
+        places = {**self.places, "schedule": place_of_caller()}
+        return replace(self, schedule=_callable("schedule", schedule), every=every, places=places)
 
     def with_batch(self, change: ChangeBatch) -> "Recipe":
         """Changes batches by `change(images, targets, generator)` as well, after the changes there are."""

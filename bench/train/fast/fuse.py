@@ -20,7 +20,7 @@ def fuse(network: nn.Module, *, in_place: bool = True) -> nn.Module:
     called_only = set(map(id, _only_called(network))) if in_place else set()
     for module in list(network.modules()):
         if type(module) is nn.Sequential and not _has_hooks(module):
-            parts = dict(_fused(list(module.named_children())))
+            parts = dict(_fused(list(module._modules.items())))
             if id(module) not in called_only:
                 FusedSequential.convert(module, list(parts.values()))
                 continue
@@ -75,7 +75,7 @@ def _only_called(network: nn.Module) -> Iterator[nn.Module]:
             yield from _only_called(child)
 
 
-def _fused(children: Sequence[tuple[str, nn.Module]]) -> Iterator[tuple[str, nn.Module]]:
+def _fused(children: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, nn.Module]]:
     """The children of a sequential, runs of them as one, each under the name of its first."""
     at = 0
     while at < len(children):
