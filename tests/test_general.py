@@ -80,6 +80,14 @@ def losses(training: Training | GeneralTraining, batches: Sequence[Tensor]) -> T
     return torch.stack([training.step(batch)[0] for batch in batches])
 
 
+def without_dropout(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        elif "rate" in vars(module):
+            setattr(module, "rate", 0.0)  # noqa: B010  # whatever the module is
+
+
 def sgd(parameters: Any, rate: float) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr=rate, momentum=0.9)
 
@@ -138,11 +146,7 @@ def test_foreign_networks_learn_both_ways(
 def test_a_foreign_networks_fused_modules_compute_what_it_computes(name: str, small: Data) -> None:
     torch.manual_seed(0)
     plain = ZOO[name](small.input_shape, small.classes)
-    for module in plain.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-        if hasattr(module, "rate"):
-            module.rate = 0.0
+    without_dropout(plain)
     for in_place in (True, False):
         fused, expected = fuse(copy.deepcopy(plain), in_place=in_place), copy.deepcopy(plain)
         for _ in range(2):
@@ -174,27 +178,31 @@ def test_modules_that_stand_twice_in_a_sequential_are_called_twice() -> None:
 
 def test_what_is_fused_beside_a_networks_modules_follows_them() -> None:
     """Dropout that changes its rate while it trains, batch norm that is held, and what a copy shares."""
-    parts = (nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Dropout(0.5))
+    conv, norm, dropout = nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Dropout(0.5)
+    parts = (conv, norm, nn.ReLU(), dropout)
     network = fuse(nn.Sequential(*parts), in_place=False).train()
     assert isinstance(network, FusedSequential)
     assert [type(part) for part in network] == [type(part) for part in parts]
     assert sum(isinstance(module, Activation) for module in network.modules()) == 1
     images = torch.rand(4, 1, 8, 8)
     assert not torch.equal(network(images), network(images))
-    parts[3].p = 0.0
+    dropout.p = 0.0
     assert torch.equal(network(images), network(images))
-    parts[1].eval()
-    held = parts[1].running_mean.clone()  # type: ignore[union-attr,operator]
+    norm.eval()
+    assert norm.running_mean is not None
+    held = norm.running_mean.clone()
     with torch.no_grad():
-        torch.testing.assert_close(network(images), F.relu(parts[1](parts[0](images))))
-    assert torch.equal(parts[1].running_mean, held)  # type: ignore[arg-type]
+        torch.testing.assert_close(network(images), F.relu(norm(conv(images))))
+    assert torch.equal(norm.running_mean, held)
     twin = copy.deepcopy(network)
-    twin[0].weight.data.zero_()  # type: ignore[operator,union-attr]
+    next(twin.parameters()).data.zero_()
     assert not torch.equal(twin(images), network(images))
 
 
 class Net(nn.Module):
     """A network whose forward pass is given."""
+
+    seen: Tensor
 
     def __init__(
         self, shape: tuple[int, int, int], classes: int, forward: Callable[[Tensor], Any] = lambda x: x
@@ -206,7 +214,7 @@ class Net(nn.Module):
         self.change = forward
 
     def forward(self, images: Tensor) -> Any:
-        self.seen += 1
+        self.seen.add_(1)
         return self.change(F.dropout(self.linear(images.flatten(1)), 0.2, training=self.training))
 
 
@@ -403,7 +411,7 @@ def test_a_schedule_moves_when_it_is_said_to(every: Any, rates: list[float], sma
 
     training = GeneralTraining(trial(), small, Recipe().with_schedule(halve, every=every), CPU)
     assert moves_asked == [6 if every == "step" else 2]
-    got = []
+    got: list[float] = []
     for _ in range(2):
         got += training.rates()
         training.step(torch.arange(16))
@@ -416,7 +424,7 @@ def soft_only(logits: Tensor, targets: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, targets)
 
 
-WRONG_RECIPES: dict[str, tuple[Callable[[Recipe], Recipe], str]] = {
+WRONG_RECIPES: dict[str, tuple[Callable[[Any], Recipe], str]] = {
     "a loss for each image": (
         lambda r: r.with_loss(functools.partial(F.cross_entropy, reduction="none")),
         r"the loss returns a tensor of shape \(16,\): return a scalar, as with .mean\(\)",
@@ -524,7 +532,7 @@ def hooked(shape: tuple[int, int, int], classes: int) -> nn.Module:
 
 def uneven(shape: tuple[int, int, int], classes: int) -> nn.Module:
     """Drops values in one layer of two."""
-    return nn.Sequential(nn.Conv2d(shape[0], 3, 3), nn.ReLU(), *stackable((3, shape[1] - 2, shape[2] - 2), classes))
+    return nn.Sequential(nn.Conv2d(shape[0], 3, 3), nn.ReLU(), stackable((3, shape[1] - 2, shape[2] - 2), classes))
 
 
 UNSTACKABLE: dict[str, Build] = {
@@ -601,11 +609,7 @@ def test_on_a_gpu_a_foreign_network_gives_the_losses_of_a_cpu(name: str, small: 
     one = trial(augmentation="advanced")
     cpu, gpu = (GeneralTraining(one, small, Recipe(), torch.device(kind)) for kind in ("cpu", "cuda"))
     for training in (cpu, gpu):
-        for module in training.network.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = 0.0
-            if hasattr(module, "rate") and not isinstance(module, Activation):
-                module.rate = 0.0
+        without_dropout(training.network)
     batches = [torch.arange(40)] * 3
     torch.testing.assert_close(losses(gpu, batches).cpu(), losses(cpu, batches), rtol=2e-2, atol=1e-3)
     [(predicted, _)] = gpu.evaluate()

@@ -230,11 +230,9 @@ VALUES = {
 }
 
 
-def parts_of(folder: Path, *change: str) -> dict[str, str]:
-    source = SOURCE
-    if change:
-        assert change[0] in source
-        source = source.replace(*change)
+def parts_of(folder: Path, old: str = "", new: str = "") -> dict[str, str]:
+    assert old in SOURCE
+    source = SOURCE.replace(old, new) if old else SOURCE
     return {name: digest_of_values(part) for name, part in module(folder, source).PARTS.items()}
 
 

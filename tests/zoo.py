@@ -338,7 +338,8 @@ class _ConvNextBlock(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         values = self.norm(self.depthwise(maps).permute(0, 2, 3, 1))
         values = self.gamma * self.narrow(F.gelu(self.wide(values)))
-        return maps + values.permute(0, 3, 1, 2)
+        scaled: Tensor = values.permute(0, 3, 1, 2)
+        return maps + scaled
 
 
 class _ViT(nn.Module):
@@ -391,7 +392,8 @@ class _MixerBlock(nn.Module):
         """(N, width, tokens)."""
         by_token = values.transpose(1, 2)
         by_token = by_token + self.over_tokens(self.norm1(by_token).transpose(1, 2)).transpose(1, 2)
-        return (by_token + self.over_channels(self.norm2(by_token))).transpose(1, 2)
+        mixed: Tensor = by_token + self.over_channels(self.norm2(by_token))
+        return mixed.transpose(1, 2)
 
 
 class _MeanHead(nn.Module):

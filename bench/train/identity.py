@@ -53,8 +53,8 @@ def network_part(cell: Cell, input_shape: tuple[int, int, int], classes: int) ->
 def training_parts(trial: Trial, *, stacks: bool = True) -> Mapping[str, str]:
     """The digests of the code that this trial trains with, by what it is for: loop, evaluation, optimizer,
     schedule, augmentation, and each part of a recipe that is the trial's own. Where no recipe is, the loss stands in
-    the loop. `stacks` says whether the network can be stacked, as a GPU would. Raises UsageError for an optimiser or a schedule that there
-    isn't, and for a recipe that can't be made."""
+    the loop. `stacks` says whether the network can be stacked, as a GPU would. Raises UsageError for an optimiser or a
+    schedule that there isn't, and for a recipe that can't be made."""
     distorts = AUGMENTATIONS[str(trial.cell.levels["augmentation"])] != Augmentation()
     recipe = recipe_of(trial)
     alone = not recipe.is_default or (trial.protocol.device == "cuda" and not stacks)

@@ -33,8 +33,8 @@ Every = Literal["step", "epoch"]
 # and a generator, all on the CPU, whatever trains. Images of the same shape, and labels or float targets (N, classes).
 ChangeBatch = Callable[[Tensor, Tensor, Generator], tuple[Tensor, Tensor]]
 
-# The network in training mode, and the number of the step, from 1.
-AroundStep = Callable[[nn.Module, int], None]
+# The network in training mode, and the number of the step, from 1. What it returns doesn't matter.
+AroundStep = Callable[[nn.Module, int], object]
 
 Given = TypeVar("Given")
 

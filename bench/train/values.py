@@ -43,7 +43,7 @@ class _ValueWalk(Walk):
             return f"method {found.__func__.__name__} of {self.reach(found.__self__)}, {self.reach(found.__func__)}"
         if isinstance(found, ModuleType):
             return found.__name__
-        if isinstance(found, FunctionType | type) or not hasattr(found, "__dict__") and callable(found):
+        if isinstance(found, FunctionType | type) or (not hasattr(found, "__dict__") and callable(found)):
             return f"{getattr(found, '__module__', None)}.{getattr(found, '__qualname__', type(found).__name__)}"
         # A partial holds no more than what `Walk` asks it for, though it is an object with attributes.
         plain = None if isinstance(found, nn.Module) else super().constant(found)
