@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from architectures.blocks import assemble
 from architectures.geometry import receptive_fields
-from architectures.spec import Architecture, Levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +34,12 @@ class Summary:
     receptive_field: int
 
 
-def summarise(architecture: Architecture, levels: Levels, input_shape: tuple[int, int, int], classes: int) -> Summary:
+def summarise(network: nn.Module, input_shape: tuple[int, int, int]) -> Summary:
     """Measures the network on one blank image of `input_shape` (channels, height, width).
 
     MACs are half of what torch's FLOP counter counts: convolutions and linear layers only.
     """
-    network = assemble(architecture, levels, input_shape, classes).eval()
+    network.eval()
     leaves = dict(_leaves(network))
     shapes: dict[str, tuple[int, ...]] = {}
     for name, leaf in leaves.items():
@@ -49,7 +47,7 @@ def summarise(architecture: Architecture, levels: Levels, input_shape: tuple[int
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, *input_shape))
     flops = {path: sum(counts.values()) for path, counts in counter.get_flop_counts().items()}
-    fields = dict(receptive_fields(architecture))
+    fields = dict(receptive_fields(network))
 
     rows = []
     field: int | None = 1
@@ -69,7 +67,7 @@ def summarise(architecture: Architecture, levels: Levels, input_shape: tuple[int
         layers=tuple(rows),
         parameters=sum(row.parameters for row in rows),
         macs=sum(row.macs for row in rows),
-        receptive_field=fields["classifier"],
+        receptive_field=max(fields.values(), default=1),
     )
 
 

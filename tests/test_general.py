@@ -2,7 +2,8 @@
 
 import copy
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -11,16 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from architectures.spec import Level, Levels
 from bench.errors import UsageError
+from bench.plan.catalogue import Architecture, catalogue, using
 from bench.plan.cells import Cell, preset_cell
-from bench.plan.factors import FACTORS, Factor
+from bench.plan.factors import Factor
+from bench.plan.levels import Level, Levels
 from bench.plan.protocol import Precision, Protocol
 from bench.plan.trials import Trial
 from bench.run.worker import train_stack
 from bench.train import fit as fit_module
-from bench.train import network as network_module
-from bench.train import recipe as recipe_module
 from bench.train.data import Data, Split
 from bench.train.fast.activation import Activation
 from bench.train.fast.fuse import FusedSequential, fuse
@@ -37,20 +37,24 @@ from tests.zoo import ZOO
 CPU = torch.device("cpu")
 STEPS = 12
 Build = Callable[..., nn.Module]
-Foreign = Callable[[Build], None]
+Foreign = Callable[..., None]
 
 
 @pytest.fixture
-def foreign(monkeypatch: pytest.MonkeyPatch) -> Foreign:
-    """Puts `build(shape, classes)` in the place of every architecture's network."""
+def foreign() -> Iterator[Foreign]:
+    """Puts `build(shape, classes)` in the place of model1, and adds factors, for the rest of a test."""
+    with ExitStack() as stack:
 
-    def use(build: Build) -> None:
-        def assemble(_architecture: object, _levels: object, shape: tuple[int, int, int], classes: int) -> nn.Module:
-            return build(shape, classes)
+        def use(build: Build, *added: Factor) -> None:
+            def plain(shape: tuple[int, int, int], classes: int) -> nn.Module:
+                return build(shape, classes)
 
-        monkeypatch.setattr(network_module, "assemble", assemble)
+            known = catalogue()
+            architectures = {**known.architectures, "model1": Architecture(plain, name="model1")}
+            factors = (*known.factors, *added)
+            stack.enter_context(using(replace(known, architectures=architectures, factors=factors)))
 
-    return use
+        yield use
 
 
 @pytest.fixture(scope="module")
@@ -265,11 +269,10 @@ ODD: dict[str, Build] = {
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("case", ODD)
 def test_odd_networks_give_the_same_outcome_twice(
-    case: str, precision: Precision, small: Data, foreign: Foreign, monkeypatch: pytest.MonkeyPatch
+    case: str, precision: Precision, small: Data, foreign: Foreign
 ) -> None:
-    foreign(ODD[case])
     clip = technique("clip", lambda recipe, _level: recipe.with_after_step(clamp))
-    monkeypatch.setattr(recipe_module, "FACTORS", (*FACTORS, clip))
+    foreign(ODD[case], clip)
     for one in (trial(precision=precision), trial(precision=precision, clip=0.1)):
         [first], [second] = fit([one], small), fit([one], small)
         assert without_times(first) == without_times(second)
@@ -282,7 +285,7 @@ def clamp(network: nn.Module, _step: int) -> None:
 
 
 def technique(name: str, change: Callable[[Any, Level], Any]) -> Factor:
-    return Factor(name, (0.0, 0.1), ("without", "with"), 0.0, 0.1, name, changes_network=False, change=change)
+    return Factor(name, (0.0, 0.1), change=change)
 
 
 def test_a_lazy_networks_weights_come_from_its_seed(small: Data, foreign: Foreign) -> None:
@@ -304,27 +307,26 @@ def test_looking_at_a_network_draws_nothing(small: Data, foreign: Foreign) -> No
     assert built.training
 
 
-WRONG_NETWORKS: dict[str, tuple[Build, str]] = {
-    "a tuple": (
-        functools.partial(Net, forward=lambda x: (x, x)),
-        "returns a tuple of 2: return one float tensor of logits",
-    ),
-    "nothing": (functools.partial(Net, forward=lambda _x: None), r"returns nothing \(None\): return one float tensor"),
-    "a dict": (functools.partial(Net, forward=lambda x: {"logits": x}), "returns a dict: return one float tensor"),
+WRONG_NETWORKS: dict[str, tuple[Callable[..., Any], str]] = {
+    "a tuple": (functools.partial(Net, forward=lambda x: (x, x)), "returns tuple: logits are a float tensor"),
+    "nothing": (functools.partial(Net, forward=lambda _x: None), "returns NoneType: logits are a float tensor"),
+    "a dict": (functools.partial(Net, forward=lambda x: {"logits": x}), "returns dict: logits are a float tensor"),
     "one class less": (
         functools.partial(Net, forward=lambda x: x[:, 1:]),
-        r"returns a tensor of shape \(2, 4\): return .*, here \(2, 5\)",
+        r"returns float32 \(2, 4\): logits are a float tensor \(2, 5\)",
     ),
-    "maps": (functools.partial(Net, forward=lambda x: x[..., None]), r"shape \(2, 5, 1\): return"),
-    "whole numbers": (
-        functools.partial(Net, forward=lambda x: x.long()),
-        "returns torch.int64 numbers: .* before any argmax",
-    ),
+    "maps": (functools.partial(Net, forward=lambda x: x[..., None]), r"returns float32 \(2, 5, 1\): logits are"),
+    "whole numbers": (functools.partial(Net, forward=lambda x: x.long()), r"returns int64 \(2, 5\): logits are"),
     "an error": (
         functools.partial(Net, forward=lambda x: x @ x),
-        r"test_general.py:\d+: model1.* on images of .* fails: RuntimeErr",
+        r"test_general.py:\d+: model1.* on images of 2x8x12 fails: RuntimeError",
     ),
     "nothing to learn": (lambda _shape, _classes: nn.Flatten(), "has no parameter that learns"),
+    "no network": (lambda _shape, _classes: None, "its builder returns nothing, and should return an nn.Module"),
+    "a lazy module that doesn't fit": (
+        lambda _shape, _classes: nn.Sequential(nn.LazyConv1d(3, 3)),
+        "model1.* can't be built for images of 2x8x12: RuntimeError",
+    ),
 }
 
 
@@ -490,13 +492,10 @@ WRONG_RECIPES: dict[str, tuple[Callable[[Any], Recipe], str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG_RECIPES)
-def test_a_wrong_recipe_ends_as_a_row_with_one_line(
-    case: str, small: Data, foreign: Foreign, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_recipe_ends_as_a_row_with_one_line(case: str, small: Data, foreign: Foreign) -> None:
     change, message = WRONG_RECIPES[case]
-    foreign(head)
     wrong = technique("wrong", lambda recipe, _level: change(recipe))
-    monkeypatch.setattr(recipe_module, "FACTORS", (*FACTORS, wrong))
+    foreign(head, wrong)
     with pytest.raises(UsageError, match=message) as raised:
         fit([trial(wrong=0.1)], small)
     assert str(raised.value).startswith("test_general.py:")
@@ -559,12 +558,9 @@ def test_networks_stack_with_their_kind(small: Data) -> None:
         assert can_stack(fuse(plain_network(preset_cell(name), (1, 28, 28), 10)), (1, 28, 28))
 
 
-def test_trials_train_together_where_their_networks_stack(
-    small: Data, foreign: Foreign, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    foreign(stackable)
+def test_trials_train_together_where_their_networks_stack(small: Data, foreign: Foreign) -> None:
     own = technique("own", lambda recipe, _level: recipe.with_after_step(clamp))
-    monkeypatch.setattr(recipe_module, "FACTORS", (*FACTORS, own))
+    foreign(stackable, own)
     stack = [trial(0), trial(1, own=0.1), trial(2), trial(3, own=0.1)]
     assert together(stack, small) == [[stack[0], stack[2]], [stack[1]], [stack[3]]]
     assert isinstance(begin([stack[0], stack[2]], small), StackTraining)

@@ -2,8 +2,9 @@
 
 import functools
 import sys
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from architectures.spec import Levels
 from bench.errors import UsageError
+from bench.plan.catalogue import catalogue, using
 from bench.plan.cells import Cell, preset_cell
-from bench.plan.factors import FACTORS, Factor, Level
+from bench.plan.factors import Factor
+from bench.plan.levels import Level, Levels
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
-from bench.train import recipe as recipe_module
 from bench.train.code import digest_of
 from bench.train.identity import training_parts
 from bench.train.recipe import Recipe, recipe_of
@@ -29,9 +30,7 @@ Change = Callable[[Any, Level], Any]
 
 
 def technique(name: str, change: Change, levels: tuple[Level, ...] = (0.0, 0.1)) -> Factor:
-    return Factor(
-        name, levels, tuple(map(str, levels)), levels[0], levels[1], name, changes_network=False, change=change
-    )
+    return Factor(name, levels, change=change)
 
 
 def smoothing(recipe: Recipe, level: Level) -> Recipe:
@@ -44,11 +43,15 @@ def trial(**levels: Level) -> Trial:
 
 
 @pytest.fixture
-def factors(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    def use(*added: Factor) -> None:
-        monkeypatch.setattr(recipe_module, "FACTORS", (*FACTORS, *added))
+def factors() -> Iterator[Callable[..., None]]:
+    """Adds factors to the catalogue in use."""
+    with ExitStack() as stack:
 
-    return use
+        def use(*added: Factor) -> None:
+            known = catalogue()
+            stack.enter_context(using(replace(known, factors=(*known.factors, *added))))
+
+        yield use
 
 
 def doubled(images: Tensor, targets: Tensor, _generator: torch.Generator) -> tuple[Tensor, Tensor]:

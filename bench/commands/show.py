@@ -4,23 +4,32 @@ from typing import Annotated
 
 import typer
 
+from bench.commands import options as opt
+from bench.errors import UsageError
+from bench.plan.catalogue import catalogue, find_architecture
 from bench.plan.cells import preset_cell
-from bench.plan.factors import FACTORS, format_level, level_of
+from bench.plan.factors import level_of
+from bench.plan.levels import format_level
 
 
-def show(model: Annotated[str, typer.Argument(help="The model to show: model1, model2, ...")]) -> None:
+def show(
+    words: Annotated[list[str], typer.Argument(metavar="[STUDY] MODEL", help="The study, and the model to show.")],
+) -> None:
     """Print a model's layers: output shape, receptive field, parameters, multiply-accumulates."""
-    cell = preset_cell(model)
+    rest = opt.split_study(words)
+    if len(rest) != 1:
+        raise UsageError(f"`bench show` shows one model: {', '.join(catalogue().architectures)}")
+    cell = preset_cell(rest[0])
 
     from tabulate import tabulate
 
-    from architectures.registry import get
     from architectures.summary import summarise
+    from bench.train.network import plain_network
 
-    architecture = get(cell.architecture)
-    summary = summarise(architecture, cell.levels, (1, 28, 28), 10)
+    architecture = find_architecture(cell.architecture)
+    summary = summarise(plain_network(cell, (1, 28, 28), 10), (1, 28, 28))
     print(f"{architecture.name}: {architecture.title}")
-    print("Preset: " + ", ".join(f"{f.name} {format_level(level_of(cell.levels, f))}" for f in FACTORS))
+    print("Preset: " + ", ".join(f"{f.name} {format_level(level_of(cell.levels, f))}" for f in catalogue().factors))
     if architecture.published:
         published = architecture.published
         print(

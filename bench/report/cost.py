@@ -6,12 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bench.plan.catalogue import catalogue, written_levels
 from bench.plan.cells import Cell
-from bench.plan.factors import FACTORS, written_levels
 from bench.report.evidence import Evidence
 from bench.report.stats.estimate import Estimate, ratio
-
-_NETWORK = [factor.name for factor in FACTORS if factor.changes_network]
 
 # Images/s by run and round.
 _Speeds = dict[tuple[str, int], float]
@@ -95,7 +93,7 @@ class Costs:
 
 def _columns(metric: str) -> list[str]:
     """The factors that a speed depends on."""
-    return [*_NETWORK, "augmentation"] if metric == "train" else _NETWORK
+    return catalogue().step_columns if metric == "train" else catalogue().network_columns
 
 
 def _by_network(samples: pd.DataFrame) -> dict[tuple[object, ...], _Speeds]:

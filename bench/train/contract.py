@@ -10,35 +10,26 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from bench.errors import UsageError
+from bench.plan.cells import Cell
 from bench.train.called import called, place_of
+from bench.train.network import NetworkError, check_logits, shape_text
 from bench.train.recipe import ChangeBatch, MakeOptimizer, MakeSchedule, Recipe
 
 
-def check_network(network: nn.Module, input_shape: tuple[int, int, int], classes: int, name: str) -> None:
+def check_network(network: nn.Module, input_shape: tuple[int, int, int], classes: int, cell: Cell) -> None:
     """Raises UsageError for a network that doesn't map float images to one row of logits an image, or that can't learn.
 
     Runs it on two images in training mode, which moves its running statistics; leaves torch's generator as it was.
     """
     if not any(parameter.requires_grad for parameter in network.parameters()):
-        raise UsageError(f"{place_of(network)}{name} has no parameter that learns (requires_grad)")
+        raise NetworkError(f"{cell.label} has no parameter that learns (requires_grad)")
     state = torch.get_rng_state()
     try:
-        logits = called(f"{name} on images of shape {(2, *input_shape)}", network.train(), torch.zeros(2, *input_shape))
-        check_logits(logits, 2, classes, name, network)
+        images = torch.zeros(2, *input_shape)
+        logits = called(f"{cell.label} on images of {shape_text(input_shape)}", network.train(), images)
+        check_logits(logits, 2, classes, cell)
     finally:
         torch.set_rng_state(state)
-
-
-def check_logits(logits: object, images: int, classes: int, name: str, network: nn.Module) -> Tensor:
-    """What a network returned, where it is float logits (images, classes). Raises UsageError."""
-    right = f"one float tensor of logits, (images, classes), here ({images}, {classes})"
-    if not isinstance(logits, Tensor):
-        raise UsageError(f"{place_of(network)}{name} returns {_kind(logits)}: return {right}")
-    if logits.shape != (images, classes):
-        raise UsageError(f"{place_of(network)}{name} returns a tensor of shape {tuple(logits.shape)}: return {right}")
-    if not logits.is_floating_point():
-        raise UsageError(f"{place_of(network)}{name} returns {logits.dtype} numbers: return {right}, before any argmax")
-    return logits
 
 
 def loss_of(recipe: Recipe, logits: Tensor, targets: Tensor) -> Tensor:

@@ -100,7 +100,7 @@ def _check_networks(stack: Sequence[Trial], data: Data) -> None:
     try:
         for cell in {trial.cell.network: trial.cell for trial in stack}.values():
             network = plain_network(cell, data.input_shape, data.classes)
-            check_network(network, data.input_shape, data.classes, cell.label)
+            check_network(network, data.input_shape, data.classes, cell)
     finally:
         torch.set_rng_state(state)
 

@@ -12,10 +12,10 @@ from bench.plan.seeds import batch_stream, stream
 from bench.plan.trials import Trial
 from bench.train.augment import augment
 from bench.train.called import called
-from bench.train.contract import changed_batch, check_logits, loss_of, made_optimizer, made_scheduler
+from bench.train.contract import changed_batch, loss_of, made_optimizer, made_scheduler
 from bench.train.data import Data
 from bench.train.evaluation import evaluate
-from bench.train.network import build_readable_network
+from bench.train.network import build_readable_network, check_logits
 from bench.train.optim import optimizer_of, schedule_of
 from bench.train.recipe import AroundStep, Recipe
 
@@ -69,7 +69,7 @@ class GeneralTraining:
         images, targets, labels = self._batch(indices)
         with self._cast:
             logits = called("the network", self.network, self.prepare(images))
-        check_logits(logits, len(indices), self.data.classes, "the network", self.network)
+        check_logits(logits, len(indices), self.data.classes, self.trial.cell)
         logits = logits.float()
         loss = loss_of(self._recipe, logits, targets)
         self._optimizer.zero_grad()

@@ -15,7 +15,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from bench.errors import UsageError
-from bench.plan.factors import FACTORS, format_level, level_of
+from bench.plan.catalogue import catalogue
+from bench.plan.factors import level_of
+from bench.plan.levels import format_level
 from bench.plan.trials import Trial
 from bench.train.called import called, place_of, place_of_caller
 
@@ -94,10 +96,10 @@ class Recipe:
 
 
 def recipe_of(trial: Trial) -> Recipe:
-    """The default recipe, changed by each level of the trial's that is not its factor's `off`, in the factors' order.
-    Raises UsageError for a change that fails or returns no recipe."""
+    """The default recipe, changed by each level of the trial's that is not its factor's `off`, in the catalogue's
+    order. Raises UsageError for a change that fails or returns no recipe."""
     recipe = Recipe()
-    for factor in FACTORS:
+    for factor in catalogue().factors:
         level = level_of(trial.cell.levels, factor)
         if factor.change is None or level == factor.off:
             continue

@@ -5,7 +5,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from architectures.geometry import receptive_fields
-from architectures.registry import ARCHITECTURES
 from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
 from bench.report.charts.fold import MOST_NAMES, fold
@@ -23,8 +22,10 @@ def draw(analysis: Analysis) -> Chart | None:
     """One line per architecture with a trained preset, one for those that grow alike."""
     grown: dict[tuple[tuple[str, int], ...], list[str]] = {}
     best: dict[tuple[tuple[str, int], ...], float] = {}
+    from bench.train.network import plain_network
+
     for result in analysis.presets:
-        layers = tuple(receptive_fields(ARCHITECTURES[result.cell.architecture]))
+        layers = tuple(receptive_fields(plain_network(result.cell, (1, 28, 28), 10)))
         grown.setdefault(layers, []).append(result.cell.architecture)
         best[layers] = max(best.get(layers, 0.0), result.accuracy.mean)
     if not grown:

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator
 
-from architectures.registry import ARCHITECTURES
-from architectures.spec import Architecture
-from bench.plan.factors import FACTORS, format_level, level_of
+from bench.plan.catalogue import Architecture, catalogue, find_architecture
+from bench.plan.factors import level_of
+from bench.plan.levels import format_level
 from bench.report.analysis import Analysis, CellResult
 from bench.report.curves import Curve
 from bench.report.stats.estimate import estimate
@@ -28,7 +28,7 @@ def architecture_table(analysis: Analysis) -> Table:
             number_column("parameters", "parameters", count),
             number_column("layers", "layers", str),
             number_column("pools", "pools", str),
-            *(text_column(factor.name.replace("_", " "), factor.name) for factor in FACTORS),
+            *(text_column(factor.name.replace("_", " "), factor.name) for factor in catalogue().factors),
             number_column("receptive field", "receptive_field", str),
             number_column("MACs", "macs", count),
             number_column("published", "published", percent),
@@ -87,15 +87,15 @@ def progress_table(analysis: Analysis) -> Table:
 
 
 def _architecture_row(analysis: Analysis, result: CellResult) -> TableRow:
-    architecture = ARCHITECTURES[result.cell.architecture]
+    architecture = find_architecture(result.cell.architecture)
     levels = result.cell.levels
     published = _published_accuracy(analysis, architecture)
     return {
         "model": architecture.name,
         "parameters": result.cost.parameters,
-        "layers": len(architecture.blocks) + 1 + (not bool(levels["gap"])),
-        "pools": sum(block.pool > 1 for block in architecture.blocks),
-        **{factor.name: format_level(level_of(levels, factor)) for factor in FACTORS},
+        "layers": 0,
+        "pools": 0,
+        **{factor.name: format_level(level_of(levels, factor)) for factor in catalogue().factors},
         "receptive_field": result.cost.receptive_field,
         "macs": result.cost.macs,
         "published": published,
@@ -108,7 +108,7 @@ def _architecture_row(analysis: Analysis, result: CellResult) -> TableRow:
 def _target_rows(analysis: Analysis) -> Iterator[TableRow]:
     evidence = analysis.evidence
     for result in analysis.presets:
-        published = _published_accuracy(analysis, ARCHITECTURES[result.cell.architecture])
+        published = _published_accuracy(analysis, find_architecture(result.cell.architecture))
         if published is None:
             continue
         elsewhere = evidence.other_precisions[evidence.other_precisions["cell"] == result.cell.label]
@@ -133,7 +133,7 @@ def _published_accuracy(analysis: Analysis, architecture: Architecture) -> float
 
 def _progress_row(analysis: Analysis, curve: Curve) -> TableRow:
     row: dict[str, object] = {"model": curve.cell.architecture, "n": curve.n}
-    published = ARCHITECTURES[curve.cell.architecture].published_on(analysis.evidence.dataset)
+    published = find_architecture(curve.cell.architecture).published_on(analysis.evidence.dataset)
     for epoch in PROGRESS_EPOCHS:
         there = epoch in curve.points.index
         row[f"train_{epoch}"] = float(curve.points["train"].loc[epoch]) if there else math.nan
