@@ -14,3 +14,10 @@ def stream(name: str, seed: int) -> int:
         raise ValueError(f"no random stream is called {name!r}")
     digest = hashlib.sha256(f"{name}:{seed}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def batch_stream(seed: int) -> int:
+    """As `stream`, for the generator that changes of batches draw from. It joined later, and the code of `stream`, its
+    names with it, stands in the keys of what was trained before."""
+    digest = hashlib.sha256(f"batch:{seed}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

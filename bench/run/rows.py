@@ -18,6 +18,7 @@ from bench.record.schema import SCHEMA, ConfusionRow, CorrectRow, EpochRow, Imag
 from bench.run.speed import SpeedSample
 from bench.run.worker import Trained
 from bench.train.data import Data, Split
+from bench.train.fit import stacks
 from bench.train.identity import network_part, training_parts
 from bench.train.outcome import Outcome
 from bench.train.summary import Summary
@@ -52,7 +53,7 @@ def name_trials(trials: Iterable[Trial], data: Data, data_digest: str) -> Iterat
     shared: dict[tuple[Cell, Protocol], tuple[Callable[[int], str], Parts, Mapping[str, str]]] = {}
     for trial in trials:
         if (trial.cell, trial.protocol) not in shared:
-            training = training_parts(trial)
+            training = training_parts(trial, stacks=trial.protocol.device == "cpu" or stacks(trial.cell, data))
             network = network_part(trial.cell, data.input_shape, data.classes)
             parts = Parts(network, training_digest(training), data_digest)
             shared[trial.cell, trial.protocol] = trial_keys(trial, parts), parts, training

@@ -21,7 +21,7 @@ from bench.run.together import Together, all_at_once, from_worker, wait_for_the_
 from bench.run.travel import packed
 from bench.run.worker import start_worker, worker_data
 from bench.train.data import Data
-from bench.train.fit import begin
+from bench.train.fit import begin, together
 from bench.train.network import plain_network
 from bench.train.timing import wait_for
 
@@ -204,10 +204,12 @@ def _harness_steps(trial: Trial, members: int, steps: int) -> Iterator[object]:
     """Takes a training step each time."""
     data = worker_data()
     lasting = _with_steps(trial, steps, len(data.train))
-    training = begin([replace(lasting, seed=seed) for seed in range(members)], data)
-    training.network.train()
+    parts = together([replace(lasting, seed=seed) for seed in range(members)], data)
+    trainings = [begin(part, data) for part in parts]
+    for training in trainings:
+        training.network.train()
     for indices in torch.randint(len(data.train), (steps, trial.protocol.batch_size)).unbind():
-        yield training.step(indices)
+        yield [training.step(indices) for training in trainings]
 
 
 def _take(count: int, steps: Iterator[object]) -> None:

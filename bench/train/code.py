@@ -14,12 +14,11 @@ import sys
 import sysconfig
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+from bench.train.written import Definition, Written, bytecode_of, defaults_of, names_seen_by, node_of
 
 _OURS = ("architectures", "bench")
 _SAYS_ONLY = ("print", "_log", "logging", "warnings")
@@ -28,7 +27,7 @@ _SAYS_ONLY = ("print", "_log", "logging", "warnings")
 def digest_of(*roots: object, apart: Collection[object] = ()) -> str:
     """16 hexadecimal digits of what `roots`, functions and classes, do, without what stands in `apart`, which counts by
     its name. Raises ValueError for a root without Python source."""
-    walk = _Walk(apart)
+    walk = Walk(apart)
     for root in roots:
         if not walk.reach(root):
             raise ValueError(f"{root!r} has no Python source to read")
@@ -36,7 +35,7 @@ def digest_of(*roots: object, apart: Collection[object] = ()) -> str:
     return hashlib.sha256("\n".join(walk.texts).encode()).hexdigest()[:16]
 
 
-class _Walk:
+class Walk:
     """From definition to definition; each gets a number when it is first met, which stands for its name."""
 
     def __init__(self, apart: Collection[object]) -> None:
@@ -46,14 +45,15 @@ class _Walk:
         self._open: deque[Any] = deque()
 
     def finish(self) -> None:
+        """Walks through the definitions that were reached, and through what these reach."""
         while self._open:
             definition = self._open.popleft()
-            node = _node(definition)
+            node = node_of(definition)
             if node is None:
-                self.texts.append(definition.__qualname__)
+                self.texts.append(f"{definition.__qualname__}{bytecode_of(definition)}")
                 continue
-            module = sys.modules[definition.__module__]
-            self.texts.append(_serialised(_Normaliser(self, module, node).visit(node)))
+            self.texts.append(_serialised(_Normaliser(self, names_seen_by(definition), node).visit(node)))
+            self.texts += [self.reach(value) or _name_of(value) for value in defaults_of(definition)]
 
     def reach(self, found: object) -> str | None:
         """What stands for `found` where it is used, None for what isn't ours; a definition of ours is walked later."""
@@ -65,9 +65,10 @@ class _Walk:
                 self._numbers[id(plain)] = len(self._numbers)
                 self._open.append(plain)
             return f"definition {self._numbers[id(plain)]}"
-        return self._constant(plain)
+        return self.constant(plain)
 
-    def _constant(self, found: object) -> str | None:
+    def constant(self, found: object) -> str | None:
+        """What stands for a value that is no definition of ours; None for one that isn't looked into."""
         if found is None or isinstance(found, bool | int | float | complex | str | bytes):
             return repr(found)
         if isinstance(found, functools.partial):
@@ -86,10 +87,10 @@ class _Walk:
 class _Normaliser(ast.NodeTransformer):
     """Takes away what doesn't count, gives locals numbers, and puts in the place of a global what it is."""
 
-    def __init__(self, walk: _Walk, module: ModuleType, node: Definition) -> None:
+    def __init__(self, walk: Walk, names: Mapping[str, Any], node: Written) -> None:
         self._walk = walk
-        self._module = module
-        self._root = node
+        self._names = names
+        self._root: Any = node
         self._locals: dict[str, str] = {}
         for name in _bound(node):
             self._locals.setdefault(name, f"local {len(self._locals)}")
@@ -98,7 +99,7 @@ class _Normaliser(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.AST:  # ast calls it so
         if node.id in self._imported:
             return ast.Name(self._walk.reach(self._imported[node.id]) or node.id)
-        known = vars(self._module).get(node.id, builtins)
+        known = self._names.get(node.id, builtins)
         stands_for = None if known is builtins else self._outside(known, node.id)
         # A name that is a local here and a global there is looked after in both ways.
         return ast.Name(self._locals.get(node.id) or stands_for or node.id)
@@ -109,7 +110,7 @@ class _Normaliser(ast.NodeTransformer):
             path.append(value.attr)
             value = value.value
         if isinstance(value, ast.Name) and value.id not in self._locals:
-            found = vars(self._module).get(value.id)
+            found = self._names.get(value.id)
             while isinstance(found, ModuleType) and path and hasattr(found, path[-1]):
                 found = getattr(found, path.pop())
             if not isinstance(found, ModuleType) and len(path) < _length(node):
@@ -194,12 +195,14 @@ def _plain(found: object) -> Any:
 
 
 def _is_definition(found: object) -> bool:
-    return isinstance(found, FunctionType | type) and _is_ours(found.__module__)
+    return isinstance(found, FunctionType | type) and is_ours(found.__module__)
 
 
-def _is_ours(module: str) -> bool:
+def is_ours(module: str) -> bool:
     """Whether a module is the project's or a user's: neither Python's nor installed beside it."""
     if module.partition(".")[0] in _OURS:
+        return True
+    if module == "__main__" and not hasattr(sys.modules[module], "__file__"):  # a notebook, a prompt
         return True
     file = Path(getattr(sys.modules.get(module), "__file__", None) or sysconfig.get_path("stdlib"))
     installed = {"site-packages", "dist-packages"} & set(file.parts)
@@ -218,31 +221,7 @@ def _length(node: ast.Attribute) -> int:
     return length
 
 
-def _node(definition: Any) -> Definition | None:
-    """A fresh syntax tree of a definition; None for one that isn't written down, as a class that code makes."""
-    try:
-        node: Any = ast.parse(_source(inspect.getsourcefile(definition) or ""))
-    except (OSError, TypeError):
-        return None
-    for name in definition.__qualname__.split("."):
-        if name != "<locals>":
-            inside = [part for part in ast.walk(node) if isinstance(part, Definition) and part.name == name]
-            # Of several definitions of one name (an overload, an alternative) the one that is there counts.
-            first = getattr(getattr(definition, "__code__", None), "co_firstlineno", None)
-            exact = [part for part in inside if first in {part.lineno, *(d.lineno for d in part.decorator_list)}]
-            if not inside:
-                return None
-            node = (exact or inside)[0]
-    found: Definition = node
-    return found
-
-
-@cache
-def _source(file: str) -> str:
-    return Path(file).read_text(encoding="utf-8")
-
-
-def _bound(node: Definition) -> Iterator[str]:
+def _bound(node: Written) -> Iterator[str]:
     """The names that a function binds, itself and in what it defines, in the order of the text. Of a class those that
     its methods bind: attributes and methods are part of what it does."""
     for part in _in_order(node):
@@ -278,11 +257,11 @@ def _is_field(node: ast.ClassDef, name: ast.Name) -> bool:
     return any(name is target for target in targets)
 
 
-def _is_method(node: Definition, part: Definition) -> bool:
+def _is_method(node: Written, part: Definition) -> bool:
     return isinstance(node, ast.ClassDef) and any(part is statement for statement in node.body)
 
 
-def _imported(node: Definition) -> Iterator[tuple[str, object]]:
+def _imported(node: Written) -> Iterator[tuple[str, object]]:
     """What a function imports by name."""
     for part in ast.walk(node):
         if isinstance(part, ast.ImportFrom) and part.module and not part.level:

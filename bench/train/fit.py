@@ -1,15 +1,21 @@
 """`fit` takes a stack of trials and returns one outcome per trial."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 
 from bench.errors import UsageError
+from bench.plan.cells import Cell
 from bench.plan.trials import Trial
+from bench.train.contract import check_network
 from bench.train.data import Data
+from bench.train.fast.fuse import fuse
+from bench.train.fast.stackable import stack_kind
+from bench.train.general import GeneralTraining
 from bench.train.loop import train
 from bench.train.network import plain_network
 from bench.train.outcome import OnEpoch, Outcome
+from bench.train.recipe import recipe_of
 from bench.train.single import Training
 from bench.train.stack import StackTraining
 
@@ -17,13 +23,20 @@ from bench.train.stack import StackTraining
 def fit(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> list[Outcome]:
     """Trains the trials of a stack, whose networks must have the same shapes, and measures each after every epoch.
 
-    A trial alone on a CPU trains as `Training`, all others as one batched network. `data` must already hold out what
-    the trials' protocol asks for. An outcome depends on its own trial alone: on the stack it was in only by rounding.
-    A stack that the device has too little memory for is trained in halves, from their beginning. Changes torch's global
-    generator. Raises UsageError for a batch larger than the training data, ValueError for mixed shapes or protocols.
+    Those that `together` puts in one train as one batched network, the others one after the other. `data` must already
+    hold out what the trials' protocol asks for. An outcome depends on its own trial alone: on the stack it was in only
+    by rounding. A stack that the device has too little memory for is trained in halves, from their beginning. Changes
+    torch's global generator. Raises UsageError for what can't be trained, ValueError for mixed shapes or protocols.
     """
     if len({trial.stack_key for trial in stack}) > 1:
         raise ValueError("the trials of a stack must share shapes and protocol")
+    outcomes: dict[Trial, Outcome] = {}
+    for part in together(stack, data):
+        outcomes |= zip(part, _fit_together(part, data, on_epoch), strict=True)
+    return [outcomes[trial] for trial in stack]
+
+
+def _fit_together(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None) -> list[Outcome]:
     try:
         return train(begin(stack, data), data, on_epoch)
     except torch.OutOfMemoryError:
@@ -33,17 +46,63 @@ def fit(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> 
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     middle = len(stack) // 2
-    return [*fit(stack[:middle], data, on_epoch), *fit(stack[middle:], data, on_epoch)]
+    return [*_fit_together(stack[:middle], data, on_epoch), *_fit_together(stack[middle:], data, on_epoch)]
 
 
-def begin(stack: Sequence[Trial], data: Data) -> Training | StackTraining:
-    """The trials of a stack before their first step, on their protocol's device. Raises UsageError for batches that
-    they can't train on."""
-    check_batches(stack[0], data)
-    device = torch.device(stack[0].protocol.device)
-    if device.type == "cpu" and len(stack) == 1:
-        return Training(stack[0], data)
+def together(stack: Sequence[Trial], data: Data) -> list[list[Trial]]:
+    """The trials in parts that train as one each, in the order of their first: a trial whose recipe is its own or whose
+    network can't be stacked is a part of its own. Raises UsageError for a recipe that can't be made."""
+    parts: dict[Hashable, list[Trial]] = {}
+    kinds: dict[Hashable, Hashable] = {}
+    for trial in stack:
+        alone = len(stack) == 1 or not recipe_of(trial).is_default
+        if not alone and trial.cell.network not in kinds:
+            kinds[trial.cell.network] = _kind(trial.cell, data)
+        kind = None if alone else kinds[trial.cell.network]
+        parts.setdefault(trial if kind is None else kind, []).append(trial)
+    return list(parts.values())
+
+
+def begin(stack: Sequence[Trial], data: Data) -> Training | StackTraining | GeneralTraining:
+    """Trials that train as one, before their first step, on their protocol's device. A trial alone on a CPU trains as
+    `Training`, one with a recipe of its own, or on a GPU with a network that can't be stacked, as `GeneralTraining`,
+    all others as `StackTraining`. Raises UsageError for batches, networks and recipes that they can't train with."""
+    trial, device = stack[0], torch.device(stack[0].protocol.device)
+    recipe = recipe_of(trial)
+    _check_networks(stack, data)
+    check_batches(trial, data)
+    if len(stack) == 1 and not recipe.is_default:
+        return GeneralTraining(trial, data, recipe, device)
+    if len(stack) == 1 and device.type == "cpu":
+        return Training(trial, data)
+    if len(stack) == 1 and not stacks(trial.cell, data):
+        return GeneralTraining(trial, data, recipe, device)
     return StackTraining(stack, data, device)
+
+
+def stacks(cell: Cell, data: Data) -> bool:
+    """Whether the cell's network can train in a stack."""
+    return _kind(cell, data) is not None
+
+
+def _kind(cell: Cell, data: Data) -> Hashable | None:
+    """What cells share whose networks can be stacked; None where the cell's can't be."""
+    state = torch.get_rng_state()
+    try:
+        return stack_kind(fuse(plain_network(cell, data.input_shape, data.classes)), data.input_shape)
+    finally:
+        torch.set_rng_state(state)
+
+
+def _check_networks(stack: Sequence[Trial], data: Data) -> None:
+    """Raises UsageError for a network that doesn't do what training asks of it."""
+    state = torch.get_rng_state()
+    try:
+        for cell in {trial.cell.network: trial.cell for trial in stack}.values():
+            network = plain_network(cell, data.input_shape, data.classes)
+            check_network(network, data.input_shape, data.classes, cell)
+    finally:
+        torch.set_rng_state(state)
 
 
 def check_batches(trial: Trial, data: Data) -> None:

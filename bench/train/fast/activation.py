@@ -40,15 +40,30 @@ class Activation(nn.Module):
             raise ValueError(f"a pool is 1 to {WIDEST_POOL} pixels wide, not {pool}")
         self.norm = norm
         self.pool = pool
-        self.rate = dropout
         self.inplace = inplace
+        # In a tuple a module isn't registered: it says how much is dropped, and when, and is no part of this one.
+        self._dropout = (nn.Dropout(dropout),)
         self.generator: np.random.Generator | None = None
+
+    @property
+    def rate(self) -> float:
+        """The share of values that is dropped in training."""
+        return self._dropout[0].p
+
+    def follow(self, dropout: nn.Dropout) -> None:
+        """Drops what `dropout` would, which may change its rate."""
+        self._dropout = (dropout,)
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, H // pool, W // pool)."""
-        # The kernels lack the gradient of evaluation, and take a first image for granted.
-        if maps.device.type != "cpu" or (torch.is_grad_enabled() and not self.training) or maps.numel() == 0:
+        if not self._kernels_know(maps):
             return self._in_torch(maps)
+        if maps.is_contiguous() and not maps.is_contiguous(memory_format=torch.channels_last):
+            # Who reads maps channels first may say `view` of what comes out.
+            return self._by_kernels(maps).contiguous()
+        return self._by_kernels(maps)
+
+    def _by_kernels(self, maps: Tensor) -> Tensor:
         if self.norm is not None:
             if self.training and maps.numel() == maps.shape[1]:
                 raise ValueError(f"Expected more than 1 value per channel when training, got input size {maps.shape}")
@@ -58,6 +73,13 @@ class Activation(nn.Module):
         if not (self.training and self.rate):
             return activated
         return cast(Tensor, _Activation.apply(activated, None, None, self, 1))
+
+    def _kernels_know(self, maps: Tensor) -> bool:
+        """Whether the kernels can compute this: they lack the gradient of evaluation, take a first image for granted,
+        and know no network that trains without its batch norm."""
+        usual = maps.ndim == 4 and maps.dtype in (torch.float32, torch.bfloat16) and maps.device.type == "cpu"
+        together = (self.norm is None or self.norm.training == self.training) and self.rate < 1
+        return usual and together and maps.numel() > 0 and (self.training or not torch.is_grad_enabled())
 
     def _in_torch(self, maps: Tensor) -> Tensor:
         normalised = maps if self.norm is None else self.norm(maps)
