@@ -11,8 +11,26 @@ from bench.errors import UsageError, near_matches
 from bench.plan.catalogue import Architecture, Catalogue, Defaults, Published, Rates
 from bench.plan.factors import HARNESS, Factor
 from bench.plan.levels import Level
+from bench.sources.arrays import from_arrays, npz
+from bench.sources.folder import image_folder
+from bench.sources.idx import from_idx
+from bench.sources.published import from_torchvision, hugging_face
+from bench.train.recipe import Recipe
 
-__all__ = ["Architecture", "Factor", "Published", "Rates", "Study"]
+__all__ = [
+    "Architecture",
+    "Factor",
+    "Published",
+    "Rates",
+    "Recipe",
+    "Study",
+    "from_arrays",
+    "from_idx",
+    "from_torchvision",
+    "hugging_face",
+    "image_folder",
+    "npz",
+]
 
 # What rates a study has that says none: those found for small convolutional networks with SGD, by the schedule and
 # whether there is batch norm. The report says that nobody chose them for this study.

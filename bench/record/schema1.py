@@ -83,7 +83,7 @@ _NETWORKS: dict[tuple[str, bool, bool, float], str] = {
 }
 
 _PARTS = {
-    "loop": "5523f7a0e1426ec7",
+    "loop": "539935815ab3ed6c",
     "evaluation": "bd1031f71d3aa89d",
     "optimizer": "85f1f3d87c904205",
 }

@@ -1,10 +1,12 @@
 """A cell's network: as it is written, and as it trains."""
 
+import random
 import sysconfig
 import traceback
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -57,6 +59,13 @@ def check_logits(logits: object, images: int, classes: int, cell: Cell) -> None:
         raise NetworkError(f"{cell.label} returns {str(logits.dtype)[6:]} {tuple(logits.shape)}: {wanted}")
 
 
+def seed_generators(seed: int) -> None:
+    """Seeds what a user's code may draw from: torch's global generator, Python's and numpy's."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # it is numpy's global generator that is meant
+
+
 def shape_text(shape: tuple[int, int, int]) -> str:
     """A shape (channels, height, width) as people and rows write it: 1x12x20."""
     return "x".join(map(str, shape))
@@ -74,10 +83,10 @@ def said(error: Exception) -> str:
 
 def build_network(trial: Trial, data: Data) -> nn.Module:
     """The trial's network, initialised from its seed's stream, in training mode, fused. Its dropout draws from a stream
-    of its own; what else draws takes torch's global generator, which is left seeded from that stream."""
-    torch.manual_seed(stream("init", trial.seed))
+    of its own; what else draws takes the global generators, which are left seeded from that stream."""
+    seed_generators(stream("init", trial.seed))
     network = fuse(plain_network(trial.cell, data.input_shape, data.classes))
-    torch.manual_seed(stream("dropout", trial.seed))
+    seed_generators(stream("dropout", trial.seed))
     dropout_generator = fast_generator(stream("dropout", trial.seed))
     for module in network.modules():
         if isinstance(module, Activation):
@@ -87,9 +96,9 @@ def build_network(trial: Trial, data: Data) -> nn.Module:
 
 def build_readable_network(trial: Trial, data: Data) -> nn.Module:
     """As `build_network`, with every module where its author put it, for who looks at them by name while it trains."""
-    torch.manual_seed(stream("init", trial.seed))
+    seed_generators(stream("init", trial.seed))
     network = fuse(plain_network(trial.cell, data.input_shape, data.classes), in_place=False)
-    torch.manual_seed(stream("dropout", trial.seed))
+    seed_generators(stream("dropout", trial.seed))
     dropout_generator = fast_generator(stream("dropout", trial.seed))
     for module in network.modules():
         if isinstance(module, Activation):

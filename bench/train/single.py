@@ -25,9 +25,10 @@ class Training:
         self.data = data
         self.network = build_network(trial, data)
         half = trial.protocol.precision == "bf16"
-        self._weights = Weights(self.network, half=half and can_round(self.network))
-        self._cast = torch.autocast("cpu", torch.bfloat16, enabled=half and not can_round(self.network))
-        self.dtype = torch.bfloat16 if half and can_round(self.network) else torch.float32
+        rounds = half and can_round(self.network)
+        self._weights = Weights(self.network, half=rounds)
+        self._cast = torch.autocast("cpu", torch.bfloat16, enabled=half and not rounds)
+        self.dtype = torch.bfloat16 if rounds else torch.float32
         self._update = make_update(trial)
         steps_per_epoch = math.ceil(len(data.train) / trial.protocol.batch_size)
         self._schedule = Schedule(trial, steps_per_epoch)

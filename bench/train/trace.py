@@ -7,11 +7,13 @@ one whose skip connection is gone does not.
 
 import hashlib
 import inspect
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from types import FunctionType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
@@ -45,15 +47,20 @@ def network_digest(
     initialisation, two forward passes in training, one in evaluation, and the code of gradients that aren't torch's.
     `check` is called with what each pass returns and the number of images, and may raise.
 
-    Leaves torch's global generator as it was.
+    Leaves the global generators, torch's, Python's and numpy's, as they were.
     """
-    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()
+    threads = torch.get_num_threads()
     torch.manual_seed(0)
+    random.seed(0)
+    np.random.seed(0)
     torch.set_num_threads(1)
     try:
         return _digest(build, input_shape, check)
     finally:
-        torch.set_rng_state(state)
+        torch.set_rng_state(states[0])
+        random.setstate(states[1])
+        np.random.set_state(states[2])
         torch.set_num_threads(threads)
 
 
