@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
@@ -86,7 +87,9 @@ def applied() -> Iterator[None]:
 
 def figure(height: float) -> Figure:
     """An empty figure of the page's width; heights are in inches."""
-    return Figure(figsize=(WIDTH, height))
+    page = Figure(figsize=(WIDTH, height))
+    FigureCanvasAgg(page)  # a figure without one makes another each time that a text is measured
+    return page
 
 
 def settle(page: Figure) -> None:
