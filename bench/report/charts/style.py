@@ -95,10 +95,10 @@ def figure(height: float) -> Figure:
 def settle(page: Figure) -> None:
     """Lays a figure out for good: left to itself the layout moves a little each time that the figure is drawn.
 
-    A second pass reckons with what the first one moved (text beside an image that was made smaller).
+    A second pass reckons with what the first one moved: text beside a picture that keeps its shape.
     """
     engine = ConstrainedLayoutEngine()
-    for _ in range(2):
+    for _ in range(2 if any(axes.get_aspect() != "auto" for axes in page.axes) else 1):
         engine.execute(page)
 
 
