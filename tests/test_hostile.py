@@ -134,8 +134,8 @@ def require_sound_numbers(folder: Path) -> None:
     assert np.isfinite(evidence.trials[["test_accuracy", "test_loss", "lr"]].to_numpy(float)).all()
     assert (evidence.trials[["parameters", "macs"]] > 0).all(axis=None)
     for cell in evidence.cells:
-        for bits in evidence.bits(cell).values():
-            assert len(bits) == evidence.correct["images"].iloc[0]
+        seeds, bits = evidence.bits(cell)
+        assert not seeds or bits.shape == (len(seeds), evidence.correct["images"].iloc[0])
     for confusion in confusions(evidence):
         assert (confusion.counts >= 0).all()
     for table in make_tables(analysis):

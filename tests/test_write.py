@@ -1,6 +1,7 @@
 """A report's files: tables in every form, the page in a browser, the README's blocks, the commands."""
 
 import csv
+import gc
 import io
 import json
 import os
@@ -17,13 +18,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.cli import run_command_line
+from bench.commands.report import write_reports
 from bench.plan.catalogue import catalogue
 from bench.plan.cells import preset_cell
 from bench.plan.designs import toggles
 from bench.report import write
 from bench.report.analysis import Analysis, analyse
 from bench.report.charts import Chart, save
-from bench.report.evidence import gather
+from bench.report.evidence import NoRowsError, gather
 from bench.report.page import render_page
 from bench.report.readme import ReadmeError, drifted, rewrite
 from bench.report.tables import Table, make_tables
@@ -445,3 +447,9 @@ def test_text_is_easy_to_read(browser: "Chrome", report: Path) -> None:
     """)
     assert len(ratios) > 100
     assert min(ratios) >= 4.5
+
+
+def test_a_report_that_fails_leaves_the_search_for_garbage_on(tmp_path: Path) -> None:
+    with pytest.raises(NoRowsError):
+        write_reports(["mnist"], tmp_path, tmp_path)
+    assert gc.isenabled()

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from types import ModuleType
 from typing import Any
 
@@ -211,9 +211,14 @@ _current: list[Catalogue] = []
 
 def catalogue() -> Catalogue:
     """The catalogue in use."""
-    if not _current:
-        _current.append(importlib.import_module(BUILT_IN).CATALOGUE)
-    return _current[-1]
+    return _current[-1] if _current else built_in()
+
+
+@cache
+def built_in() -> Catalogue:
+    """The built-in study's catalogue."""
+    found: Catalogue = importlib.import_module(BUILT_IN).CATALOGUE
+    return found
 
 
 def use(chosen: Catalogue) -> None:

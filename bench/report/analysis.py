@@ -186,7 +186,7 @@ def _layers(evidence: Evidence, layers_of: LayersOf) -> Iterator[tuple[Cell, tup
 
 def _cell_result(evidence: Evidence, costs: Costs, cell: Cell, unfinished: int) -> CellResult:
     rows = evidence.rows(cell)
-    bits = list(evidence.bits(cell).values())
+    _, bits = evidence.bits(cell)
     return CellResult(
         cell=cell,
         accuracies=rows["test_accuracy"],
@@ -194,7 +194,7 @@ def _cell_result(evidence: Evidence, costs: Costs, cell: Cell, unfinished: int) 
         train_accuracy=float(rows["train_accuracy"].mean()),
         cost=costs.of(cell),
         unfinished=unfinished,
-        variance=split_variance(np.stack(bits)) if len(bits) > 1 else None,
+        variance=split_variance(bits) if len(bits) > 1 else None,
     )
 
 
@@ -245,12 +245,11 @@ def _effect(
 
 
 def _mcnemar(evidence: Evidence, treated: Cell, baseline: Cell) -> tuple[tuple[int, McNemar], ...]:
-    own, other = evidence.bits(treated), evidence.bits(baseline)
-    seeds = [seed for seed in own if seed in other]
-    if not seeds:
-        return ()
-    pairs = compare_networks(*(np.stack([bits[seed] for seed in seeds]) for bits in (own, other)))
-    return tuple(zip(seeds, pairs, strict=True))
+    (seeds, own), (other_seeds, other) = evidence.bits(treated), evidence.bits(baseline)
+    if seeds != other_seeds:
+        shared, ours, theirs = np.intersect1d(seeds, other_seeds, return_indices=True)
+        seeds, own, other = shared.tolist(), own[ours], other[theirs]
+    return tuple(zip(seeds, compare_networks(own, other), strict=True)) if seeds else ()
 
 
 def _steps(evidence: Evidence) -> Iterator[PresetStep]:

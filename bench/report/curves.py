@@ -67,12 +67,11 @@ def _by_cell(evidence: Evidence) -> Iterator[tuple[Cell, dict[str, NDArray[Any]]
     trials, rows = evidence.trials, evidence.epochs
     places = {cell.label: place for place, cell in enumerate(evidence.cells)}
     trial = pd.Index(trials["trial"]).get_indexer(pd.Index(rows["trial"]))
-    rows = rows[trial >= 0].assign(seed=trials["seed"].to_numpy()[trial[trial >= 0]])
-    cell = trials["cell"].map(places).to_numpy()[trial[trial >= 0]]
+    cell = np.where(trial >= 0, trials["cell"].map(places).to_numpy(dtype=np.int64)[trial], -1)
     order = np.argsort(cell, kind="stable")
-    columns = {
-        name: rows[name].to_numpy()[order] for name in ("epoch", "seed", "test_accuracy", "train_accuracy", "lr")
-    }
+    order = order[np.searchsorted(cell[order], 0) :]
+    columns = {name: rows[name].to_numpy()[order] for name in ("epoch", "test_accuracy", "train_accuracy", "lr")}
+    columns["seed"] = trials["seed"].to_numpy()[trial[order]]
     found, starts = np.unique(cell[order], return_index=True)
     ends = np.append(starts, len(order))[1:]
     for place, start, end in zip(found, starts, ends, strict=True):

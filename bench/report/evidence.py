@@ -61,7 +61,8 @@ class Evidence:
 
     @cached_property
     def _by_cell(self) -> dict[Cell, pd.DataFrame]:
-        by_label = {str(label): rows.set_index("seed") for label, rows in self.trials.groupby("cell", sort=False)}
+        by_seed = self.trials.set_index("seed")
+        by_label = {str(label): rows for label, rows in by_seed.groupby("cell", sort=False)}
         return {cell: by_label[cell.label] for cell in self.cells}
 
     @cached_property
@@ -82,8 +83,9 @@ class Evidence:
         columns = zip(self.correct["trial"], self.correct["correct"], self.correct["images"], strict=True)
         recorded = {trial: (_decoded(trial, text, images), images) for trial, text, images in columns}
         counts = Counter(images for _, images in recorded.values())
+        usual = max(counts, key=counts.__getitem__, default=0)
         for trial, (_, images) in recorded.items():
-            if images != (usual := counts.most_common(1)[0][0]):
+            if images != usual:
                 raise BitsError(trial, f"are of {images} test images, and those of other trials of {usual}")
         return recorded
 
@@ -100,22 +102,22 @@ class Evidence:
         known = self._accuracies[cell]
         return np.array([known[seed] for seed in seeds], dtype=float)
 
-    def bits(self, cell: Cell) -> dict[int, Bits]:
-        """By seed, which test images the cell's trials got right, where that was recorded. Raises BitsError."""
+    def bits(self, cell: Cell) -> tuple[list[int], Bits]:
+        """The seeds of the cell's trials whose bits were recorded, and which test images these got right, (seeds,
+        images). Raises BitsError."""
         rows = self.rows(cell)
         packed = {
-            seed: self._packed_bits[trial]
+            int(seed): self._packed_bits[trial]
             for seed, trial in zip(rows.index, rows["trial"], strict=True)
             if trial in self._packed_bits
         }
-        return dict(zip(packed, _unpack(list(packed.values())), strict=True))
+        return list(packed), _unpack(list(packed.values()))
 
     def hardest_images(self, count: int) -> list[tuple[int, float]]:
         """The test images that most trials missed and the share that did, hardest first. Raises BitsError."""
         if not self._packed_bits:
             return []
-        of_cells = (list(self.bits(cell).values()) for cell in self.cells)
-        rates = miss_rates(np.stack(bits) for bits in of_cells if bits)
+        rates = miss_rates(bits for seeds, bits in map(self.bits, self.cells) if seeds)
         order = np.argsort(-rates, kind="stable")[:count]
         return [(int(index), float(rates[index])) for index in order if rates[index] > 0]
 
@@ -197,11 +199,10 @@ def _decoded(trial: str, text: str, images: int) -> bytes:
     return packed
 
 
-def _unpack(recorded: Sequence[tuple[bytes, int]]) -> Sequence[Bits]:
-    """The bits of each trial, as many images each: to unpack them together takes a twentieth of the time."""
+def _unpack(recorded: Sequence[tuple[bytes, int]]) -> Bits:
+    """The bits of trials, as many images each: to unpack them together takes a twentieth of the time."""
     if not recorded:
-        return []
+        return np.empty((0, 0), dtype=np.bool_)
     (first, images), *_ = recorded
     rows = np.frombuffer(b"".join(packed for packed, _ in recorded), dtype=np.uint8).reshape(-1, len(first))
-    together: Bits = np.unpackbits(rows, axis=1, count=images).view(np.bool_)
-    return list(together)
+    return np.unpackbits(rows, axis=1, count=images).view(np.bool_)

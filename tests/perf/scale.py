@@ -58,8 +58,10 @@ class Stages:
             f"use(many_models({cells})); "
             f"from bench.cli import run_command_line; sys.exit(run_command_line({arguments!r}))"
         )
+        # Only copies of models have to be registered first: without them it is the command that a user gives.
+        command = ["-c", code] if "copy1" in catalogue().architectures else ["-m", "bench", *arguments]
         start = perf_counter()
-        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         with process.stdout as output:
             printed = output.read()

@@ -109,17 +109,19 @@ def _draw_matrix(axes: Axes, confusion: Confusion, fontsize: float) -> None:
     shares, mistakes = _shares(confusion), _mistakes(confusion)
     strongest = mistakes.max() or 1
     look = {"cmap": "Blues", "vmin": 0, "vmax": strongest, "linewidths": 0.6, "linecolor": "#efefef"}
-    sns.heatmap(mistakes, mask=mistakes == 0, square=True, cbar=False, ax=axes, **look)
+    bare = {"square": True, "cbar": False, "xticklabels": False, "yticklabels": False}
+    sns.heatmap(mistakes, mask=mistakes == 0, ax=axes, **bare, **look)
     for number in range(len(shares)):
         axes.add_patch(Rectangle((number, number), 1, 1, color=PALE, linewidth=0))
     for (row, column), share in np.ndenumerate(shares):
         text = axes.text(column + 0.5, row + 0.5, _number(float(share)), ha="center", va="center_baseline")
         text.set_color("white" if mistakes[row, column] > 0.6 * strongest else INK)
         text.set_fontsize(fontsize)
+        text.set_in_layout(False)  # it lies within its square, and there are hundreds to measure
     ticks = np.arange(len(shares))
     axes.set_title(confusion.cell.architecture)
-    axes.set_xticks(ticks + 0.5, map(str, ticks), rotation=0)
-    axes.set_yticks(ticks + 0.5, map(str, ticks), rotation=0)
+    axes.set_xticks(ticks + 0.5, map(str, ticks))
+    axes.set_yticks(ticks + 0.5, map(str, ticks), va="center")
     axes.tick_params(length=0)
     axes.set(xlabel="predicted class", ylabel="true class")
 

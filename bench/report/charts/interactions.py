@@ -94,14 +94,15 @@ def _draw_design(axes: Axes, design: Factorial, strongest: float) -> None:
         means[place] = square.mean
         _write(axes, *place, square, light=abs(square.mean) > 0.6 * strongest)
     palette = sns.blend_palette([LOSS, "#f7f7f7", GAIN], as_cmap=True)
-    look = {"cmap": palette, "vmin": -strongest, "vmax": strongest, "cbar": False, "linewidths": 2}
-    sns.heatmap(means, mask=np.isnan(means), ax=axes, **look)
+    look = {"cmap": palette, "vmin": -strongest, "vmax": strongest, "linewidths": 2}
+    bare = {"cbar": False, "xticklabels": False, "yticklabels": False}
+    sns.heatmap(means, mask=np.isnan(means), ax=axes, **bare, **look)
     for row in range(len(names)):
         axes.add_patch(Rectangle((row, row), 1, 1, fill=False, edgecolor=INK, linewidth=1.2, clip_on=False))
     ticks = np.arange(len(names)) + 0.5
     axes.set_title(design.architecture)
-    axes.set_xticks(ticks, [fill(name, 14) for name in names], rotation=0, fontsize=8)
-    axes.set_yticks(ticks, [fill(name, 16) for name in names], rotation=0)
+    axes.set_xticks(ticks, [fill(name, 14) for name in names], fontsize=8)
+    axes.set_yticks(ticks, [fill(name, 16) for name in names], va="center")
     axes.tick_params(length=0)
 
 

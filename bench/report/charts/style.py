@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
@@ -87,16 +88,18 @@ def applied() -> Iterator[None]:
 
 def figure(height: float) -> Figure:
     """An empty figure of the page's width; heights are in inches."""
-    return Figure(figsize=(WIDTH, height))
+    page = Figure(figsize=(WIDTH, height))
+    FigureCanvasAgg(page)  # a figure without one makes another each time that a text is measured
+    return page
 
 
 def settle(page: Figure) -> None:
     """Lays a figure out for good: left to itself the layout moves a little each time that the figure is drawn.
 
-    A second pass reckons with what the first one moved (text beside an image that was made smaller).
+    A second pass reckons with what the first one moved: text beside a picture that keeps its shape.
     """
     engine = ConstrainedLayoutEngine()
-    for _ in range(2):
+    for _ in range(2 if any(axes.get_aspect() != "auto" for axes in page.axes) else 1):
         engine.execute(page)
 
 
