@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-import architectures
-from architectures.blocks import assemble
 from architectures.geometry import receptive_fields
+from architectures.model3 import model3
 from architectures.summary import summarise
-from bench.plan.catalogue import catalogue
+from bench.errors import UsageError
+from bench.plan.catalogue import Architecture, catalogue, find_architecture
 from bench.plan.factors import Factor
-from bench.plan.levels import Level, Levels
+from bench.plan.levels import Level
 from bench.train.fast.activation import fast_generator
 from tests.conftest import activation
 
@@ -26,15 +26,17 @@ ALL_LEVELS = list(product(*(factor.levels for factor in SWITCHES)))
 EVERY = pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=lambda a: a.name)
 
 
-def with_levels(architecture: Architecture, values: tuple[Level, ...]) -> Levels:
-    changed = {factor.name: value for factor, value in zip(SWITCHES, values, strict=True)}
-    return Levels(architecture.preset, **changed)
+def built(architecture: Architecture, values: tuple[Level, ...] = (), shape: tuple[int, int, int] = SHAPE) -> nn.Module:
+    """The network with these levels of SWITCHES, or at its preset."""
+    levels = {factor.name: value for factor, value in zip(SWITCHES, values, strict=False)}
+    network: nn.Module = architecture.build(shape, 10, **levels)
+    return network
 
 
 @EVERY
 @pytest.mark.parametrize("values", ALL_LEVELS, ids=str)
 def test_every_level_trains(architecture: Architecture, values: tuple[Level, ...]) -> None:
-    network = assemble(architecture, with_levels(architecture, values), SHAPE, classes=10)
+    network = built(architecture, values)
     logits = network(torch.rand(4, *SHAPE))
     assert logits.shape == (4, 10)
     assert torch.isfinite(logits).all()
@@ -49,9 +51,7 @@ def test_every_level_trains(architecture: Architecture, values: tuple[Level, ...
 def test_each_switch_changes_the_network(architecture: Architecture, factor: Factor) -> None:
     off = tuple(switch.off for switch in SWITCHES)
     on = tuple(switch.on if switch is factor else switch.off for switch in SWITCHES)
-    without, with_it = (
-        str(assemble(architecture, with_levels(architecture, values), SHAPE, classes=10)) for values in (off, on)
-    )
+    without, with_it = (str(built(architecture, values)) for values in (off, on))
     assert without != with_it
 
 
@@ -59,40 +59,39 @@ def test_each_switch_changes_the_network(architecture: Architecture, factor: Fac
 def test_preset_has_the_published_parameters(architecture: Architecture) -> None:
     if architecture.published is None:
         pytest.skip("nothing was published")
-    counted = sum(p.numel() for p in architectures.build(architecture.name).parameters())
+    counted = sum(p.numel() for p in built(architecture).parameters())
     assert counted == architecture.published.parameters
 
 
 @EVERY
 def test_other_image_shapes_and_class_counts(architecture: Architecture) -> None:
-    network = assemble(architecture, architecture.preset, (3, 32, 40), classes=7)
+    network = architecture.build((3, 32, 40), 7)
     assert network(torch.rand(2, 3, 32, 40)).shape == (2, 7)
 
 
 @EVERY
 def test_images_too_small_are_refused(architecture: Architecture) -> None:
     with pytest.raises(ValueError, match="needs larger images than 6x6"):
-        assemble(architecture, architecture.preset, (1, 6, 6), classes=10)
+        built(architecture, shape=(1, 6, 6))
 
 
 def test_build_changes_only_what_it_is_told() -> None:
-    network = architectures.build("model3", batch_norm=False)
+    network = model3(SHAPE, 10, batch_norm=False)
     kinds = {type(module) for module in network.modules()}
     assert nn.BatchNorm2d not in kinds
     assert nn.AdaptiveAvgPool2d in kinds
 
 
 def test_unknown_name_is_answered_with_the_nearest() -> None:
-    with pytest.raises(UnknownArchitectureError, match="did you mean model3"):
-        architectures.build("modle3")
+    with pytest.raises(UsageError, match="did you mean model3"):
+        find_architecture("modle3")
 
 
 @EVERY
 def test_receptive_field_is_what_reaches_a_classifier_output(architecture: Architecture) -> None:
     """With averages for maxima and positive weights, every pixel of the field has a gradient and no other does."""
     size = 160
-    levels = Levels(architecture.preset, batch_norm=False, gap=False, dropout=0.0)
-    network = assemble(architecture, levels, (1, size, size), classes=10)
+    network = built(architecture, tuple(switch.off for switch in SWITCHES), (1, size, size))
     layers: list[nn.Module] = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
@@ -106,11 +105,11 @@ def test_receptive_field_is_what_reaches_a_classifier_output(architecture: Archi
     maps[0, 0, middle, middle].backward()
     assert image.grad is not None
     reached = (image.grad[0, 0] != 0).any(dim=0).sum().item()
-    assert reached == dict(receptive_fields(architecture))["classifier"]
+    assert reached == dict(receptive_fields(network))["classifier"]
 
 
 def test_summary_of_a_network_counted_by_hand() -> None:
-    summary = summarise(ARCHITECTURES["model1"], ARCHITECTURES["model1"].preset, SHAPE, classes=10)
+    summary = summarise(built(ARCHITECTURES["model1"]), SHAPE)
     layers = {layer.name: layer for layer in summary.layers}
     assert layers["block2.conv"].output == (8, 24, 24)
     assert layers["block2.conv"].parameters == 16 * 8 * 9 + 8

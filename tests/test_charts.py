@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from bench.plan.catalogue import catalogue, find_factors
+from bench.plan.catalogue import catalogue, find_factors, using
 from bench.plan.cells import preset_cell
 from bench.plan.designs import factorial, toggles
 from bench.record.store import Store
@@ -73,8 +73,8 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drawn]:
     """17 models with every toggle, a factorial of each, and one with every combination."""
-    with many_models(48 * 17):
-        names = list(ARCHITECTURES)
+    with using(many_models(48 * 17)):
+        names = list(catalogue().architectures)
         cells = [*toggles(names, FACTORS), *factorial(names, FACTORS[:3]), *factorial(names[:1], FACTORS)]
         store = synthetic.write_rows(tmp_path_factory.mktemp("many") / "mnist", cells, seeds=2, images=200)
         yield drawn(store)

@@ -49,7 +49,7 @@ def test_training_learns_digits(digits: Data) -> None:
 @pytest.mark.parametrize("name", ["model1", "model2", "model3"])
 def test_every_flip_trains(name: str, factor: Factor, few_digits: Data) -> None:
     cell = preset_cell(name)
-    flipped = cell.with_level(factor, factor.flip(cell.levels[factor.name]))
+    flipped = cell.with_level(factor, factor.flips(cell.levels[factor.name])[0])
     outcome = outcome_of(flipped, few_digits, protocol=Protocol("digits", epochs=1))
     assert math.isfinite(outcome.curve[0].train_loss)
     assert without_times(outcome) != without_times(outcome_of(cell, few_digits, protocol=Protocol("digits", epochs=1)))

@@ -174,7 +174,6 @@ from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.train.identity import network_part, training_parts
 
-FACTORS = catalogue().factors
 trial = Trial(preset_cell("model3"), 0, Protocol("digits"))
 adamw = Trial(preset_cell("model3"), 0, Protocol("digits", optimizer="adamw", lr=0.01))
 print("network", network_part(trial.cell, (1, 28, 28), 10))
@@ -208,8 +207,8 @@ def test_growth_leaves_every_key_of_what_does_not_use_it(tmp_path: Path) -> None
         ),
         (
             "bench/plan/factors.py",
-            "FACTORS = (\n",
-            'FACTORS = (\n    Factor("smoothing", (0.0, 0.1), ("no", "yes"), 0.0, 0.1, "soft labels", False),\n',
+            "HARNESS = (\n",
+            'HARNESS = (\n    Factor("smoothing", (0.0, 0.1), change=lambda recipe, level: recipe),\n',
         ),
         ("bench/plan/protocol.py", "    val: int = 0\n", "    val: int = 0\n    clip: float | None = None\n"),
         ("bench/plan/keys.py", '        "val": 0,\n', '        "val": 0,\n        "clip": None,\n'),

@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UsageError
-from bench.plan import factors as plan_factors
-from bench.plan import keys
 from bench.plan.augmentation import AUGMENTATIONS, BASIC_CANDIDATES, Augmentation
-from bench.plan.catalogue import catalogue, find_factors
+from bench.plan.catalogue import catalogue, find_factors, using
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.designs import DESIGNS
 from bench.plan.factors import Factor, level_of
@@ -22,6 +20,7 @@ from bench.plan.selection import augmentation_trials, rate_trials
 from bench.plan.trials import Trial, trials
 from bench.record.store import Store
 from bench.report.selection import augmentation_table, rate_table
+from tests.catalogues import grown, untouched
 
 ARCHITECTURES = catalogue().architectures
 FACTORS = catalogue().factors
@@ -53,7 +52,7 @@ def test_presets_use_known_levels(architecture: object) -> None:
     ("design", "models", "factors", "count"),
     [
         ("presets", MODELS, None, 3),
-        ("toggles", MODELS, None, 18),
+        ("toggles", MODELS, None, 21),
         ("toggles", ["model2"], ["dropout"], 2),
         ("factorial", MODELS, None, 3 * 2 * 2 * 2 * 3 * 2),
         ("factorial", ["model1"], ["batch_norm", "gap", "dropout"], 8),
@@ -69,11 +68,12 @@ def test_designs_have_so_many_distinct_cells(
     assert len(cells) == len(set(cells)) == count
 
 
-def test_toggles_flip_each_factor_once() -> None:
+def test_toggles_are_every_other_level_of_each_factor_once() -> None:
     for name in MODELS:
         preset, *flipped = cells_of("toggles", [name])
         assert preset == preset_cell(name)
-        assert [cell.differences(preset) for cell in flipped] == [[factor] for factor in FACTORS]
+        wanted = [[factor] for factor in FACTORS for _ in factor.levels[1:]]
+        assert [cell.differences(preset) for cell in flipped] == wanted
 
 
 def test_a_flip_takes_a_technique_away_or_adds_it() -> None:
@@ -99,7 +99,7 @@ def test_a_path_needs_two_models() -> None:
 def test_trials_are_every_cell_with_every_seed_and_repeat_none() -> None:
     cells = cells_of("toggles", MODELS)
     planned = list(trials([*cells, *cells], 5, PROTOCOL))
-    assert len(planned) == len(set(planned)) == 90
+    assert len(planned) == len(set(planned)) == 105
     assert [trial.seed for trial in planned[:18]] == [0] * 18
 
 
@@ -162,29 +162,28 @@ def test_key_changes_with_everything_that_can_change_the_outcome() -> None:
     assert len(set(keys)) == len(keys)
 
 
-def test_a_level_of_a_factor_that_nothing_else_speaks_for_is_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_level_of_a_factor_that_nothing_else_speaks_for_is_part_of_the_key() -> None:
     """A factor that is off leaves the keys of before; its levels differ from it and from each other."""
     before = key(Trial(preset_cell("model1"), 0, PROTOCOL))
-    smoothing = Factor("smoothing", (0.0, 0.1, 0.2), ("none", "some", "more"), 0.0, 0.1, "soft labels", False)
-    for module in (keys, plan_factors):
-        monkeypatch.setattr(module, "FACTORS", (*FACTORS, smoothing))
-    cells = [preset_cell("model1").with_level(smoothing, level) for level in smoothing.levels]
-    off, some, more = (key(Trial(cell, 0, PROTOCOL)) for cell in cells)
+    smoothing = Factor("smoothing", (0.0, 0.1, 0.2), change=untouched)
+    with using(grown([smoothing])):
+        cells = [preset_cell("model1").with_level(smoothing, level) for level in smoothing.levels]
+        off, some, more = (key(Trial(cell, 0, PROTOCOL)) for cell in cells)
     assert off == before
     assert len({off, some, more}) == 3
 
 
 def test_selection_tries_every_candidate_on_held_out_images_only() -> None:
-    planned = list(rate_trials(["model1", "model3"], 2, Protocol("mnist", val=5000)))
+    planned = list(rate_trials(["model1", "model3"], range(2), Protocol("mnist", val=5000)))
     assert len(planned) == len(set(planned)) == 2 * 2 * sum(map(len, CANDIDATE_RATES.values()))
     with pytest.raises(UsageError, match="would choose on test images"):
-        next(rate_trials(MODELS, 1, Protocol("mnist")))
+        next(rate_trials(MODELS, range(1), Protocol("mnist")))
 
-    planned = list(augmentation_trials(MODELS, 2, Protocol("mnist", val=5000)))
+    planned = list(augmentation_trials(MODELS, range(2), Protocol("mnist", val=5000)))
     tried = {(trial.cell.architecture, trial.cell.levels["augmentation"]) for trial in planned}
     assert tried == {(model, candidate) for model in ("model1", "model2") for candidate in BASIC_CANDIDATES}
     with pytest.raises(UsageError, match="would choose on test images"):
-        next(augmentation_trials(MODELS, 1, Protocol("mnist")))
+        next(augmentation_trials(MODELS, range(1), Protocol("mnist")))
 
 
 @pytest.mark.parametrize("text", ["on", "0.2", ""])

@@ -1,15 +1,17 @@
 """Which rows a run takes as its own, and which protocol a report is about."""
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench.cli import run_command_line
 from bench.errors import UsageError
-from bench.plan.catalogue import catalogue, find_factors
+from bench.plan.catalogue import catalogue, find_factors, using
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import Factor
+from bench.plan.levels import Level
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.store import Store
@@ -23,6 +25,7 @@ from bench.run.worker import Trained
 from bench.train.data import Data
 from bench.train.optim import Schedule, make_update
 from bench.train.outcome import Epoch, Outcome
+from tests.catalogues import grown
 
 ARCHITECTURES = catalogue().architectures
 FACTORS = catalogue().factors
@@ -48,10 +51,10 @@ def prepared(cells: list[Cell], results: Path, protocol: Protocol = SHORT, seeds
 
 
 @pytest.fixture
-def twin(monkeypatch: pytest.MonkeyPatch) -> Cell:
+def twin() -> Iterator[Cell]:
     """model1 under another name."""
-    monkeypatch.setitem(ARCHITECTURES, "twin", dataclasses.replace(ARCHITECTURES["model1"], name="twin"))
-    return preset_cell("twin")
+    with using(grown(architectures=[dataclasses.replace(ARCHITECTURES["model1"], name="twin")])):
+        yield preset_cell("twin")
 
 
 def test_an_architecture_under_another_name_takes_over_its_rows(tmp_path: Path, twin: Cell) -> None:
@@ -137,7 +140,7 @@ def test_a_run_reports_on_what_it_ran_whatever_else_there_is(
     assert "model1" not in cells
 
 
-def test_a_level_that_nobody_handles_is_an_error_and_no_fall_through(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_level_that_nobody_handles_is_an_error_and_no_fall_through() -> None:
     [scheduler] = find_factors(["scheduler"])
     trial = Trial(preset_cell("model1").with_level(scheduler, "cosine"), 0, SHORT)
     with pytest.raises(UsageError, match="no schedule is called 'cosine': there are step, onecycle"):
@@ -146,17 +149,17 @@ def test_a_level_that_nobody_handles_is_an_error_and_no_fall_through(monkeypatch
     object.__setattr__(protocol, "optimizer", "adam")
     with pytest.raises(UsageError, match="no optimiser is called 'adam': did you mean adamw"):
         make_update(Trial(preset_cell("model1"), 0, protocol))
-    preset = ARCHITECTURES["model1"].preset
-    with pytest.raises(UsageError, match=r"model1: dropout has no level '0.3': there are 0\.0, 0\.1"):
-        check_preset("model1", type(preset)(preset, dropout=0.3))
-    with pytest.raises(UsageError, match="model1: no factor is called 'drop_out': did you mean dropout"):
-        check_preset("model1", type(preset)(preset, drop_out=0.1))
-    with pytest.raises(UsageError, match="two factors are called 'gap'"):
-        check_preset("model1", preset, [*FACTORS, find_factors(["gap"])[0]])
-    wrong = dataclasses.replace(ARCHITECTURES["model1"], preset=type(preset)(preset, scheduler="cosine"))
-    monkeypatch.setitem(ARCHITECTURES, "wrong", dataclasses.replace(wrong, name="wrong"))
-    with pytest.raises(UsageError, match="wrong: scheduler has no level 'cosine'"):
-        preset_cell("wrong")
+    model1 = ARCHITECTURES["model1"]
+    wrong: dict[str, dict[str, Level]] = {
+        "its preset of scheduler is 'cosine', none of the factor's levels step, onecycle": {"scheduler": "cosine"},
+        "no factor is called 'schedule': did you mean scheduler": {"schedule": "step"},
+        "the preset of dropout, which changes the network, is its keyword's default": {"dropout": 0.1},
+    }
+    for problem, preset in wrong.items():
+        with pytest.raises(UsageError, match=f"wrong: {problem}"):
+            grown(architectures=[dataclasses.replace(model1, name="wrong", preset=preset)]).check()
+    with pytest.raises(UsageError, match="two factors are called gap"):
+        grown(find_factors(["gap"])).check()
 
 
 @pytest.mark.parametrize("factor", FACTORS, ids=lambda factor: factor.name)

@@ -2,19 +2,18 @@
 
 import csv
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from bench.plan import factors as plan_factors
-from bench.plan.catalogue import catalogue, read_levels
+from bench.plan.catalogue import catalogue, read_levels, using
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import Factor
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
-from bench.record import columns as columns_module
 from bench.record import reading
 from bench.record.columns import columns
 from bench.record.schema import TrialRow
@@ -23,6 +22,7 @@ from bench.record.store import Store
 from bench.run.networks import network_today
 from bench.run.rows import name_trials
 from bench.train.data import Data, Split
+from tests.catalogues import grown, untouched
 from tests.test_record import ROW
 
 FACTORS = catalogue().factors
@@ -110,13 +110,10 @@ def test_a_row_of_today_joins_a_file_of_schema_1_and_both_are_read(tmp_path: Pat
 
 
 @pytest.fixture
-def smoothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def smoothing() -> Iterator[None]:
     """A sixth factor."""
-    factor = Factor("smoothing", (0.0, 0.1), ("no smoothing", "smoothing"), 0.0, 0.1, "softened labels", False)
-    grown = (*FACTORS, factor)
-    for module in (plan_factors, columns_module, reading):
-        monkeypatch.setattr(module, "FACTORS", grown)
-    monkeypatch.setattr(columns_module, "_BY_NAME", {one.name: one for one in grown})
+    with using(grown([Factor("smoothing", (0.0, 0.1), change=untouched)])):
+        yield
 
 
 @pytest.mark.usefixtures("smoothing")

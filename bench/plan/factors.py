@@ -127,7 +127,7 @@ class Factor:
             levels,
             self.off,
             self.change,
-            on=self.on if self.on in levels else None,
+            on=self.on if self.on in levels else _UNSAID,
             words=words,
             summary=self.summary,
             changes_network=self.changes_network,

@@ -6,15 +6,18 @@ trial, seed, accuracies and bits, column by column, so that a change of the colu
 
 import base64
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
-from bench.plan.catalogue import catalogue
+from architectures.blocks import Shape, assemble
+from architectures.model1 import BLOCKS
+from architectures.spec import Classifier
+from bench.plan.catalogue import Architecture, Catalogue, catalogue
 from bench.plan.cells import Cell
 from bench.plan.designs import factorial
 from bench.plan.protocol import Protocol
@@ -26,6 +29,7 @@ from bench.run.rows import name_trials
 from bench.studies.data import DATASETS
 from bench.train.data import Data
 from tests import synthetic
+from tests.catalogues import grown
 
 ARCHITECTURES = catalogue().architectures
 FACTORS = catalogue().factors
@@ -35,35 +39,30 @@ _CLASSES = 10
 _NAMES = {**_FILES, TrialRow: "trials.csv"}
 
 
-def register_models(cells: int) -> list[str]:
-    """The models, as few as there can be, whose factorial has `cells` cells or more: the built-in ones, and copies of
-    them, which it registers."""
+def many_models(cells: int) -> Catalogue:
+    """A catalogue of as few models as have a factorial of `cells` cells or more: the built-in ones, and wider copies of
+    the first."""
     originals = list(ARCHITECTURES.values())
     each = int(np.prod([len(factor.levels) for factor in FACTORS]))
+    names = [*ARCHITECTURES]
+    copies = []
     for number in range(-(-cells // each) - len(originals)):
-        original = originals[number % len(originals)]
         name = f"copy{number + 1}"
         # One that computes the same would have the same trials.
-        first, *others = original.blocks
-        wider = replace(first, channels=first.channels + 1 + number // len(originals))
-        ARCHITECTURES[name] = replace(original, name=name, published=None, blocks=(wider, *others))
-        synthetic.BASE[name] = synthetic.BASE[original.name] + 0.0002 * (number % 7)
-        synthetic.SIZES[name] = synthetic.SIZES[original.name]
-    return list(ARCHITECTURES)[: -(-cells // each)]
+        copies.append(Architecture(partial(_wider, number + 1), name=name))
+        original = names[number % len(originals)]
+        synthetic.BASE[name] = synthetic.BASE[original] + 0.0002 * (number % 7)
+        synthetic.SIZES[name] = synthetic.SIZES[original]
+    known = grown(architectures=copies)
+    return replace(known, architectures=dict(list(known.architectures.items())[: -(-cells // each)]))
 
 
-@contextmanager
-def many_models(cells: int) -> Iterator[None]:
-    """What `register_models` does, undone when the block ends."""
-    known: tuple[dict[str, Any], ...] = (ARCHITECTURES, synthetic.BASE, synthetic.SIZES)
-    before = [dict(names) for names in known]
-    try:
-        register_models(cells)
-        yield
-    finally:
-        for names, old in zip(known, before, strict=True):
-            for name in [name for name in names if name not in old]:
-                del names[name]
+def _wider(
+    more: int, shape: Shape, classes: int, *, batch_norm: bool = False, gap: bool = False, dropout: float = 0.0
+) -> nn.Sequential:
+    first, *others = BLOCKS
+    blocks = (replace(first, channels=first.channels + more), *others)
+    return assemble(blocks, Classifier(padding=1), shape, classes, batch_norm=batch_norm, gap=gap, dropout=dropout)
 
 
 def write_many_rows(folder: Path, cells: int, seeds: int, images: int) -> Store:
@@ -73,7 +72,7 @@ def write_many_rows(folder: Path, cells: int, seeds: int, images: int) -> Store:
     folder.mkdir(parents=True)
     generator = np.random.default_rng(0)
     data = DATASETS[DATASET].load(Path("unused"))
-    chosen = list(factorial(list(ARCHITECTURES), FACTORS))[:cells]
+    chosen = list(factorial(list(catalogue().architectures), FACTORS))[:cells]
     small = synthetic.write_rows(folder / "one", chosen[:1], seeds=1, images=images, dataset=DATASET)
     for path in small.folder.iterdir():
         if path.name in ("machines.csv", "images.csv", "speed.csv", "overhead.csv"):

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from tabulate import tabulate
 
-from bench.plan.catalogue import catalogue
+from bench.plan.catalogue import catalogue, use
 from bench.plan.designs import factorial
 from bench.record.store import Store
 from bench.report.analysis import Analysis, analyse
@@ -27,7 +27,7 @@ from bench.report.evidence import gather
 from bench.report.tables import make_tables
 from bench.report.write import write_report
 from bench.run.networks import network_today
-from tests.perf.rows import DATASET, register_models, write_many_rows
+from tests.perf.rows import DATASET, many_models, write_many_rows
 
 FACTORS = catalogue().factors
 
@@ -54,7 +54,8 @@ class Stages:
         """What a command of the harness prints in a process of its own; start and imports count. To be called before
         this process has grown: Linux lets a child begin with its parent's peak. Raises RuntimeError if it fails."""
         code = (
-            f"import sys; from tests.perf.rows import register_models; register_models({cells}); "
+            "import sys; from bench.plan.catalogue import use; from tests.perf.rows import many_models; "
+            f"use(many_models({cells})); "
             f"from bench.cli import run_command_line; sys.exit(run_command_line({arguments!r}))"
         )
         start = perf_counter()
@@ -80,7 +81,8 @@ class Stages:
 def main(arguments: list[str]) -> None:
     """Writes the rows, unless the folder has some, and measures every stage of a report on them."""
     options = _options(arguments)
-    models = register_models(options.cells)
+    use(many_models(options.cells))
+    models = list(catalogue().architectures)
     cells = len(list(factorial(models, FACTORS)))
     seeds = max(1, options.trials // cells)
     with _folder(options.folder) as folder:
@@ -138,7 +140,7 @@ def _draw(analysis: Analysis) -> None:
 
 
 def _write(folder: Path, cells: int, seeds: int, images: int) -> None:
-    register_models(cells)
+    use(many_models(cells))
     write_many_rows(folder, cells, seeds, images)
 
 
