@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.errors import UsageError, near_matches
-from bench.plan.catalogue import Architecture, Catalogue, Defaults, Published, Rates
+from bench.plan.catalogue import Architecture, Catalogue, Defaults, Published, Rates, built_in
 from bench.plan.factors import HARNESS, Factor
 from bench.plan.levels import Level
 from bench.sources.arrays import from_arrays, npz
@@ -115,7 +115,7 @@ class Study:
 
     def _architecture(self, given: Callable[..., Any] | Architecture | str) -> Architecture:
         if isinstance(given, str):
-            known = _built_in().architectures
+            known = built_in().architectures
             if given not in known:
                 raise UsageError(f"no built-in architecture is called {given!r}: {near_matches(given, known)}")
             found = known[given]
@@ -152,7 +152,7 @@ class Study:
 
     def _datasets(self) -> dict[str, Any]:
         if self.data is None:
-            return dict(_built_in().datasets)
+            return dict(built_in().datasets)
         given = list(self.data) if isinstance(self.data, list | tuple) else [self.data]
         if not given:
             raise UsageError("data is a data set, or a list of them, and this list is empty")
@@ -160,7 +160,7 @@ class Study:
         for one in given:
             dataset = one
             if isinstance(one, str):
-                known = _built_in().datasets
+                known = built_in().datasets
                 if one not in known:
                     raise UsageError(f"no built-in data set is called {one!r}: {near_matches(one, known)}")
                 dataset = known[one]
@@ -173,12 +173,6 @@ class Study:
                 raise UsageError(f"two data sets are called {dataset.name!r}: name one")
             found[dataset.name] = dataset
         return found
-
-
-def _built_in() -> Catalogue:
-    from bench.studies.mnist import CATALOGUE
-
-    return CATALOGUE
 
 
 def _default_rates(harness: set[str]) -> Rates:
