@@ -56,7 +56,8 @@ def print_plan(run: Run, cells: Sequence[Cell], place: Place) -> None:
     missing = run.missing()
     rates = {trial.cell: trial.lr for trial in run.trials}
     for cell in cells:
-        print(f"  {cell.label}  (lr {rates[cell]:g})")
+        if cell not in run.left_out:
+            print(f"  {cell.label}  (lr {rates[cell]:g})")
     print(_counts(run, cells, len(missing)))
     if missing:
         seconds = expected_seconds(missing, run.data)
@@ -132,12 +133,12 @@ def _executor(place: Place, device: Device, data: Data, stacks: int) -> Executor
 
 
 def _exit_code(run: Run) -> int:
-    return 1 if outcome_counts(run.rows())["failed"] else 0
+    return 1 if run.left_out or outcome_counts(run.rows())["failed"] else 0
 
 
 def _counts(run: Run, cells: Sequence[Cell], missing: int) -> str:
     seeds = len({trial.seed for trial in run.trials})
     return (
-        f"{len(cells)} cells x {seeds} seeds = {len(run.trials)} trials: "
+        f"{len(cells) - len(run.left_out)} cells x {seeds} seeds = {len(run.trials)} trials: "
         f"{len(run.trials) - missing} recorded, {missing} to train"
     )
