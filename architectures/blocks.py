@@ -1,42 +1,52 @@
-"""Turns an architecture and its levels into an `nn.Module`. What each switch does to the layers:
+"""Turns layers as data into an `nn.Module`. What each switch does to the layers:
 
 - A hidden block is convolution (with bias), batch norm, ReLU, max pool, dropout, in this order, each but the first and
-  the ReLU only where the architecture or the levels ask for it.
-- batch_norm on: after every hidden convolution, none after the classifier.
+  the ReLU only where the block or the switches ask for it.
+- batch_norm: after every hidden convolution, none after the classifier.
 - dropout p > 0: elementwise dropout with rate p at the end of every hidden block.
-- gap on: the classifier's map is averaged to one value per class. gap off: it is flattened and a linear layer
-  maps classes x height x width features to the classes.
-- augmentation and scheduler don't change the network.
+- gap: the classifier's map is averaged to one value per class. Without it the map is flattened and a linear layer
+  takes classes x height x width features to the classes.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from torch import nn
 
-from architectures.spec import Architecture, Conv, Levels
+from architectures.spec import Classifier, Conv
+
+Shape = tuple[int, int, int]
 
 
 def assemble(
-    architecture: Architecture, levels: Levels, input_shape: tuple[int, int, int], classes: int
+    blocks: Sequence[Conv],
+    classifier: Classifier,
+    shape: Shape,
+    classes: int,
+    *,
+    batch_norm: bool,
+    gap: bool,
+    dropout: float,
 ) -> nn.Sequential:
-    """The network for images of `input_shape` (channels, height, width); maps (N, C, H, W) to (N, classes) logits.
+    """The network for images of `shape` (channels, height, width); maps (N, C, H, W) to (N, classes) logits.
 
     Weights are torch's default initialisation, drawn from the global generator.
-    Raises ValueError when a map shrinks to nothing before the last layer.
+    Raises ValueError when a map shrinks to nothing before the last layer, or for a dropout rate outside [0, 1).
     """
-    channels, height, width = input_shape
+    if not 0 <= dropout < 1:
+        raise ValueError(f"a dropout rate is at least 0 and below 1, not {dropout}")
+    channels, height, width = shape
     size = (height, width)
     stages: OrderedDict[str, nn.Module] = OrderedDict()
-    for number, conv in enumerate(architecture.blocks, start=1):
-        stages[f"block{number}"] = _hidden_block(conv, channels, levels)
+    for number, conv in enumerate(blocks, start=1):
+        stages[f"block{number}"] = _hidden_block(conv, channels, batch_norm=batch_norm, dropout=dropout)
         channels = conv.channels
         size = _map_size(size, conv.kernel, conv.padding, conv.pool)
-        _require_map(size, architecture, input_shape)
-    head = architecture.classifier
-    stages["classifier"] = nn.Conv2d(channels, classes, head.kernel, padding=head.padding)
-    size = _map_size(size, head.kernel, head.padding, pool=1)
-    _require_map(size, architecture, input_shape)
-    if levels["gap"]:
+        _require_map(size, shape)
+    stages["classifier"] = nn.Conv2d(channels, classes, classifier.kernel, padding=classifier.padding)
+    size = _map_size(size, classifier.kernel, classifier.padding, pool=1)
+    _require_map(size, shape)
+    if gap:
         stages["gap"] = nn.AdaptiveAvgPool2d(1)
         stages["flatten"] = nn.Flatten()
     else:
@@ -45,16 +55,16 @@ def assemble(
     return nn.Sequential(stages)
 
 
-def _hidden_block(conv: Conv, in_channels: int, levels: Levels) -> nn.Sequential:
+def _hidden_block(conv: Conv, in_channels: int, *, batch_norm: bool, dropout: float) -> nn.Sequential:
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     parts["conv"] = nn.Conv2d(in_channels, conv.channels, conv.kernel, padding=conv.padding)
-    if levels["batch_norm"]:
+    if batch_norm:
         parts["norm"] = nn.BatchNorm2d(conv.channels)
     parts["relu"] = nn.ReLU()
     if conv.pool > 1:
         parts["pool"] = nn.MaxPool2d(conv.pool)
-    if levels["dropout"]:
-        parts["dropout"] = nn.Dropout(float(levels["dropout"]))
+    if dropout:
+        parts["dropout"] = nn.Dropout(dropout)
     return nn.Sequential(parts)
 
 
@@ -63,7 +73,7 @@ def _map_size(size: tuple[int, int], kernel: int, padding: int, pool: int) -> tu
     return height, width
 
 
-def _require_map(size: tuple[int, int], architecture: Architecture, input_shape: tuple[int, int, int]) -> None:
+def _require_map(size: tuple[int, int], shape: Shape) -> None:
     if min(size) < 1:
-        _, height, width = input_shape
-        raise ValueError(f"{architecture.name} needs larger images than {height}x{width}")
+        _, height, width = shape
+        raise ValueError(f"it needs larger images than {height}x{width}")

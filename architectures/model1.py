@@ -3,27 +3,23 @@
 Map sizes on 28x28 images: 28-26-24-22, pool, 11-9-7, pool, 3-3-3.
 """
 
-from architectures.spec import Architecture, Classifier, Conv, Levels, Published
+from torch import nn
 
-ARCHITECTURE = Architecture(
-    name="model1",
-    title="Plain convolutions",
-    blocks=(
-        Conv(16),
-        Conv(8),
-        Conv(16, pool=2),
-        Conv(8),
-        Conv(16, pool=2),
-        Conv(8, padding=1),
-    ),
-    classifier=Classifier(padding=1),
-    preset=Levels(batch_norm=False, gap=False, dropout=0.0, augmentation="basic", scheduler="step"),
-    published=Published(
-        parameters=7_616,
-        epochs=15,
-        test_accuracy=0.9889,
-        curve={1: (0.6917, 0.9619), 5: (0.9740, 0.9803), 15: (0.9832, 0.9889)},
-    ),
-    source="First of three published MNIST networks, a single run of 15 epochs. The published parameter count "
-    "fixes the widths and the final Linear(90, 10); the map sizes follow from them.",
+from architectures.blocks import Shape, assemble
+from architectures.spec import Classifier, Conv
+
+BLOCKS = (
+    Conv(16),
+    Conv(8),
+    Conv(16, pool=2),
+    Conv(8),
+    Conv(16, pool=2),
+    Conv(8, padding=1),
 )
+
+
+def model1(
+    shape: Shape, classes: int, *, batch_norm: bool = False, gap: bool = False, dropout: float = 0.0
+) -> nn.Sequential:
+    """Plain convolutions."""
+    return assemble(BLOCKS, Classifier(padding=1), shape, classes, batch_norm=batch_norm, gap=gap, dropout=dropout)

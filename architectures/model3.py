@@ -3,26 +3,22 @@
 Map sizes on 28x28 images: 28-28, pool, 14-14, pool, 7, pool, 3.
 """
 
-from architectures.spec import Architecture, Classifier, Conv, Levels, Published
+from torch import nn
 
-ARCHITECTURE = Architecture(
-    name="model3",
-    title="Augmentation and a one-cycle schedule",
-    blocks=(
-        Conv(8, padding=1),
-        Conv(8, padding=1, pool=2),
-        Conv(12, padding=1),
-        Conv(12, padding=1, pool=2),
-        Conv(24, padding=1, pool=2),
-    ),
-    classifier=Classifier(padding=1),
-    preset=Levels(batch_norm=True, gap=True, dropout=0.0, augmentation="advanced", scheduler="onecycle"),
-    published=Published(
-        parameters=7_762,
-        epochs=15,
-        test_accuracy=0.9946,
-        curve={1: (0.9163, 0.9849), 5: (0.9783, 0.9930), 15: (0.9834, 0.9946)},
-    ),
-    source="Third of three published MNIST networks, a single run of 15 epochs. The published parameter count "
-    "fixes the widths; that three pools follow the second, fourth and fifth block is chosen here.",
+from architectures.blocks import Shape, assemble
+from architectures.spec import Classifier, Conv
+
+BLOCKS = (
+    Conv(8, padding=1),
+    Conv(8, padding=1, pool=2),
+    Conv(12, padding=1),
+    Conv(12, padding=1, pool=2),
+    Conv(24, padding=1, pool=2),
 )
+
+
+def model3(
+    shape: Shape, classes: int, *, batch_norm: bool = True, gap: bool = True, dropout: float = 0.0
+) -> nn.Sequential:
+    """Augmentation and a one-cycle schedule."""
+    return assemble(BLOCKS, Classifier(padding=1), shape, classes, batch_norm=batch_norm, gap=gap, dropout=dropout)

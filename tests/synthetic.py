@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from bench.plan.catalogue import catalogue, find_factors, written_levels
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.designs import factorial, toggles
-from bench.plan.factors import FACTORS, find_factors, level_of, written_levels
+from bench.plan.factors import level_of
 from bench.plan.keys import Parts, trial_key
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
@@ -33,6 +34,8 @@ from bench.record.schema import (
 )
 from bench.record.store import _FILES, Store, _csv_text
 from bench.run.networks import network_today
+
+FACTORS = catalogue().factors
 
 MODELS = ("model1", "model2", "model3")
 BASE = {"model1": 0.9880, "model2": 0.9885, "model3": 0.9900}

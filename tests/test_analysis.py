@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import torch
 
+from bench.plan.catalogue import find_factors
 from bench.plan.cells import Cell, preset_cell
-from bench.plan.factors import find_factors
 from bench.plan.keys import Parts
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial

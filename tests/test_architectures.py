@@ -9,11 +9,14 @@ from torch import nn
 
 import architectures
 from architectures.blocks import assemble
-from architectures.registry import ARCHITECTURES, UnknownArchitectureError
-from architectures.spec import Architecture, Level, Levels
-from bench.plan.factors import FACTORS, Factor
+from bench.plan.catalogue import catalogue
+from bench.plan.factors import Factor
+from bench.plan.levels import Level, Levels
 from bench.train.fast.activation import fast_generator
 from tests.conftest import activation
+
+ARCHITECTURES = catalogue().architectures
+FACTORS = catalogue().factors
 
 SHAPE = (1, 28, 28)
 SWITCHES = [factor for factor in FACTORS if factor.changes_network]

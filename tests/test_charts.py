@@ -15,10 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from architectures.registry import ARCHITECTURES
+from bench.plan.catalogue import catalogue, find_factors
 from bench.plan.cells import preset_cell
 from bench.plan.designs import factorial, toggles
-from bench.plan.factors import FACTORS, find_factors
 from bench.record.store import Store
 from bench.report.analysis import Analysis, analyse
 from bench.report.charts import Chart, confusion, draw_charts, save
@@ -30,6 +29,9 @@ from bench.report.stats.estimate import Estimate, estimate
 from bench.run.networks import layers_today
 from tests import synthetic
 from tests.perf.rows import many_models
+
+ARCHITECTURES = catalogue().architectures
+FACTORS = catalogue().factors
 
 EVERY_CHART = [
     "effects",

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bench.cli import run_command_line
+from bench.plan.catalogue import catalogue, written_levels
 from bench.plan.cells import preset_cell
-from bench.plan.factors import written_levels
-from bench.plan.protocol import CANDIDATE_RATES, Protocol
+from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.store import Store
 from bench.run.runner import prepare_run, record
@@ -21,6 +21,8 @@ from main import with_dashes
 from tests.conftest import write_idx_files
 from tests.synthetic import write_rows
 from tests.test_record import ROW
+
+RATES, CANDIDATE_RATES = catalogue().rates.rate, catalogue().rates.tried
 
 ROOT = Path(__file__).parent.parent
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from bench.errors import UsageError
+from bench.plan.catalogue import find_factors
 from bench.plan.cells import preset_cell
-from bench.plan.factors import find_factors
 from bench.plan.keys import Parts, trial_key
 from bench.plan.protocol import Precision, Protocol
 from bench.plan.trials import Trial

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.plan.catalogue import find_factors
 from bench.plan.cells import Cell, preset_cell
-from bench.plan.factors import find_factors
 from bench.report.analysis import Analysis, analyse
 from bench.report.caveats import caveats
 from bench.report.claims import Finding, Status, judge_claims

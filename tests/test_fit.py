@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from architectures.spec import Levels
 from bench.errors import UsageError
 from bench.plan.augmentation import AUGMENTATIONS, Augmentation
+from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell, preset_cell
-from bench.plan.factors import FACTORS, Factor
+from bench.plan.factors import Factor
+from bench.plan.levels import Levels
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.train.augment import augment, draw
@@ -20,6 +21,8 @@ from bench.train.network import build_network
 from bench.train.optim import Schedule, make_update
 from bench.train.outcome import Outcome
 from bench.train.weights import Weights
+
+FACTORS = catalogue().factors
 
 SHORT = Protocol("digits", epochs=2)
 

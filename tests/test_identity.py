@@ -173,6 +173,8 @@ from bench.plan.keys import Parts, trial_key
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.train.identity import network_part, training_parts
+
+FACTORS = catalogue().factors
 trial = Trial(preset_cell("model3"), 0, Protocol("digits"))
 adamw = Trial(preset_cell("model3"), 0, Protocol("digits", optimizer="adamw", lr=0.01))
 print("network", network_part(trial.cell, (1, 28, 28), 10))

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from architectures.registry import ARCHITECTURES
-from architectures.spec import Level, Levels
+from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell, preset_cell
+from bench.plan.levels import Level, Levels
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.train.augment import augment
@@ -23,6 +23,8 @@ from bench.train.fast.activation import Activation
 from bench.train.network import plain_network
 from bench.train.plain import plain_loader, plain_losses, plain_transform
 from bench.train.single import Training
+
+ARCHITECTURES = catalogue().architectures
 
 STEPS = 20
 # What one block lets through in one step: per value of its output its place in the map before the pool, where there is

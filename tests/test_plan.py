@@ -6,22 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from architectures.registry import ARCHITECTURES
-from architectures.spec import Levels
 from bench.errors import UsageError
 from bench.plan import factors as plan_factors
 from bench.plan import keys
 from bench.plan.augmentation import AUGMENTATIONS, BASIC_CANDIDATES, Augmentation
+from bench.plan.catalogue import catalogue, find_factors
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.designs import DESIGNS
-from bench.plan.factors import FACTORS, Factor, find_factors, format_level, level_of
+from bench.plan.factors import Factor, level_of
 from bench.plan.keys import Parts, trial_key
-from bench.plan.protocol import CANDIDATE_RATES, RATES, Protocol
+from bench.plan.levels import Levels, format_level
+from bench.plan.protocol import Protocol
 from bench.plan.seeds import STREAMS, stream
 from bench.plan.selection import augmentation_trials, rate_trials
 from bench.plan.trials import Trial, trials
 from bench.record.store import Store
 from bench.report.selection import augmentation_table, rate_table
+
+ARCHITECTURES = catalogue().architectures
+FACTORS = catalogue().factors
+RATES, CANDIDATE_RATES = catalogue().rates.rate, catalogue().rates.tried
 
 ROOT = Path(__file__).parent.parent
 

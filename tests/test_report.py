@@ -5,8 +5,8 @@ import dataclasses
 import pandas as pd
 import pytest
 
+from bench.plan.catalogue import find_factors, written_levels
 from bench.plan.cells import preset_cell
-from bench.plan.factors import find_factors, written_levels
 from bench.record.columns import columns
 from bench.record.schema import TimingRow
 from bench.record.store import Store

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from architectures.registry import ARCHITECTURES
 from bench.cli import run_command_line
 from bench.errors import UsageError
+from bench.plan.catalogue import catalogue, find_factors
 from bench.plan.cells import Cell, preset_cell
-from bench.plan.factors import FACTORS, Factor, check_preset, find_factors
+from bench.plan.factors import Factor
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.store import Store
@@ -23,6 +23,9 @@ from bench.run.worker import Trained
 from bench.train.data import Data
 from bench.train.optim import Schedule, make_update
 from bench.train.outcome import Epoch, Outcome
+
+ARCHITECTURES = catalogue().architectures
+FACTORS = catalogue().factors
 
 SHORT = Protocol("digits", epochs=1)
 

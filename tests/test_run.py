@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from bench.cli import run_command_line
+from bench.plan.catalogue import find_factors
 from bench.plan.cells import preset_cell
-from bench.plan.factors import find_factors
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial, trials
 from bench.record.store import Store

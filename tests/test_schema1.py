@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from bench.plan import factors as plan_factors
+from bench.plan.catalogue import catalogue, read_levels
 from bench.plan.cells import Cell, preset_cell
-from bench.plan.factors import FACTORS, Factor, read_levels
+from bench.plan.factors import Factor
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record import columns as columns_module
@@ -23,6 +24,8 @@ from bench.run.networks import network_today
 from bench.run.rows import name_trials
 from bench.train.data import Data, Split
 from tests.test_record import ROW
+
+FACTORS = catalogue().factors
 
 STUDY = Path(__file__).parent.parent / "results" / "mnist"
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from architectures.registry import ARCHITECTURES
-from architectures.spec import Level, Levels
+from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell, preset_cell
+from bench.plan.levels import Level, Levels
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.run.runner import stacked
@@ -22,6 +22,8 @@ from bench.train.fast.stacked import StackedActivation, StackedNetwork
 from bench.train.fit import fit
 from bench.train.single import Training
 from bench.train.stack import StackTraining
+
+ARCHITECTURES = catalogue().architectures
 
 STEPS = 20
 CPU = torch.device("cpu")

@@ -11,11 +11,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from architectures.registry import ARCHITECTURES
-from architectures.spec import Architecture
 from bench.cli import run_command_line
+from bench.plan.catalogue import find_factors
 from bench.plan.cells import preset_cell
-from bench.plan.factors import find_factors
 from bench.report.analysis import analyse
 from bench.report.charts import receptive_field
 from bench.report.evidence import gather
@@ -26,7 +24,7 @@ from bench.train.summary import WHOLE_NETWORK, LayerRow, Summary, summarise
 from tests.synthetic import write_rows
 
 SHAPE = (1, 28, 28)
-EVERY = pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=lambda a: a.name)
+EVERY = pytest.mark.parametrize("architecture", ["model1", "model2", "model3"])
 
 
 def rows_of(summary: Summary) -> dict[str, LayerRow]:
@@ -65,12 +63,11 @@ def test_a_network_counted_by_hand() -> None:
 
 
 @EVERY
-def test_receptive_field_is_what_reaches_a_classifier_output(architecture: Architecture) -> None:
+def test_receptive_field_is_what_reaches_a_classifier_output(architecture: str) -> None:
     """With averages for maxima and positive weights, every pixel of the field has a gradient and no other does."""
     size = 160
-    off = find_factors(["batch_norm", "gap", "dropout"])
-    cell = preset_cell(architecture.name)
-    for factor in off:
+    cell = preset_cell(architecture)
+    for factor in find_factors(["batch_norm", "gap", "dropout"]):
         cell = cell.with_level(factor, factor.off)
     network = plain_network(cell, (1, size, size), classes=10)
     layers: list[nn.Module] = []
@@ -156,7 +153,8 @@ class Encoder(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         normed = self.norm(tokens)
-        return tokens + self.scale * self.attention(normed, normed, normed, need_weights=False)[0]
+        attended: Tensor = self.attention(normed, normed, normed, need_weights=False)[0]
+        return tokens + self.scale * attended
 
 
 def test_a_vision_transformer() -> None:
@@ -258,11 +256,11 @@ def test_recurrent_layers_and_functions_of_the_users_own() -> None:
             return maps * 2
 
         @staticmethod
-        def backward(_context: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        def backward(_context: Any, gradient: Tensor) -> Tensor:
             return gradient * 2
 
     def doubled(net: Any, images: Tensor) -> Tensor:
-        result: Any = Double.apply(net.conv(images))  # type: ignore[no-untyped-call]
+        result: Any = Double.apply(net.conv(images))
         return pooled(net.again(result))
 
     summary = summarise(Own(doubled, conv=nn.Conv2d(1, 3, 3), again=nn.Conv2d(3, 10, 3)), SHAPE)
@@ -360,8 +358,7 @@ def test_the_network_and_the_random_generator_stay_as_they_were() -> None:
     assert all(parameter.requires_grad and parameter.grad is None for parameter in network.parameters())
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_num_threads() == threads
-    cell_summary.cache_clear()
-    cell_summary(preset_cell("model2"), SHAPE, 10)
+    cell_summary(preset_cell("model2"), (1, 30, 29), 10)
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -372,7 +369,9 @@ def broken(_net: Any, _images: Tensor) -> Tensor:
 def test_a_network_that_fails_is_left_as_it_was() -> None:
     conv = nn.Conv2d(1, 4, 3)
     network = Own(broken, conv=conv)
-    with pytest.raises(ValueError, match=r"^the network fails on a blank image of 1x28x28: the first line$"):
+    with pytest.raises(
+        ValueError, match=r"1x28x28: RuntimeError: the first line the second line \(test_summary.py, line \d+\)$"
+    ):
         summarise(network, SHAPE)
     assert network.training
     assert not conv._forward_hooks
@@ -415,7 +414,7 @@ def test_layers_of_today_are_none_where_the_network_cannot_be_built() -> None:
 
 def test_a_field_that_is_the_whole_image_is_written_read_and_reported(tmp_path: Path) -> None:
     cell = preset_cell("model1")
-    store = write_rows(tmp_path / "mnist", [cell, preset_cell("model2")], seeds=2, images=50)
+    store = write_rows(tmp_path / "mnist", [cell, preset_cell("model2")], seeds=2, images=200)
     lines = store.trials_path.read_text().splitlines()
     place = lines[0].split(",").index("receptive_field")
     fields = [line.split(",") for line in lines]
@@ -434,7 +433,7 @@ def test_a_field_that_is_the_whole_image_is_written_read_and_reported(tmp_path: 
 
 
 def test_the_chart_leaves_out_what_has_no_field(tmp_path: Path) -> None:
-    store = write_rows(tmp_path / "mnist", [preset_cell("model1")], seeds=2, images=50)
+    store = write_rows(tmp_path / "mnist", [preset_cell("model1")], seeds=2, images=200)
     evidence = gather(store, "mnist")
     assert receptive_field.draw(analyse(evidence, 0.0005)) is None
     assert receptive_field.draw(analyse(evidence, 0.0005, lambda *_: [("Conv2d", None, 9), ("ReLU", 3, 0)])) is None

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.cli import run_command_line
+from bench.plan.catalogue import catalogue
 from bench.plan.cells import preset_cell
 from bench.plan.designs import toggles
-from bench.plan.factors import FACTORS
 from bench.report import write
 from bench.report.analysis import Analysis, analyse
 from bench.report.charts import Chart, save
@@ -29,6 +29,8 @@ from bench.report.readme import ReadmeError, drifted, rewrite
 from bench.report.tables import Table, make_tables
 from bench.report.words import markdown_text
 from tests.synthetic import write_rows
+
+FACTORS = catalogue().factors
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

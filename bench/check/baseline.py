@@ -7,7 +7,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench.plan.factors import FACTORS
+from bench.plan.catalogue import catalogue
 from bench.record.columns import columns, to_cells
 from bench.record.reading import StoreError, WriteError, read_rows
 from bench.record.replacing import replace_text
@@ -42,7 +42,7 @@ def read_baseline(results: Path, row_type: type[BaselineRow]) -> list[BaselineRo
 def as_row(row_type: type[BaselineRow], record: Mapping[Any, Any]) -> BaselineRow:
     """A record of a frame of rows as a row; what else is in the record is left out."""
     fixed = columns(row_type, ())
-    changing = [factor.name for factor in FACTORS if factor.changes_network or row_type is QualityRow]
+    changing = [f.column for f in catalogue().factors if f.changes_network or row_type is QualityRow]
     return row_type(levels={factor: record[factor] for factor in changing}, **{name: record[name] for name in fixed})
 
 

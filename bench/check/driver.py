@@ -16,8 +16,14 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-import architectures
-from architectures.registry import ARCHITECTURES
+try:
+    from bench.plan.catalogue import catalogue
+
+    MODELS = list(catalogue().architectures)
+except ImportError:  # a tree from before there was a catalogue
+    from architectures.registry import ARCHITECTURES  # type: ignore[import-not-found]
+
+    MODELS = list(ARCHITECTURES)
 
 ROWS = "BENCH_CHECK_ROWS"
 
@@ -27,7 +33,7 @@ Timed = Callable[[Callable[[], object], int], None]
 torch.set_num_threads(1)
 torch.set_flush_denormal(True)
 
-each_model = pytest.mark.parametrize("model", ARCHITECTURES)
+each_model = pytest.mark.parametrize("model", MODELS)
 
 
 @pytest.fixture
@@ -90,7 +96,10 @@ def test_training_step(timed: Timed, model: str) -> None:
 
 def _network(model: str) -> Any:
     """As it trains and is measured; a tree that lacks `fuse` has its layers fused as they are."""
-    network = architectures.build(model)
+    from bench.plan.cells import preset_cell
+    from bench.train.network import plain_network
+
+    network = plain_network(preset_cell(model), (1, 28, 28), 10)
     try:
         from bench.train.fast.fuse import fuse
     except ImportError:
@@ -132,18 +141,18 @@ def test_fit_digits(timed: Timed) -> None:
     from bench.train.fit import fit
 
     data = DATASETS["digits"].load(Path("unused"))
-    trial = Trial(preset_cell(next(reversed(ARCHITECTURES))), 0, Protocol("digits", epochs=2))
+    trial = Trial(preset_cell(MODELS[-1]), 0, Protocol("digits", epochs=2))
     timed(lambda: fit([trial], data), 3)
 
 
 def test_planning(timed: Timed) -> None:
+    from bench.plan.catalogue import catalogue
     from bench.plan.designs import DESIGNS
-    from bench.plan.factors import FACTORS
     from bench.plan.protocol import Protocol
     from bench.plan.trials import trials
 
     def plan() -> set[Any]:
-        cells = DESIGNS["factorial"](list(ARCHITECTURES), FACTORS)
+        cells = DESIGNS["factorial"](list(MODELS), catalogue().factors)
         return set(trials(cells, 10, Protocol("digits")))
 
     timed(plan, 8)

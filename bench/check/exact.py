@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 
-from architectures.registry import ARCHITECTURES
 from bench.check.verdict import UPDATE, CheckRow, Kind, Verdict
 from bench.errors import BenchError
+from bench.plan.catalogue import catalogue, written_levels
 from bench.plan.cells import Cell
 from bench.plan.designs import factorial
-from bench.plan.factors import FACTORS, written_levels
 from bench.record.schema import ExactRow
-from bench.train.network import plain_network
+from bench.train.network import NetworkError, plain_network
 from bench.train.summary import LayerRow, summarise
 
 # The images that the architectures were published for.
@@ -23,7 +22,7 @@ _MOST_LAYERS_NAMED = 3
 
 def measure_networks() -> list[ExactRow]:
     """One row per registered architecture and combination of the levels that change the network."""
-    cells = factorial(list(ARCHITECTURES), [factor for factor in FACTORS if factor.changes_network])
+    cells = factorial(list(catalogue().architectures), [f for f in catalogue().factors if f.changes_network])
     return list(map(_measure, dict.fromkeys(cells)))
 
 
@@ -36,11 +35,11 @@ def compare_networks(current: Sequence[ExactRow], baseline: Sequence[ExactRow]) 
 def _measure(cell: Cell) -> ExactRow:
     try:
         summary = summarise(plain_network(cell, INPUT_SHAPE, CLASSES), INPUT_SHAPE)
-    except (RuntimeError, ValueError) as error:
+    except (NetworkError, ValueError) as error:
         raise BenchError(f"{cell.label} can't be built: {error}") from error
     return ExactRow(
         architecture=cell.architecture,
-        levels={f.name: written_levels(cell.levels)[f.name] for f in FACTORS if f.changes_network},
+        levels={name: written_levels(cell.levels)[name] for name in catalogue().network_columns},
         parameters=summary.parameters,
         macs=summary.macs,
         receptive_field=summary.receptive_field,

@@ -15,23 +15,25 @@ Both train in fp32: it is the precision that every processor has.
 
 from collections.abc import Callable, Mapping
 
-from architectures.registry import ARCHITECTURES
 from bench.check.quality import Plan
+from bench.plan.catalogue import catalogue, find_factors
 from bench.plan.cells import preset_cell
-from bench.plan.factors import find_factors
 from bench.plan.protocol import Protocol
 
 
 def digits() -> Plan:
     """Every architecture with batch norm and the one-cycle schedule."""
     batch_norm, scheduler = find_factors(["batch_norm", "scheduler"])
-    cells = [preset_cell(name).with_level(batch_norm, True).with_level(scheduler, "onecycle") for name in ARCHITECTURES]
+    cells = [
+        preset_cell(name).with_level(batch_norm, True).with_level(scheduler, "onecycle")
+        for name in catalogue().architectures
+    ]
     return Plan(tuple(cells), Protocol("digits", epochs=10, batch_size=32), seeds=5, margin=0.03)
 
 
 def mnist() -> Plan:
     """The presets."""
-    cells = tuple(map(preset_cell, ARCHITECTURES))
+    cells = tuple(map(preset_cell, catalogue().architectures))
     return Plan(cells, Protocol("mnist", epochs=3), seeds=5, margin=0.01)
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from architectures.spec import Levels
 from bench.check.baseline import as_row
 from bench.check.power import Planned, difference, judge, plan_seeds
 from bench.check.verdict import UPDATE, CheckRow, Interval, Kind, Verdict
+from bench.plan.catalogue import read_levels
 from bench.plan.cells import Cell
-from bench.plan.factors import read_levels
+from bench.plan.levels import Levels
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.schema import QualityRow

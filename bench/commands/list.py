@@ -2,27 +2,30 @@
 
 from tabulate import tabulate
 
-from architectures.registry import ARCHITECTURES
+from bench.commands import options as opt
+from bench.plan.catalogue import Architecture, catalogue
 from bench.plan.designs import DESIGNS
-from bench.plan.factors import FACTORS, format_level, level_of
+from bench.plan.factors import Factor, level_of
+from bench.plan.levels import format_level
 
 
-def list_names() -> None:
+def list_names(study: opt.StudyName = None) -> None:
     """List models with their presets, factors with their levels, and designs."""
+    opt.use_study(study)
     print(
         tabulate(
             [
-                (a.name, a.title, *(format_level(level_of(a.preset, factor)) for factor in FACTORS))
-                for a in ARCHITECTURES.values()
+                (a.name, a.title, *(_preset(a, factor) for factor in catalogue().factors))
+                for a in catalogue().architectures.values()
             ],
-            headers=("model", "title", *(factor.name for factor in FACTORS)),
+            headers=("model", "title", *(factor.name for factor in catalogue().factors)),
             disable_numparse=True,
         )
     )
     print()
     print(
         tabulate(
-            [(f.name, ", ".join(map(format_level, f.levels)), f.summary) for f in FACTORS],
+            [(f.name, ", ".join(map(format_level, f.levels)), f.summary) for f in catalogue().factors],
             headers=("factor", "levels", "what it is"),
             disable_numparse=True,
         )
@@ -34,4 +37,14 @@ def list_names() -> None:
             headers=("design", "its cells"),
         )
     )
-    print("\nData sets: `bench data list`.")
+    print()
+    print(
+        tabulate([(one.name, one.title) for one in catalogue().datasets.values()], headers=("data set", "what it is"))
+    )
+
+
+def _preset(architecture: Architecture, factor: Factor) -> str:
+    """The factor's level in the preset; a dash where it doesn't apply."""
+    if not architecture.applies(factor):
+        return "-"
+    return format_level(level_of(catalogue().presets[architecture.name], factor))

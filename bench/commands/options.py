@@ -9,37 +9,52 @@ from typing import Annotated, cast
 
 import typer
 
-from architectures.registry import ARCHITECTURES
 from bench.errors import UsageError, near_matches
-from bench.plan.cells import Cell, find_architecture
+from bench.plan.catalogue import catalogue, find_architecture, find_factors
+from bench.plan.cells import Cell
 from bench.plan.designs import DESIGNS
-from bench.plan.factors import FACTORS, find_factors
 from bench.plan.protocol import Device, Optimizer, Precision, Protocol
 
 MOST_SEEDS = 10_000
 
+StudyName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[STUDY]",
+        help="A study of your own: a file like my_study.py, module:NAME, or an installed one's name. Default: the "
+        "built-in one.",
+        show_default=False,
+    ),
+]
 DatasetName = Annotated[
     str | None,
     typer.Option(
         "--dataset",
-        help="digits, mnist, fashion_mnist or kmnist. Default: mnist if its files are in the data directory, "
-        "else digits.",
+        help="One of the study's data sets; `bench data list` has the built-in ones. Default: the study's first, or "
+        "of the built-in ones the largest whose files are in the data directory.",
         show_default=False,
     ),
 ]
 DataDir = Annotated[Path, typer.Option("--data-dir", help="Where the files of data sets lie, in torchvision's layout.")]
-Results = Annotated[Path, typer.Option("--results", help="Rows go to ROOT/<dataset>/.", metavar="ROOT")]
-AllModels = Annotated[bool, typer.Option("--all", help="Every registered model.")]
+Results = Annotated[
+    Path,
+    typer.Option(
+        "--results", help="Rows go to ROOT/<dataset>/, a user's study's to ROOT/<study>/<dataset>/.", metavar="ROOT"
+    ),
+]
+AllModels = Annotated[bool, typer.Option("--all", help="Every model of the study.")]
 Models = Annotated[
     str | None,
-    typer.Option("--models", help="These models, as in model1,model3.", show_default=False),
+    typer.Option("--models", help="These models, with commas between.", show_default=False),
 ]
 DesignName = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--design",
-        help="How cells are chosen: presets; toggles (the preset, and each factor flipped once); factorial (every "
-        "combination); path (from one model's preset to another's, a factor at a time).",
+        help="How cells are chosen: presets; toggles (the preset, and every other level of each factor); factorial "
+        "(every combination); path (from one model's preset to another's, a factor at a time). Default: the study's, "
+        "toggles.",
+        show_default=False,
     ),
 ]
 FactorNames = Annotated[
@@ -50,25 +65,48 @@ FactorNames = Annotated[
         show_default=False,
     ),
 ]
-Seeds = Annotated[int, typer.Option("--seeds", help="Trials per cell, with seeds 0 to N-1.", metavar="N")]
-Epochs = Annotated[int, typer.Option("--epochs", help="Passes over the training images.")]
-BatchSize = Annotated[int, typer.Option("--batch-size", help="Images per training step.")]
+Seeds = Annotated[
+    str | None,
+    typer.Option(
+        "--seeds",
+        help="Trials per cell: a number N for seeds 0 to N-1, or the seeds themselves, as in 0-9,20. Default: the "
+        "study's, 5.",
+        metavar="N",
+        show_default=False,
+    ),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option("--epochs", help="Passes over the training images. Default: the study's, 15.", show_default=False),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option("--batch-size", help="Images per training step. Default: the study's, 64.", show_default=False),
+]
 LearningRate = Annotated[
     float | None,
     typer.Option(
         "--lr",
-        help="One learning rate for every cell (the peak of onecycle). Default: the selected rate of the cell's "
-        "scheduler and batch norm.",
+        help="One learning rate for every cell (where the schedule moves it, its peak). Default: the rate that the "
+        "study gives the cell.",
         show_default=False,
     ),
 ]
-OptimizerName = Annotated[str, typer.Option("--optimizer", help="sgd (momentum 0.9) or adamw; adamw needs --lr.")]
+OptimizerName = Annotated[
+    str | None,
+    typer.Option(
+        "--optimizer",
+        help="sgd (momentum 0.9) or adamw; adamw needs --lr. Default: the study's, sgd.",
+        show_default=False,
+    ),
+]
 PrecisionName = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--precision",
         help="fp32, bf16 (convolutions in bfloat16, the rest in float32), or auto: bf16 where the device has it "
-        "in hardware. Rows of different precisions are never pooled.",
+        "in hardware. Rows of different precisions are never pooled. Default: the study's, auto.",
+        show_default=False,
     ),
 ]
 DeviceName = Annotated[
@@ -120,38 +158,72 @@ class Place:
     gpus_per_stack: float = 1.0
 
 
+def use_study(text: str | None) -> None:
+    """Makes the study that a command names the one in use. Raises UsageError."""
+    if text is not None:
+        from bench.plan.catalogue import use
+        from bench.studies.load import load_study
+
+        use(load_study(text))
+
+
+def split_study(words: Sequence[str]) -> list[str]:
+    """Puts the study that the first of a command's words names in use; the other words. Raises UsageError."""
+    from bench.studies.load import looks_like_study
+
+    if not words or not looks_like_study(words[0]):
+        return list(words)
+    use_study(words[0])
+    return list(words[1:])
+
+
+def root_of(folder: Path) -> Path:
+    """Where the study's rows or reports lie: a user's study has a folder of its own."""
+    return folder / catalogue().name if catalogue().name else folder
+
+
 def protocol_of(
-    epochs: int,
-    precision: str,
+    epochs: int | None,
+    precision: str | None,
     device: str,
     *,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     lr: float | None = None,
-    optimizer: str = "sgd",
+    optimizer: str | None = None,
     val: int = 0,
 ) -> Protocol:
-    """The options as a protocol, checked before torch is imported, which takes seconds. Raises UsageError.
+    """The options as a protocol, checked before the data are loaded; what isn't given is the study's. Raises
+    UsageError.
 
     The data set, and precision and device where they are auto, are filled in by `bench.commands.session.settle`.
     """
+    study = catalogue().defaults
+    precision = precision or study.precision
     return Protocol(
         dataset="",
-        epochs=epochs,
-        batch_size=batch_size,
-        optimizer=cast(Optimizer, optimizer),
-        lr=lr,
+        epochs=study.epochs if epochs is None else epochs,
+        batch_size=study.batch_size if batch_size is None else batch_size,
+        optimizer=cast(Optimizer, optimizer or study.optimizer),
+        lr=study.lr if lr is None else lr,
         precision=cast(Precision, "fp32" if precision == "auto" else precision),
         device=cast(Device, "cpu" if device == "auto" else device),
         val=val,
     )
 
 
-def chosen_cells(all_models: bool, models: str | None, design: str, factors: str | None) -> list[Cell]:
-    """The distinct cells that the options ask for. Raises UsageError."""
+def chosen_design(design: str | None) -> str:
+    """The design's name. Raises UsageError."""
+    design = design or catalogue().defaults.design
     if design not in DESIGNS:
         raise UsageError(f"no design is called {design!r}: {near_matches(design, DESIGNS)}")
+    return design
+
+
+def chosen_cells(all_models: bool, models: str | None, design: str | None, factors: str | None) -> list[Cell]:
+    """The distinct cells that the options ask for. Raises UsageError."""
+    design = chosen_design(design)
     names = chosen_models(all_models, models)
-    varied = FACTORS if factors is None else find_factors(_split(factors, "--factors"))
+    varied = catalogue().factors if factors is None else find_factors(_split(factors, "--factors"))
     return list(dict.fromkeys(DESIGNS[design](names, varied)))
 
 
@@ -159,10 +231,10 @@ def chosen_models(all_models: bool, models: str | None) -> list[str]:
     """The architectures that --all and --models ask for. Raises UsageError."""
     if all_models and models is not None:
         raise UsageError("--all and --models exclude each other: give one of them")
-    if all_models:
-        return list(ARCHITECTURES)
+    if all_models or (models is None and catalogue().name):
+        return list(catalogue().architectures)
     if models is None:
-        raise UsageError(f"say what to run: --all, or --models with some of {', '.join(ARCHITECTURES)}")
+        raise UsageError(f"say what to run: --all, or --models with some of {', '.join(catalogue().architectures)}")
     return [find_architecture(name).name for name in _split(models, "--models")]
 
 
@@ -173,11 +245,23 @@ def plain_name(dataset: str) -> str:
     return dataset
 
 
-def chosen_seeds(seeds: int) -> int:
-    """A number of seeds. Raises UsageError."""
-    if not 1 <= seeds <= MOST_SEEDS:
-        raise UsageError(f"--seeds is 1 to {MOST_SEEDS:,}, not {seeds:,}")
-    return seeds
+def chosen_seeds(seeds: str | None) -> tuple[int, ...]:
+    """The seeds, in ascending order. Raises UsageError."""
+    text = str(catalogue().defaults.seeds) if seeds is None else seeds.strip()
+    if re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII):
+        if not 1 <= int(text) <= MOST_SEEDS:
+            raise UsageError(f"--seeds is 1 to {MOST_SEEDS:,}, not {int(text):,}")
+        return tuple(range(int(text)))
+    found: set[int] = set()
+    for part in text.split(","):
+        span = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", part.strip(), re.ASCII)
+        if span is None:
+            raise UsageError(f"--seeds is a number of seeds, or seeds like 0-9,20, not {text!r}")
+        first, last = int(span[1]), int(span[2] or span[1])
+        if not first <= last < MOST_SEEDS:
+            raise UsageError(f"--seeds: {part.strip()} is no range of seeds between 0 and {MOST_SEEDS - 1:,}")
+        found.update(range(first, last + 1))
+    return tuple(sorted(found))
 
 
 def chosen_place(workers: int | None, cluster: str | None, gpus_per_stack: float) -> Place:

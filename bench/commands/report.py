@@ -19,6 +19,7 @@ DEFAULT_MARGIN = 0.05
 
 
 def report(
+    study: opt.StudyName = None,
     dataset: Annotated[
         str | None,
         typer.Option("--dataset", help="Report on this data set. Default: every one with rows.", show_default=False),
@@ -40,6 +41,8 @@ def report(
 
     Rows of different protocols are never pooled: without --where, the protocol with most finished trials is reported.
     """
+    opt.use_study(study)
+    results, reports = opt.root_of(results), opt.root_of(reports)
     fraction = chosen_margin(margin)
     conditions = dict(_condition(text) for text in where or [])
     names = [opt.plain_name(dataset)] if dataset is not None else _datasets(results)

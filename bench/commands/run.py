@@ -11,16 +11,17 @@ from bench.plan.trials import trials
 
 
 def run(
+    study: opt.StudyName = None,
     all_models: opt.AllModels = False,
     models: opt.Models = None,
-    design: opt.DesignName = "toggles",
+    design: opt.DesignName = None,
     factors: opt.FactorNames = None,
-    seeds: opt.Seeds = 5,
-    epochs: opt.Epochs = 15,
-    batch_size: opt.BatchSize = 64,
+    seeds: opt.Seeds = None,
+    epochs: opt.Epochs = None,
+    batch_size: opt.BatchSize = None,
     lr: opt.LearningRate = None,
-    optimizer: opt.OptimizerName = "sgd",
-    precision: opt.PrecisionName = "auto",
+    optimizer: opt.OptimizerName = None,
+    precision: opt.PrecisionName = None,
     device: opt.DeviceName = "auto",
     val: opt.Val = 0,
     dataset: opt.DatasetName = None,
@@ -50,6 +51,7 @@ def run(
 
     A trial that has a row is not trained again: run the same command after an interruption to go on.
     """
+    opt.use_study(study)
     cells = opt.chosen_cells(all_models, models, design, factors)
     place = opt.chosen_place(workers, cluster, gpus_per_stack)
     count = opt.chosen_seeds(seeds)
@@ -61,12 +63,12 @@ def run(
 
     protocol = settle(checked, dataset, data_dir, precision, device, cluster is not None)
     wanted = list(trials(cells, count, protocol))
-    prepared = prepare_run(wanted, design, data_dir, results)
+    prepared = prepare_run(wanted, opt.chosen_design(design), data_dir, opt.root_of(results))
     if plan:
         print_plan(prepared, cells, place)
         return 0
     code = train_and_time(prepared, place, cluster is None if timing is None else timing, retry_failed)
     print_result(prepared, cells)
     if report and val == 0 and outcome_counts(prepared.rows())["done"]:
-        report_on(prepared, reports)
+        report_on(prepared, opt.root_of(reports))
     return code

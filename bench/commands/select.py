@@ -15,18 +15,21 @@ HELD_OUT = 12
 
 
 def select(
-    what: Annotated[str, typer.Argument(help="rates or augmentation.")] = "rates",
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[STUDY] [rates|augmentation]", help="The study, and what to choose. Default: rates."),
+    ] = None,
     all_models: opt.AllModels = False,
     models: opt.Models = None,
-    seeds: opt.Seeds = 1,
-    epochs: opt.Epochs = 15,
-    precision: opt.PrecisionName = "auto",
+    seeds: opt.Seeds = "1",
+    epochs: opt.Epochs = None,
+    precision: opt.PrecisionName = None,
     device: opt.DeviceName = "auto",
     val: Annotated[
         int | None,
         typer.Option(
             "--val",
-            help="Hold out N training images and measure on them. Default: a twelfth, 5,000 of MNIST's 60,000.",
+            help="Hold out N training images and measure on them. Default: a twelfth, as 5,000 of 60,000.",
             metavar="N",
             show_default=False,
         ),
@@ -40,8 +43,12 @@ def select(
 ) -> int:
     """Train the candidates, measure them on held-out training images, print the choice, or that they don't settle it.
 
-    The rates and the augmentation that `bench run` uses come from this command on mnist; the test set is not read.
+    The built-in study's rates and augmentation come from this command; the test set is not read.
     """
+    rest = opt.split_study(words or [])
+    if len(rest) > 1:
+        raise UsageError(f"`bench select` chooses one thing at a time, not {' and '.join(rest)}")
+    what = rest[0] if rest else "rates"
     if what not in ("rates", "augmentation"):
         raise UsageError(f"`bench select` chooses rates or augmentation, not {what!r}")
     names = opt.chosen_models(all_models or models is None, models)
@@ -61,7 +68,7 @@ def select(
         protocol = replace(protocol, val=len(find_dataset(protocol.dataset).load(data_dir).train) // HELD_OUT)
     plan, table = (rate_trials, rate_table) if what == "rates" else (augmentation_trials, augmentation_table)
     wanted = list(plan(names, count, protocol))
-    run = prepare_run(wanted, "selection", data_dir, results)
+    run = prepare_run(wanted, "selection", data_dir, opt.root_of(results))
     code = train_and_time(run, place, timing=False)
     print(render_selection(table(run.rows(), run.data.classes)))
     print(f"Rows: {run.store.trials_path}")

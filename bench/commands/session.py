@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.commands.options import Place
 from bench.commands.report import write_reports
 from bench.errors import InterruptedRunError, Terminated, UsageError
+from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell
 from bench.plan.protocol import Device, Protocol
 from bench.report.summary import outcome_counts, render, summary_table
@@ -27,7 +28,7 @@ def settle(
     protocol: Protocol,
     dataset: str | None,
     data_dir: Path,
-    precision: str,
+    precision: str | None,
     device: str,
     cluster: bool = False,
 ) -> Protocol:
@@ -38,7 +39,7 @@ def settle(
     trained_on = choose_device(device, elsewhere=cluster)
     if trained_on == "cuda":
         print(f"Device: {gpu_and_cuda(trained_on)[0] or 'GPUs of the cluster'}")
-    if precision == "auto":
+    if (precision or catalogue().defaults.precision) == "auto":
         if trained_on == "cuda" and gpu_and_cuda(trained_on)[0] is None:
             raise UsageError("without a GPU here the cluster's precision is yours to say: --precision bf16 or fp32")
         in_hardware = multiplies_bf16(trained_on)

@@ -7,37 +7,39 @@ import typer
 
 from bench.commands import options as opt
 from bench.errors import UsageError
+from bench.plan.catalogue import catalogue, find_architecture
 from bench.plan.cells import preset_cell
-from bench.plan.factors import FACTORS, format_level, level_of
+from bench.plan.factors import level_of
+from bench.plan.levels import format_level
 
 if TYPE_CHECKING:
     from bench.train.summary import LayerRow, Summary
 
 
 def show(
-    model: Annotated[str, typer.Argument(help="The model to show: model1, model2, ...")],
+    words: Annotated[list[str], typer.Argument(metavar="[STUDY] MODEL", help="The study, and the model to show.")],
     dataset: opt.DatasetName = None,
     data_dir: opt.DataDir = Path("data"),
 ) -> None:
     """Print a model's layers on the images of a data set: output shape, receptive field, parameters,
     multiply-accumulates."""
-    cell = preset_cell(model)
+    rest = opt.split_study(words)
+    if len(rest) != 1:
+        raise UsageError(f"`bench show` shows one model: {', '.join(catalogue().architectures)}")
+    cell = preset_cell(rest[0])
 
     from tabulate import tabulate
 
-    from architectures.registry import get
     from bench.run.networks import cell_summary
     from bench.train.datasets import choose_dataset
+    from bench.train.network import shape_text
 
-    architecture = get(cell.architecture)
+    architecture = find_architecture(cell.architecture)
     chosen, _ = choose_dataset(dataset, data_dir)
     data = chosen.load(data_dir)
-    try:
-        summary = cell_summary(cell, data.input_shape, data.classes)
-    except ValueError as error:
-        raise UsageError(f"{model} on {data.name}: {error}") from None
+    summary = cell_summary(cell, data.input_shape, data.classes)
     print(f"{architecture.name}: {architecture.title}")
-    print("Preset: " + ", ".join(f"{f.name} {format_level(level_of(cell.levels, f))}" for f in FACTORS))
+    print("Preset: " + ", ".join(f"{f.name} {format_level(level_of(cell.levels, f))}" for f in catalogue().factors))
     if architecture.published:
         published = architecture.published
         print(
@@ -54,7 +56,7 @@ def show(
         )
     )
     print(
-        f"\nFor one {'x'.join(map(str, data.input_shape))} image of {data.name} ({data.classes} classes); "
+        f"\nFor one {shape_text(data.input_shape)} image of {data.name} ({data.classes} classes); "
         "receptive field in pixels, its total that of the last map."
     )
 

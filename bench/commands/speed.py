@@ -13,12 +13,13 @@ Sample = TypeVar("Sample")
 
 
 def speed(
+    study: opt.StudyName = None,
     models: opt.Models = None,
     rounds: Annotated[int, typer.Option("--rounds", help="How often each loop is timed, in turns.")] = 5,
-    batch_size: opt.BatchSize = 64,
-    precision: opt.PrecisionName = "auto",
+    batch_size: opt.BatchSize = None,
+    precision: opt.PrecisionName = None,
     device: opt.DeviceName = "auto",
-    dataset: opt.DatasetName = "digits",
+    dataset: opt.DatasetName = None,
     data_dir: opt.DataDir = Path("data"),
     results: opt.Results = Path("results"),
     workers: opt.Workers = None,
@@ -28,10 +29,11 @@ def speed(
 ) -> None:
     """Time training against the plain loop that one writes first, on this machine, and print the ratios.
 
-    Both train the models as published with all cores: the plain loop with torchvision's transforms, image by image, and
-    a DataLoader (the best of 0, 1 and 2 workers counts); the harness with a trial in each worker process. On a GPU the
-    plain loop trains there, and the harness a stack of trials.
+    Both train the models at their presets with all cores: the plain loop with torchvision's transforms, image by image,
+    and a DataLoader (the best of 0, 1 and 2 workers counts); the harness with a trial in each worker process. On a GPU
+    the plain loop trains there, and the harness a stack of trials.
     """
+    opt.use_study(study)
     names = opt.chosen_models(models is None, models)
     processes = opt.chosen_workers(workers)
     if not 2 <= rounds <= 1000:
@@ -61,7 +63,7 @@ def speed(
 
     protocol = settle(checked, dataset, data_dir, precision, device)
     trials = {cell: Trial(cell, 0, protocol) for cell in map(preset_cell, names)}
-    run = prepare_run(list(trials.values()), "speed", data_dir, results)
+    run = prepare_run(list(trials.values()), "speed", data_dir, opt.root_of(results))
     store = run.store
     with store.lock():
         store.add_machine(run.machine)

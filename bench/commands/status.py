@@ -14,15 +14,16 @@ STATUSES = ("done", "diverged", "failed", "stale", "missing")
 
 
 def status(
+    study: opt.StudyName = None,
     models: opt.Models = None,
-    design: opt.DesignName = "toggles",
+    design: opt.DesignName = None,
     factors: opt.FactorNames = None,
-    seeds: opt.Seeds = 5,
-    epochs: opt.Epochs = 15,
-    batch_size: opt.BatchSize = 64,
+    seeds: opt.Seeds = None,
+    epochs: opt.Epochs = None,
+    batch_size: opt.BatchSize = None,
     lr: opt.LearningRate = None,
-    optimizer: opt.OptimizerName = "sgd",
-    precision: opt.PrecisionName = "auto",
+    optimizer: opt.OptimizerName = None,
+    precision: opt.PrecisionName = None,
     device: opt.DeviceName = "auto",
     val: opt.Val = 0,
     dataset: opt.DatasetName = None,
@@ -37,6 +38,7 @@ def status(
     A stale trial has a row, but of another state: its network, training code, data, learning rate or augmentation are
     no longer the same. `bench run` trains it anew and leaves the old row.
     """
+    opt.use_study(study)
     cells = opt.chosen_cells(models is None, models, design, factors)
     count = opt.chosen_seeds(seeds)
     checked = opt.protocol_of(epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val)
@@ -49,7 +51,7 @@ def status(
     from bench.run.staleness import stale_trials
 
     protocol = settle(checked, dataset, data_dir, precision, device)
-    run = prepare_run(list(trials(cells, count, protocol)), design, data_dir, results)
+    run = prepare_run(list(trials(cells, count, protocol)), opt.chosen_design(design), data_dir, opt.root_of(results))
     rows = run.store.trials().drop_duplicates("trial", keep="last")
     recorded = dict(zip(rows["trial"], rows["status"], strict=True))
     stale = stale_trials(run)

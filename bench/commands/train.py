@@ -7,34 +7,31 @@ import typer
 
 from bench.commands import options as opt
 from bench.commands.options import MOST_SEEDS
+from bench.errors import UsageError
+from bench.plan.catalogue import find_architecture, find_factors
 from bench.plan.cells import Cell, preset_cell
-from bench.plan.factors import FACTORS, Level
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 
 
 def train(
-    model: Annotated[str, typer.Option("--model", help="The model to train: model1, model2, ...")],
-    batch_norm: Annotated[
-        bool | None, typer.Option("--batch-norm/--no-batch-norm", help="Default: as in the preset.")
-    ] = None,
-    gap: Annotated[bool | None, typer.Option("--gap/--no-gap", help="Default: as in the preset.")] = None,
-    dropout: Annotated[
-        str | None, typer.Option(help="0.0 or 0.1. Default: as in the preset.", show_default=False)
-    ] = None,
-    augmentation: Annotated[
-        str | None,
-        typer.Option(help="none, basic or advanced. Default: as in the preset.", show_default=False),
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="step or onecycle. Default: as in the preset.", show_default=False)
+    model: Annotated[str, typer.Option("--model", help="The model to train.")],
+    study: opt.StudyName = None,
+    levels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--level",
+            help="Another level than the preset's, as in batch_norm=off. May be given several times.",
+            metavar="FACTOR=LEVEL",
+            show_default=False,
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Index of the replicate.", min=0, max=MOST_SEEDS - 1)] = 0,
-    epochs: opt.Epochs = 15,
-    batch_size: opt.BatchSize = 64,
+    epochs: opt.Epochs = None,
+    batch_size: opt.BatchSize = None,
     lr: opt.LearningRate = None,
-    optimizer: opt.OptimizerName = "sgd",
-    precision: opt.PrecisionName = "auto",
+    optimizer: opt.OptimizerName = None,
+    precision: opt.PrecisionName = None,
     device: opt.DeviceName = "auto",
     val: opt.Val = 0,
     dataset: opt.DatasetName = None,
@@ -45,17 +42,14 @@ def train(
 
     Rows go to ./runs, apart from the study in ./results, unless --results says otherwise.
     """
-    texts = {"dropout": dropout, "augmentation": augmentation, "scheduler": scheduler}
-    given: dict[str, Level | None] = {"batch_norm": batch_norm, "gap": gap}
-    for factor in FACTORS:
-        text = texts.get(factor.name)
-        if text is not None:
-            given[factor.name] = factor.parse(text)
+    opt.use_study(study)
     cell = preset_cell(model)
-    for factor in FACTORS:
-        level = given.get(factor.name)
-        if level is not None:
-            cell = cell.with_level(factor, level)
+    for text in levels or []:
+        name, _, level = text.partition("=")
+        [factor] = find_factors([name])
+        if not find_architecture(model).applies(factor):
+            raise UsageError(f"{model} has no keyword {name}: the factor doesn't apply to it")
+        cell = cell.with_level(factor, factor.parse(level))
     checked = opt.protocol_of(epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val)
     return _train(cell, seed, checked, (precision, device), dataset, data_dir, results)
 
@@ -64,7 +58,7 @@ def _train(
     cell: Cell,
     seed: int,
     checked: Protocol,
-    asked: tuple[str, str],
+    asked: tuple[str | None, str],
     dataset: str | None,
     data_dir: Path,
     results: Path,
@@ -77,7 +71,7 @@ def _train(
 
     protocol = settle(checked, dataset, data_dir, *asked)
     trial = Trial(cell, seed, protocol)
-    run = prepare_run([trial], "train", data_dir, results)
+    run = prepare_run([trial], "train", data_dir, opt.root_of(results))
     use_one_thread()
     split = "Val" if protocol.val else "Test"
 

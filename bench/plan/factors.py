@@ -1,49 +1,97 @@
-"""The techniques that can be switched, and their levels.
+"""A technique that can be switched, and those that come with the harness."""
 
-A new factor is an entry here and the code that obeys it. Rows written before it existed read as its `off`.
-"""
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from bench.errors import UsageError
+from bench.plan.levels import Level, Levels, format_level
 
-from architectures.spec import Level, Levels
-from bench.errors import UsageError, near_matches
+# What a factor's name is: a keyword of a builder, and a column of the rows.
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII).fullmatch
 
-__all__ = [
-    "FACTORS",
-    "Factor",
-    "Level",
-    "check_preset",
-    "find_factors",
-    "format_level",
-    "level_of",
-    "read_levels",
-    "written_levels",
-]
+_LONGEST_LEVEL = 40
+
+# What a spreadsheet takes for the beginning of a formula.
+_FORMULA = ("=", "+", "-", "@")
+
+# Columns that rows have anyway: the levels of a factor called so stand under `factor_` and its name.
+TAKEN = frozenset(
+    {
+        *("schema", "trial", "run", "design", "dataset", "architecture", "levels", "seed", "epochs", "batch_size"),
+        *("optimizer", "lr", "selected_lr", "precision", "device", "val", "status", "error", "test_accuracy"),
+        *("test_loss", "val_accuracy", "val_loss", "train_accuracy", "train_loss", "best_test_accuracy"),
+        *("epochs_to_99", "parameters", "macs", "receptive_field", "train_seconds", "train_images_per_second"),
+        *("peak_memory_bytes", "started_at", "input", "classes", "network", "training", "data", "code", "machine"),
+        *("metric", "round", "images", "seconds", "threads", "arm", "loader_workers", "processes", "memory_bytes"),
+        *("training_bytes", "layers", "study", "source", "cell", "is_preset"),
+    }
+)
+
+
+# Stands for what follows from the rest, and is filled in when a factor is made.
+_UNSAID: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """A technique. `off` is its absence; `on` is the level that a flip from `off` leads to.
+    """A technique that can be switched: its name, its levels, and `off`, its absence (the first level, if not said).
 
-    `words` says each level in a sentence, in the order of `levels`. `changes_network` says whether the level changes
-    what the network computes, `changes_shapes` whether also the shapes of its weights, `changes_step` whether a
-    training step costs another time.
+    A factor of the network is a keyword of the builders it applies to. A factor of the training says by `change`,
+    called with a recipe and a level, what recipe a level other than `off` trains with.
+
+    `on` is the level that stands for the technique where one does, the first that isn't `off` if not said. `words` says
+    each level in a sentence, in the order of `levels`; `summary` what the technique is. `changes_network` says whether
+    the level changes what the network computes, `changes_shapes` whether also the shapes of its weights, `changes_step`
+    whether a training step costs another time.
+
+    Raises UsageError for a name, a level or an `off` that can't be.
     """
 
     name: str
-    levels: tuple[Level, ...]
-    words: tuple[str, ...]
-    off: Level
-    on: Level
-    summary: str
-    changes_network: bool
-    changes_shapes: bool = False
+    levels: Sequence[Level]
+    off: Level = _UNSAID
+    change: Callable[[Any, Any], Any] | None = None
+    _: KW_ONLY
+    on: Level = _UNSAID
+    words: Sequence[str] = ()
+    summary: str = ""
+    changes_network: bool = _UNSAID
+    changes_shapes: bool = _UNSAID
     changes_step: bool = True
 
-    def flip(self, level: Level) -> Level:
-        """Without the technique where it was used, with it where it wasn't."""
-        return self.on if level == self.off else self.off
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME(self.name):
+            raise UsageError(
+                f"a factor's name is a word in small letters like label_smoothing, up to 40 of them, not {self.name!r}"
+            )
+        levels = _checked(self.name, self.levels)
+        put = object.__setattr__
+        put(self, "levels", levels)
+        put(self, "off", levels[0] if self.off is None else self._level("off", self.off))
+        put(self, "on", next(x for x in levels if x != self.off) if self.on is None else self._level("on", self.on))
+        if self.change is not None and not callable(self.change):
+            raise UsageError(
+                f"factor {self.name}: change is a function (recipe, level) that returns a recipe, not {self.change!r}"
+            )
+        put(self, "words", tuple(self.words) or tuple(self._in_plain_words(level) for level in levels))
+        if len(self.words) != len(levels):
+            raise UsageError(f"factor {self.name} has {len(levels)} levels and words for {len(self.words)}")
+        if self.changes_network is None:
+            put(self, "changes_network", self.change is None)
+        if self.changes_shapes is None:
+            put(self, "changes_shapes", self.changes_network)
+
+    @property
+    def column(self) -> str:
+        """Where rows hold the level: under the factor's name, unless rows have such a column anyway."""
+        return f"factor_{self.name}" if self.name in TAKEN else self.name
+
+    def flips(self, level: Level) -> tuple[Level, ...]:
+        """The other levels, in order: what a toggle compares this one with."""
+        return tuple(other for other in self.levels if other != level)
 
     def in_words(self, level: Level) -> str:
         """The level as a sentence calls it."""
@@ -57,82 +105,80 @@ class Factor:
         written = [format_level(level) for level in self.levels]
         raise UsageError(f"{self.name} has no level {text!r}: there are {', '.join(written)}")
 
+    def written(self, level: Level) -> str | float:
+        """What the rows' column holds: on and off for a switch, numbers where all levels are, text otherwise."""
+        return format_level(level) if any(isinstance(one, bool | str) for one in self.levels) else level
 
-FACTORS = (
-    Factor(
-        name="batch_norm",
-        levels=(False, True),
-        words=("no batch norm", "batch norm"),
-        off=False,
-        on=True,
-        summary="batch norm after every hidden convolution",
-        changes_network=True,
-        changes_shapes=True,
-    ),
-    Factor(
-        name="gap",
-        levels=(False, True),
-        words=("a linear layer", "global average pooling"),
-        off=False,
-        on=True,
-        summary="global average pooling instead of a linear layer at the end",
-        changes_network=True,
-        changes_shapes=True,
-    ),
-    Factor(
-        name="dropout",
-        levels=(0.0, 0.1),
-        words=("no dropout", "dropout 0.1"),
-        off=0.0,
-        on=0.1,
-        summary="dropout rate after every hidden block",
-        changes_network=True,
-    ),
-    Factor(
-        name="augmentation",
-        levels=("none", "basic", "advanced"),
-        words=("no augmentation", "basic augmentation", "advanced augmentation"),
-        off="none",
-        on="basic",
-        summary="how training images are distorted",
-        changes_network=False,
-    ),
-    Factor(
-        name="scheduler",
-        levels=("step", "onecycle"),
-        words=("the step schedule", "the one-cycle schedule"),
-        off="step",
-        on="onecycle",
-        summary="how the learning rate moves",
-        changes_network=False,
-        changes_step=False,
-    ),
-)
+    def read(self, value: object) -> Level:
+        """The inverse of `written`; nothing, as in a row written before the factor existed, is off. Raises
+        ValueError."""
+        if value is None or value == "":
+            return self.off
+        for level in self.levels:
+            if self.written(level) == value or format_level(level) == value:
+                return level
+        raise ValueError(f"{self.name} has no level {value!r}")
+
+    def with_levels(self, levels: Sequence[Level]) -> "Factor":
+        """The same factor with other levels, in plain words where it had none for them."""
+        words = [self.in_words(level) if level in self.levels else self._in_plain_words(level) for level in levels]
+        return Factor(
+            self.name,
+            levels,
+            self.off,
+            self.change,
+            on=self.on if self.on in levels else None,
+            words=words,
+            summary=self.summary,
+            changes_network=self.changes_network,
+            changes_shapes=self.changes_shapes,
+            changes_step=self.changes_step,
+        )
+
+    def _level(self, what: str, level: Level) -> Level:
+        for one in self.levels:
+            if one == level and isinstance(one, bool) == isinstance(level, bool):
+                return one
+        written = ", ".join(map(repr, self.levels))
+        raise UsageError(f"factor {self.name}: {what}={level!r} is none of its levels {written}")
+
+    def _in_plain_words(self, level: Level) -> str:
+        name = self.name.replace("_", " ")
+        if level == self.off and level in (False, 0, "off", "none"):
+            return f"no {name}"
+        return name if level is True else f"{name} {format_level(level)}"
 
 
-def find_factors(names: Iterable[str]) -> tuple[Factor, ...]:
-    """The factors called `names`, in the order of FACTORS. Raises UsageError."""
-    wanted = set(names)
-    known = [factor.name for factor in FACTORS]
-    for name in wanted:
-        if name not in known:
-            raise UsageError(f"no factor is called {name!r}: {near_matches(name, known)}")
-    return tuple(factor for factor in FACTORS if factor.name in wanted)
+def _checked(name: str, levels: Sequence[Level]) -> tuple[Level, ...]:
+    if isinstance(levels, str) or not isinstance(levels, Sequence):
+        raise UsageError(f"factor {name}: levels are a tuple of two or more, as in (0.0, 0.1), not {levels!r}")
+    for level in levels:
+        if not isinstance(level, bool | int | float | str):
+            raise UsageError(
+                f"factor {name}: a level is True or False, a number or a text, not {level!r}; what a text stands for "
+                "is for the builder, or the factor's change, to say"
+            )
+        if isinstance(level, float) and not math.isfinite(level):
+            raise UsageError(f"factor {name}: a level is a finite number, not {level}")
+        if isinstance(level, str) and not _is_word(level):
+            raise UsageError(
+                f"factor {name}: a level's text is printable, without blanks at its ends or commas, up to "
+                f"{_LONGEST_LEVEL} long, and begins like no spreadsheet formula, not {level!r}"
+            )
+    if len(levels) < 2:
+        raise UsageError(
+            f"factor {name} has {len(levels)} level, so that there is nothing to compare: give two or more"
+        )
+    written = [format_level(level) for level in levels]
+    for at, level in enumerate(levels):
+        if level in levels[:at] or written[at] in written[:at]:
+            raise UsageError(f"factor {name} has the level {written[at]} twice")
+    return tuple(levels)
 
 
-def check_preset(architecture: str, preset: Levels, factors: Sequence[Factor] = FACTORS) -> None:
-    """Raises UsageError where an architecture's preset names a factor or a level that there isn't, or two factors share
-    a name."""
-    known = {factor.name: factor for factor in factors}
-    if len(known) < len(factors):
-        names = [factor.name for factor in factors]
-        raise UsageError(f"two factors are called {next(name for name in names if names.count(name) > 1)!r}")
-    for name, level in preset.items():
-        if name not in known:
-            raise UsageError(f"{architecture}: no factor is called {name!r}: {near_matches(name, known)}")
-        if level not in known[name].levels:
-            written = ", ".join(map(format_level, known[name].levels))
-            raise UsageError(f"{architecture}: {name} has no level {format_level(level)!r}: there are {written}")
+def _is_word(text: str) -> bool:
+    fits = 0 < len(text) <= _LONGEST_LEVEL and text.isprintable() and " ".join(text.split()) == text
+    return fits and "," not in text and not text.startswith(_FORMULA)
 
 
 def level_of(levels: Levels, factor: Factor) -> Level:
@@ -140,34 +186,40 @@ def level_of(levels: Levels, factor: Factor) -> Level:
     return levels.get(factor.name, factor.off)
 
 
-def written_levels(levels: Levels) -> dict[str, str | float]:
-    """What the rows' columns hold: on and off for a switch, the level itself otherwise."""
-    return {factor.name: _written(level_of(levels, factor)) for factor in FACTORS}
-
-
-def read_levels(written: Mapping[str, object]) -> Levels:
-    """The inverse of `written_levels`; a factor without a value, as in a row written before it existed, is off.
-
-    Raises ValueError for what is no level of its factor.
-    """
-    return Levels({factor.name: _read(factor, written.get(factor.name)) for factor in FACTORS})
-
-
-def _read(factor: Factor, value: object) -> Level:
-    if value is None or value == "":
-        return factor.off
-    for level in factor.levels:
-        if _written(level) == value or format_level(level) == value:
-            return level
-    raise ValueError(f"{factor.name} has no level {value!r}")
-
-
-def _written(level: Level) -> str | float:
-    return format_level(level) if isinstance(level, bool) else level
-
-
-def format_level(level: Level) -> str:
-    """As rows and people write it: off, on, 0.1, basic."""
-    if isinstance(level, bool):
-        return "on" if level else "off"
-    return str(level)
+# What comes with the harness: a factor of the network applies to every builder that has such a keyword.
+HARNESS = (
+    Factor(
+        "batch_norm",
+        (False, True),
+        words=("no batch norm", "batch norm"),
+        summary="batch norm after every hidden convolution",
+    ),
+    Factor(
+        "gap",
+        (False, True),
+        words=("a linear layer", "global average pooling"),
+        summary="global average pooling instead of a linear layer at the end",
+    ),
+    Factor(
+        "dropout",
+        (0.0, 0.1),
+        words=("no dropout", "dropout 0.1"),
+        summary="dropout rate after every hidden block",
+        changes_shapes=False,
+    ),
+    Factor(
+        "augmentation",
+        ("none", "basic", "advanced"),
+        words=("no augmentation", "basic augmentation", "advanced augmentation"),
+        summary="how training images are distorted",
+        changes_network=False,
+    ),
+    Factor(
+        "scheduler",
+        ("step", "onecycle"),
+        words=("the step schedule", "the one-cycle schedule"),
+        summary="how the learning rate moves",
+        changes_network=False,
+        changes_step=False,
+    ),
+)

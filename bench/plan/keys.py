@@ -15,9 +15,10 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
-from architectures.spec import Levels
-from bench.plan.augmentation import AUGMENTATIONS, Augmentation
-from bench.plan.factors import FACTORS, Level, level_of
+from bench.plan.augmentation import Augmentation, augmentation_of
+from bench.plan.catalogue import catalogue
+from bench.plan.factors import level_of
+from bench.plan.levels import Level, Levels
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 
@@ -69,7 +70,7 @@ def trial_key(trial: Trial, parts: Parts) -> str:
 def trial_keys(trial: Trial, parts: Parts) -> Callable[[int], str]:
     """By seed, the keys of trials that differ from this one in their seed alone."""
     levels = trial.cell.levels
-    augmentation = AUGMENTATIONS[str(levels["augmentation"])]
+    augmentation = augmentation_of(levels)
     return keys_by_seed(parts, trial.lr, trial.protocol, augmentation, _training_levels(levels))
 
 
@@ -102,8 +103,10 @@ def _training_levels(levels: Levels) -> dict[str, Level]:
     factors of the network."""
     return {
         factor.name: level_of(levels, factor)
-        for factor in FACTORS
-        if not factor.changes_network and factor.name not in _SPOKEN_FOR and level_of(levels, factor) != factor.off
+        for factor in catalogue().factors
+        if not factor.changes_network
+        and (factor.name not in _SPOKEN_FOR or factor.change is not None)
+        and level_of(levels, factor) != factor.off
     }
 
 

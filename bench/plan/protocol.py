@@ -4,33 +4,13 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from architectures.spec import Levels
 from bench.errors import UsageError
+from bench.plan.catalogue import catalogue
+from bench.plan.levels import Levels, format_level
 
 Optimizer = Literal["sgd", "adamw"]
 Precision = Literal["fp32", "bf16"]
 Device = Literal["cpu", "cuda"]
-
-# The starting rate of `step` and the peak of `onecycle` for SGD, by (scheduler, batch_norm). One rate for every cell
-# would judge the techniques at a rate that suits some of them: without batch norm a one-cycle peak of 0.1 breaks
-# training that it speeds up with batch norm. `bench select --dataset mnist` trains the candidates on 55,000 training
-# images, compares them on the other 5,000 and keeps the rows in results/mnist/selection.csv; a test holds this table
-# against those rows.
-RATES: dict[tuple[str, bool], float] = {
-    ("step", False): 0.01,
-    ("step", True): 0.03,
-    ("onecycle", False): 0.03,
-    ("onecycle", True): 0.1,
-}
-
-# What `bench select` tries for each entry of RATES, and on which architectures.
-CANDIDATE_RATES: dict[tuple[str, bool], tuple[float, ...]] = {
-    ("step", False): (0.003, 0.01, 0.03),
-    ("step", True): (0.003, 0.01, 0.03, 0.1),
-    ("onecycle", False): (0.01, 0.03, 0.1),
-    ("onecycle", True): (0.1, 0.3, 1.0),
-}
-
 
 MOST_EPOCHS = 100_000
 
@@ -39,8 +19,8 @@ MOST_EPOCHS = 100_000
 class Protocol:
     """What every trial of a run shares.
 
-    `lr` None means the rate that RATES gives the cell. `val` training images are held out of training; where it is not
-    0 the networks are measured on them and the test set is not read.
+    `lr` None means the rate that the study gives the cell. `val` training images are held out of training; where it is
+    not 0 the networks are measured on them and the test set is not read.
     Raises UsageError for a value out of range.
     """
 
@@ -72,13 +52,17 @@ class Protocol:
             raise UsageError(f"--optimizer {self.optimizer} needs --lr: only SGD's rates have been selected")
 
     def rate(self, levels: Levels) -> float:
-        """The learning rate of a cell with these levels: the constant of `step`, the peak of `onecycle`."""
-        return RATES[_rate_key(levels)] if self.lr is None else self.lr
+        """The learning rate of a cell with these levels: where the schedule moves it, its peak. Raises UsageError for a
+        cell that the study gives no rate."""
+        if self.lr is not None:
+            return self.lr
+        rates = catalogue().rates
+        found = rates.of(levels)
+        if found is None:
+            cell = ", ".join(map(format_level, rates.key(levels)))
+            raise UsageError(f"the study's rates have none for {', '.join(rates.by)} = {cell}: add it, or give --lr")
+        return found
 
     def selected_rate(self, levels: Levels) -> float | None:
-        """The rate that was selected for such a cell, whether or not another one is given; None where none was."""
-        return RATES.get(_rate_key(levels)) if self.optimizer == "sgd" else None
-
-
-def _rate_key(levels: Levels) -> tuple[str, bool]:
-    return str(levels["scheduler"]), bool(levels["batch_norm"])
+        """The rate that goes with such a cell, whether or not another one is given; None where there is none."""
+        return catalogue().rates.of(levels) if self.optimizer == "sgd" else None

@@ -33,9 +33,10 @@ class Trial:
         return *self.cell.shapes, *shared
 
 
-def trials(cells: Iterable[Cell], seeds: int, protocol: Protocol) -> Iterator[Trial]:
-    """Every cell with every seed, seed by seed: a run that is cut short still has whole replicates."""
+def trials(cells: Iterable[Cell], seeds: int | Iterable[int], protocol: Protocol) -> Iterator[Trial]:
+    """Every cell with every seed (of a number N 0 to N-1), seed by seed: a run that is cut short still has whole
+    replicates."""
     distinct = list(dict.fromkeys(cells))
-    for seed in range(seeds):
+    for seed in range(seeds) if isinstance(seeds, int) else seeds:
         for cell in distinct:
             yield Trial(cell, seed, protocol)

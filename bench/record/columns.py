@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.plan.factors import FACTORS
+from bench.plan.catalogue import catalogue
 from bench.record.schema import MachineRow, Row, SpeedRow, TrialRow
 
 # What numbers can be, by column; bounds included.
@@ -42,12 +42,10 @@ FREE_TEXT = frozenset({"error", "cpu", "gpu", "os", "architecture", "dataset"})
 
 # The columns that files of schema 1 didn't have.
 _SINCE_2: dict[type[Row], frozenset[str]] = {
-    TrialRow: frozenset({"selected_lr", "input", "classes", "network", "training"}),
+    TrialRow: frozenset({"selected_lr", "input", "classes", "network", "training", "study", "source"}),
     SpeedRow: frozenset({"training_bytes"}),
     MachineRow: frozenset({"vectors"}),
 }
-
-_BY_NAME = {factor.name: factor for factor in FACTORS}
 
 
 def columns(row_type: type[Row], factors: Sequence[str] | None = None) -> list[str]:
@@ -57,7 +55,7 @@ def columns(row_type: type[Row], factors: Sequence[str] | None = None) -> list[s
     if "levels" not in names:
         return names
     at = names.index("levels")
-    return [*names[:at], *(_BY_NAME if factors is None else factors), *names[at + 1 :]]
+    return [*names[:at], *(catalogue().columns if factors is None else factors), *names[at + 1 :]]
 
 
 def since_2(row_type: type[Row]) -> frozenset[str]:
@@ -66,22 +64,20 @@ def since_2(row_type: type[Row]) -> frozenset[str]:
 
 
 def factors_of(row: Row) -> dict[str, str | float | None]:
-    """The levels that a row has, by factor; none for rows without."""
+    """The levels that a row has, by column; none for rows without."""
     return dict(getattr(row, "levels", {}))
 
 
 def uses(row: Row, factor: str) -> bool:
     """Whether a row has a level of a factor other than its `off`."""
     level = factors_of(row).get(factor)
-    return level not in (None, "") and not (factor in _BY_NAME and level == off_of(factor))
+    return level not in (None, "") and not (factor in catalogue().by_column and level == off_of(factor))
 
 
 def off_of(factor: str) -> str | float | None:
     """What a factor that isn't used reads as; None for one that the catalogue doesn't know."""
-    if factor not in _BY_NAME:
-        return None
-    off = _BY_NAME[factor].off
-    return ("on" if off else "off") if isinstance(off, bool) else off
+    known = catalogue().by_column.get(factor)
+    return None if known is None else known.written(known.off)
 
 
 def to_cells(row: Row, names: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import BenchError
-from bench.plan.factors import FACTORS
+from bench.plan.catalogue import catalogue
 from bench.record.columns import FORMULA, FREE_TEXT, LEVELS, PATTERNS, RANGES, columns, off_of, since_2
 from bench.record.plain import PlainColumn, read_plain
 from bench.record.schema import SCHEMA, Row, TimingRow, TrialRow
@@ -245,7 +245,7 @@ def _column(field: "dataclasses.Field[Any]", row_type: type[Row], values: Sequen
 
 def _level_column(name: str, values: Sequence[str]) -> "pd.Series[Any]":
     """A factor's levels, None where a row has none. Levels that all are numbers are numbers."""
-    factor = next((factor for factor in FACTORS if factor.name == name), None)
+    factor = catalogue().by_column.get(name)
     kinds = {type(level) for level in factor.levels} if factor else set()
     if kinds == {bool}:
         _require(name, values, {"on", "off", ""}.__contains__, "neither on nor off")
@@ -281,15 +281,15 @@ def _with_every_column(frame: pd.DataFrame, row_type: type[Row]) -> pd.DataFrame
     """With columns for the factors of the catalogue, their `off` where there is no level, and what schema 1 lacked."""
     factors = [name for name in columns(row_type) if name not in columns(row_type, ())]
     frame = frame.assign(**{name: None for name in columns(row_type) if name not in frame.columns})
-    for factor in FACTORS:
-        if factor.name in factors:
+    for factor in catalogue().factors:
+        if factor.column in factors:
             # Of a network alone, factors of the training say nothing.
             says = (frame["metric"] == "train") | factor.changes_network if row_type is TimingRow else True
-            empty = frame[factor.name].isna() & says
+            empty = frame[factor.column].isna() & says
             if empty.any():
-                frame.loc[empty, factor.name] = off_of(factor.name)
-            if {type(level) for level in factor.levels} <= {int, float}:
-                frame[factor.name] = frame[factor.name].astype(float)
+                frame.loc[empty, factor.column] = off_of(factor.column)
+            if all(type(level) in {int, float} for level in factor.levels):
+                frame[factor.column] = frame[factor.column].astype(float)
     others = [name for name in frame.columns if name not in columns(row_type)]
     return frame[columns(row_type, (*factors, *others))] if factors else frame
 

@@ -27,7 +27,7 @@ class TrialRow:
     as in 1x28x28; `receptive_field` is in pixels, empty where it is the whole image. `selected_lr` is the rate that was
     selected for such a cell when the row was made, which is the one that it trained with unless `lr` says another;
     empty where none was. `code` is the digest of the whole engine, kernels included: it says what computed the row, and
-    is no part of the key.
+    is no part of the key; nor are `study`, the name of a user's study, and `source`, the digest of its files.
     """
 
     schema: int
@@ -70,6 +70,8 @@ class TrialRow:
     data: str
     code: str
     machine: str
+    study: str | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

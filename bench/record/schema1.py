@@ -17,7 +17,7 @@ import pandas as pd
 
 from bench.plan.augmentation import Augmentation
 from bench.plan.keys import Parts, keys_by_seed, training_digest
-from bench.plan.protocol import RATES, Protocol
+from bench.plan.protocol import Protocol
 
 # In the attributes of a frame of trials: from the names that its rows were written with to those that they have now.
 RENAMED = "renamed"
@@ -135,7 +135,7 @@ def _read(record: dict[Any, Any]) -> dict[str, object]:
     levels = (batch_norm, gap, record["dropout"], record["augmentation"], record["scheduler"])
     if network is None or record["trial"] != _old_key(record, *levels):
         network = _digest("another network", record["architecture"], *levels[:3])
-    rate = RATES.get((record["scheduler"], batch_norm)) if record["optimizer"] == "sgd" else None
+    rate = _RATES.get((record["scheduler"], batch_norm)) if record["optimizer"] == "sgd" else None
     values = {
         "trial": record["trial"],
         "selected_lr": rate,
@@ -151,6 +151,10 @@ def _read(record: dict[Any, Any]) -> dict[str, object]:
         values["training"] = training_digest(_parts(record["scheduler"], record["augmentation"], evaluation))
         values["trial"] = _today(record, values)
     return values
+
+
+# The rates that were selected then, by schedule and batch norm.
+_RATES = {("step", False): 0.01, ("step", True): 0.03, ("onecycle", False): 0.03, ("onecycle", True): 0.1}
 
 
 def _parts(schedule: str, augmentation: str, evaluation: str) -> dict[str, str]:

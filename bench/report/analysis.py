@@ -8,9 +8,10 @@ from itertools import chain, pairwise
 import numpy as np
 import pandas as pd
 
-from architectures.registry import ARCHITECTURES
+from bench.plan.catalogue import catalogue, find_architecture
 from bench.plan.cells import Cell, preset_cell
-from bench.plan.factors import Factor, Level, level_of
+from bench.plan.factors import Factor, level_of
+from bench.plan.levels import Level
 from bench.report.combinations import Attribution, Factorial, attributions, by_architecture, factorials
 from bench.report.cost import Cost, CostDifference, Costs
 from bench.report.curves import Curve, learning_curves
@@ -253,7 +254,7 @@ def _mcnemar(evidence: Evidence, treated: Cell, baseline: Cell) -> tuple[tuple[i
 
 
 def _steps(evidence: Evidence) -> Iterator[PresetStep]:
-    names = [name for name in ARCHITECTURES if preset_cell(name) in evidence.cells]
+    names = [name for name in catalogue().architectures if preset_cell(name) in evidence.cells]
     for start, end in pairwise(names):
         cells = preset_cell(end), preset_cell(start)
         if evidence.shared_seeds(cells):
@@ -267,7 +268,7 @@ def _steps(evidence: Evidence) -> Iterator[PresetStep]:
 
 
 def _published_difference(dataset: str, start: str, end: str) -> float | None:
-    before, after = (ARCHITECTURES[name].published_on(dataset) for name in (start, end))
+    before, after = (find_architecture(name).published_on(dataset) for name in (start, end))
     return after.test_accuracy - before.test_accuracy if before and after else None
 
 

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 
+from bench.plan.catalogue import catalogue, find_architecture
 from bench.plan.cells import preset_cell
-from bench.plan.factors import FACTORS
 from bench.report.analysis import Analysis, CellResult
 from bench.report.machines import kinds_of_bits
 from bench.report.stats.paired import ALPHA, seeds_for_sign_flip, smallest_sign_flip_p
@@ -57,7 +57,11 @@ def _untried(analysis: Analysis) -> Iterator[str]:
     models: dict[tuple[str, ...], list[str]] = {}
     for result in analysis.presets:
         name = result.cell.architecture
-        untried = tuple(factor.name for factor in FACTORS if (name, factor) not in tried)
+        untried = tuple(
+            factor.name
+            for factor in catalogue().factors
+            if find_architecture(name).applies(factor) and (name, factor) not in tried
+        )
         if untried:
             models.setdefault(untried, []).append(name)
     for untried, names in models.items():

@@ -7,13 +7,11 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import UsageError, near_matches
+from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell, recorded_cell
-from bench.plan.factors import FACTORS
 from bench.record.columns import columns
 from bench.record.schema import TrialRow
 from bench.report.words import plural
-
-_SWITCHES = [factor.name for factor in FACTORS]
 
 # Rows that differ in one of these are never pooled; nor are rows at different rates. The columns of the parts that
 # every trial of a protocol shares come from what the rows' training digests are made of.
@@ -112,7 +110,10 @@ def choose(
 def _known(rows: pd.DataFrame, networks: Networks | None) -> tuple[pd.DataFrame, dict[str, Cell], int]:
     """The rows whose cells there are today, with their label in `cell`, the cells by label, and how many others there
     are."""
-    cells = [recorded_cell(values) for values in rows[["architecture", *_SWITCHES]].itertuples(index=False, name=None)]
+    cells = [
+        recorded_cell(values)
+        for values in rows[["architecture", *catalogue().columns]].itertuples(index=False, name=None)
+    ]
     known = rows[np.array([cell is not None for cell in cells], dtype=bool)]
     own = [cell for cell in cells if cell is not None]
     known = known.assign(cell=[cell.label for cell in own])

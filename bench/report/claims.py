@@ -1,7 +1,7 @@
-"""What was claimed with the published models, each claim held against the rows.
+"""What was claimed of a study's models, each claim held against the rows.
 
-A claim is supported, contradicted, or not testable from the rows, and always says why. It is tested where it was made:
-on the data set that the models were published on.
+A claim is supported, contradicted, or not testable from the rows, and always says why. It is tested on
+the data set that it was made about.
 """
 
 import math
@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bench.plan.augmentation import AUGMENTATIONS
+from bench.plan.catalogue import catalogue, find_architecture
 from bench.report.analysis import Analysis, CellResult, Effect
 from bench.report.stats.estimate import Estimate
 from bench.report.stats.paired import compare
 from bench.report.stats.verdict import Verdict
 from bench.report.words import few, percent, percent_interval, plural, points, points_interval, sentence
-
-PUBLISHED_ON = "mnist"
 
 # So many models are told of as evidence.
 _MOST_MODELS = 6
@@ -40,50 +38,50 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What was claimed, and how rows answer it."""
+    """What was claimed, how rows answer it, and the data set that it was claimed about, None for any."""
 
     text: str
     test: Callable[[Analysis], Finding]
+    dataset: str | None = None
 
 
 def judge_claims(analysis: Analysis) -> Iterator[tuple[Claim, Finding]]:
-    """Every claim with its finding; none on a data set that nothing was claimed about."""
-    if analysis.evidence.dataset == PUBLISHED_ON:
-        for claim in CLAIMS:
+    """Every claim of the study that is about this data set, with its finding."""
+    claims = catalogue().claims
+    for claim in claims() if callable(claims) else claims:
+        if claim.dataset in (None, analysis.evidence.dataset):
             yield claim, claim.test(analysis)
 
 
-def _effect_of_size(factor: str, model: str, size: float) -> Callable[[Analysis], Finding]:
-    """Supported when the interval leaves 0 out and contains the claimed size; contradicted when it leaves that out."""
+def effect_of_size(factor: str, model: str, size: float, note: str = "") -> Callable[[Analysis], Finding]:
+    """Supported when the interval leaves 0 out and contains the claimed size (a fraction); contradicted when it leaves
+    that out. `note` stands with every finding."""
+
+    noted, note_after = (f"{note} ", f" {note}") if note else ("", "")
 
     def test(analysis: Analysis) -> Finding:
         found = [effect for effect in _effects(analysis, factor) if effect.architecture == model]
-        confounded = (
-            "The published comparison changes batch norm, global average pooling, dropout and a layer's width at "
-            "once, so its 0.29 points are no single technique's."
-        )
         if not found:
-            return Finding(Status.NOT_TESTABLE, f"{confounded} {model} was not trained with {factor} switched.")
+            return Finding(Status.NOT_TESTABLE, f"{noted}{model} was not trained with {factor} switched.")
         measured = sentence(_measured(found[0]))
         difference = found[0].comparison.difference
         if not difference.has_interval:
-            return Finding(Status.NOT_TESTABLE, f"{measured}: too few seeds for an interval. {confounded}")
+            return Finding(Status.NOT_TESTABLE, f"{measured}: too few seeds for an interval.{note_after}")
         if difference.low <= size <= difference.high:
             if difference.low > 0:
-                return Finding(Status.SUPPORTED, f"{measured}. {confounded}")
+                return Finding(Status.SUPPORTED, f"{measured}.{note_after}")
             return Finding(
                 Status.NOT_TESTABLE,
-                f"{measured}: that leaves both none and {points(size)} open. {confounded}",
+                f"{measured}: that leaves both none and {points(size)} open.{note_after}",
             )
-        return Finding(Status.CONTRADICTED, f"{measured}, which leaves {points(size)} out. {confounded}")
+        return Finding(Status.CONTRADICTED, f"{measured}, which leaves {points(size)} out.{note_after}")
 
     return test
 
 
-def _helps(factor: str) -> Callable[[Analysis], Finding]:
-    """Supported when the factor helps every model it was switched on, contradicted when it helps none and hurts or "
-    "makes no
-    difference to one."""
+def helps(factor: str) -> Callable[[Analysis], Finding]:
+    """Supported when the factor helps every model it was switched on, contradicted when it helps none and hurts or
+    makes no difference to one."""
 
     def test(analysis: Analysis) -> Finding:
         found = _effects(analysis, factor)
@@ -94,7 +92,7 @@ def _helps(factor: str) -> Callable[[Analysis], Finding]:
     return test
 
 
-def _converges_faster(factor: str) -> Callable[[Analysis], Finding]:
+def converges_faster(factor: str) -> Callable[[Analysis], Finding]:
     """Test accuracy after the first epoch, paired by seed."""
 
     def test(analysis: Analysis) -> Finding:
@@ -120,11 +118,15 @@ def _converges_faster(factor: str) -> Callable[[Analysis], Finding]:
     return test
 
 
-def _prevents_overfitting(analysis: Analysis) -> Finding:
-    """There is something to prevent only where training accuracy without dropout is above test accuracy."""
-    found = _effects(analysis, "dropout")
+def prevents_overfitting(factor: str) -> Callable[[Analysis], Finding]:
+    """There is something to prevent only where training accuracy without the technique is above test accuracy."""
+    return lambda analysis: _prevents_overfitting(analysis, factor)
+
+
+def _prevents_overfitting(analysis: Analysis, factor: str) -> Finding:
+    found = _effects(analysis, factor)
     if not found:
-        return Finding(Status.NOT_TESTABLE, "No model was trained with dropout switched.")
+        return Finding(Status.NOT_TESTABLE, f"No model was trained with {factor} switched.")
     results = {result.cell: result for result in analysis.cells}
     overfitting = [effect for effect in found if _overfits(results[effect.baseline])]
     if overfitting:
@@ -135,66 +137,33 @@ def _prevents_overfitting(analysis: Analysis) -> Finding:
         for effect in found
     ]
     harm = [effect for effect in found if effect.verdict == Verdict.HURTS]
-    cost = f" What dropout does instead: {_each(harm)}." if harm else ""
-    return Finding(Status.NOT_TESTABLE, f"Without dropout there is no overfitting to prevent: {few(gaps)}.{cost}")
+    cost = f" What {factor} does instead: {_each(harm)}." if harm else ""
+    return Finding(Status.NOT_TESTABLE, f"Without {factor} there is no overfitting to prevent: {few(gaps)}.{cost}")
 
 
-def _reduces_parameters_and_keeps_accuracy(analysis: Analysis) -> Finding:
-    found = _effects(analysis, "gap")
+def saves_parameters_and_keeps_accuracy(factor: str) -> Callable[[Analysis], Finding]:
+    """Supported where every model gets smaller and none worse."""
+    return lambda analysis: _saves_parameters_and_keeps_accuracy(analysis, factor)
+
+
+def _saves_parameters_and_keeps_accuracy(analysis: Analysis, factor: str) -> Finding:
+    found = _effects(analysis, factor)
     if not found:
-        return Finding(Status.NOT_TESTABLE, "No model was trained with gap switched.")
+        return Finding(Status.NOT_TESTABLE, f"No model was trained with {factor} switched.")
     finding = _from_verdicts(found, supporting={Verdict.HELPS, Verdict.EQUIVALENT}, opposing={Verdict.HURTS})
     saved = few([f"{effect.architecture} {-effect.cost.parameters:,}" for effect in found])
     saves = all(effect.cost.parameters < 0 for effect in found)
     return Finding(finding.status if saves else Status.CONTRADICTED, f"Parameters saved: {saved}. {finding.evidence}")
 
 
-def _rotation_is_essential(analysis: Analysis) -> Finding:
-    """One cell without rotation that is above 98 % with its whole interval is enough to contradict."""
-    without = [
-        result
-        for result in analysis.cells
-        if AUGMENTATIONS[str(result.cell.levels["augmentation"])].rotation == 0 and result.accuracy.low > 0.98
-    ]
-    if not without:
-        return Finding(
-            Status.NOT_TESTABLE, "No cell that was trained without rotation has an interval wholly above 98 %."
-        )
-    best = max(without, key=lambda result: result.accuracy.low)
-    accuracy = best.accuracy
-    return Finding(
-        Status.CONTRADICTED,
-        f"{plural(len(without), 'cell')} without rotation lie above 98 % with their whole interval, as "
-        f"{best.cell.label}: {percent(accuracy.mean)} ({percent_interval(accuracy.low, accuracy.high)}, "
-        f"{plural(accuracy.n, 'seed')}).",
-    )
-
-
-def _step_drops(analysis: Analysis) -> Finding:
-    """Whether the step schedule moved the rate at all."""
-    curves = [curve for curve in analysis.curves if curve.cell.levels["scheduler"] == "step"]
-    if not curves:
-        return Finding(Status.NOT_TESTABLE, "No cell was trained with the step schedule.")
-    epochs = max(len(curve.points) for curve in curves)
-    if all(curve.points["lr"].nunique() == 1 for curve in curves):
-        return Finding(
-            Status.NOT_TESTABLE,
-            f"StepLR(15) never drops within {epochs} epochs: in every trial the rate was constant from the first "
-            f"epoch to the last, so these rows hold a constant rate and no step.",
-        )
-    return Finding(Status.NOT_TESTABLE, "The rate dropped, but no cell was trained without the drop.")
-
-
-def _reaches(model: str) -> Callable[[Analysis], Finding]:
+def reaches(model: str) -> Callable[[Analysis], Finding]:
     """Whether the mean over seeds is compatible with the published single run."""
 
     def test(analysis: Analysis) -> Finding:
-        from architectures.registry import ARCHITECTURES
-
-        published = ARCHITECTURES[model].published
+        published = find_architecture(model).published
         results = [result for result in analysis.presets if result.cell.architecture == model]
         if not results or published is None:
-            return Finding(Status.NOT_TESTABLE, f"{model} was not trained as published.")
+            return Finding(Status.NOT_TESTABLE, f"{model} was not trained at its preset.")
         accuracy, target = results[0].accuracy, published.test_accuracy
         n = plural(accuracy.n, "seed")
         if not accuracy.has_interval:
@@ -205,23 +174,6 @@ def _reaches(model: str) -> Callable[[Analysis], Finding]:
         return Finding(Status.SUPPORTED, evidence)
 
     return test
-
-
-CLAIMS = (
-    Claim("model1 reaches 98.89 %", _reaches("model1")),
-    Claim("model2 reaches 99.18 %", _reaches("model2")),
-    Claim("model3 reaches 99.46 %", _reaches("model3")),
-    Claim("Batch norm improves accuracy by 0.29 points", _effect_of_size("batch_norm", "model1", 0.0029)),
-    Claim("Batch norm converges faster", _converges_faster("batch_norm")),
-    Claim("Dropout prevents overfitting", _prevents_overfitting),
-    Claim(
-        "Global average pooling reduces parameters and maintains performance", _reduces_parameters_and_keeps_accuracy
-    ),
-    Claim("Augmentation improves accuracy", _helps("augmentation")),
-    Claim("Rotation is essential for more than 98 %", _rotation_is_essential),
-    Claim("The one-cycle schedule generalises better", _helps("scheduler")),
-    Claim("Stepping the rate down helps", _step_drops),
-)
 
 
 def _effects(analysis: Analysis, factor: str) -> list[Effect]:

@@ -4,9 +4,10 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import combinations, pairwise, product
 
-from architectures.registry import ARCHITECTURES
+from bench.plan.catalogue import catalogue, find_architecture, find_factors
 from bench.plan.cells import Cell, preset_cell
-from bench.plan.factors import FACTORS, Factor, Level, find_factors, level_of
+from bench.plan.factors import Factor, level_of
+from bench.plan.levels import Level
 from bench.report.evidence import Evidence
 from bench.report.stats.estimate import Estimate, estimate
 from bench.report.stats.factorial import Interaction, MainEffect, complete_sets, interactions, main_effects, shapley
@@ -68,8 +69,8 @@ def factorials(evidence: Evidence) -> Iterator[Factorial]:
 
 
 def by_architecture(cells: Iterable[Cell]) -> Iterator[tuple[str, list[Cell]]]:
-    """The cells of each architecture that has some, in the order of the registry."""
-    groups: dict[str, list[Cell]] = {name: [] for name in ARCHITECTURES}
+    """The cells of each architecture that has some, in the order of the catalogue."""
+    groups: dict[str, list[Cell]] = {name: [] for name in catalogue().architectures}
     for cell in cells:
         groups[cell.architecture].append(cell)
     return ((name, own) for name, own in groups.items() if own)
@@ -80,19 +81,20 @@ def complete_factorials(
 ) -> Iterator[tuple[tuple[Factor, ...], list[int]]]:
     """The largest sets of two or more factors of which every combination was trained on two or more shared seeds, with
     those seeds. `seeds` has those of each cell of one architecture; other factors stay as in `preset`."""
+    factors = [f for f in catalogue().factors if find_architecture(preset.architecture).applies(f)]
     by_changes: dict[tuple[int, ...], list[frozenset[int]]] = {}
     for cell, own in seeds.items():
         changed = cell.differences(preset)
         if all(level_of(cell.levels, factor) in factor.levels for factor in changed):
-            by_changes.setdefault(tuple(FACTORS.index(factor) for factor in changed), []).append(own)
-    for places, shared in complete_sets(by_changes, [len(factor.levels) for factor in FACTORS]):
-        yield tuple(FACTORS[place] for place in places), sorted(shared)
+            by_changes.setdefault(tuple(factors.index(factor) for factor in changed), []).append(own)
+    for places, shared in complete_sets(by_changes, [len(factor.levels) for factor in factors]):
+        yield tuple(factors[place] for place in places), sorted(shared)
 
 
 def attributions(evidence: Evidence) -> Iterator[Attribution]:
     """One per pair of successive models whose factors were all tried on the first one's layers."""
     trained = set(evidence.cells)
-    for start, end in pairwise(ARCHITECTURES):
+    for start, end in pairwise(catalogue().architectures):
         before, after = preset_cell(start), preset_cell(end)
         factors = before.differences(after)
         subsets = _subsets(trained, before, after)
@@ -113,7 +115,7 @@ def attributions(evidence: Evidence) -> Iterator[Attribution]:
 
 
 def _factorial(evidence: Evidence, preset: Cell, factors: tuple[Factor, ...], seeds: list[int]) -> Factorial:
-    levels = [factor.levels for factor in factors]
+    levels = [tuple(factor.levels) for factor in factors]
     cells = _combinations(preset, factors)
     responses = {combination: evidence.accuracies(cell, seeds) for combination, cell in cells.items()}
     return Factorial(

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bench.plan.catalogue import catalogue, written_levels
 from bench.plan.cells import Cell
-from bench.plan.factors import FACTORS, written_levels
 from bench.report.evidence import Evidence
 from bench.report.stats.estimate import Estimate, ratio
-
-_NETWORK = [factor.name for factor in FACTORS if factor.changes_network]
 
 # Images/s by run and round.
 _Speeds = dict[tuple[str, int], float]
@@ -20,8 +18,7 @@ _Speeds = dict[tuple[str, int], float]
 @dataclass(frozen=True, slots=True)
 class Cost:
     """A cell's network. MACs are of one forward pass of one image; a receptive field that is the whole image is None;
-    speeds are medians in images/s with one thread
-    (latency in seconds an image), NaN where nothing was timed."""
+    speeds are medians in images/s with one thread (latency in seconds an image), NaN where nothing was timed."""
 
     parameters: int
     macs: int
@@ -97,7 +94,7 @@ class Costs:
 
 def _columns(metric: str) -> list[str]:
     """The factors that a speed depends on."""
-    return [*_NETWORK, "augmentation"] if metric == "train" else _NETWORK
+    return catalogue().step_columns if metric == "train" else catalogue().network_columns
 
 
 def _by_network(samples: pd.DataFrame) -> dict[tuple[object, ...], _Speeds]:

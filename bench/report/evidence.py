@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from architectures.registry import ARCHITECTURES
 from bench.errors import BenchError
+from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell, preset_cell
-from bench.plan.factors import FACTORS, level_of
+from bench.plan.factors import level_of
 from bench.record.store import Store
 from bench.report.choosing import Networks, choose, narrowed
 from bench.report.stats.noise import Bits, miss_rates
@@ -177,8 +177,9 @@ def gather(
 def _order(cell: Cell) -> tuple[int, int, list[tuple[int, int]]]:
     """Presets first within their architecture, then by which factors differ from it and how."""
     changed = cell.differences(preset_cell(cell.architecture))
-    levels = [(FACTORS.index(factor), factor.levels.index(level_of(cell.levels, factor))) for factor in changed]
-    return list(ARCHITECTURES).index(cell.architecture), len(changed), levels
+    factors = catalogue().factors
+    levels = [(factors.index(factor), factor.levels.index(level_of(cell.levels, factor))) for factor in changed]
+    return list(catalogue().architectures).index(cell.architecture), len(changed), levels
 
 
 def _of(trials: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

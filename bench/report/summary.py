@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 from tabulate import tabulate
 
+from bench.plan.catalogue import catalogue, written_levels
 from bench.plan.cells import Cell
-from bench.plan.factors import FACTORS, written_levels
 
 _FORMATS = {
     "test acc %": "{:.2f}",
@@ -26,11 +26,10 @@ def summary_table(cells: Sequence[Cell], trials: pd.DataFrame, timings: pd.DataF
     medians over the samples of timings.csv, with one thread; empty where nothing was timed.
     """
     split = "val" if (trials["val"] > 0).any() else "test"
-    networks = [factor.name for factor in FACTORS if factor.changes_network]
-    # Only training depends on the augmentation.
-    trained = _ByLevels(timings[timings["metric"] == "train"], [*networks, "augmentation"])
+    networks = catalogue().network_columns
+    trained = _ByLevels(timings[timings["metric"] == "train"], catalogue().step_columns)
     inferred = _ByLevels(timings[timings["metric"] == "inference"], networks)
-    of_cells = _ByLevels(trials, [factor.name for factor in FACTORS])
+    of_cells = _ByLevels(trials, catalogue().columns)
     lines = []
     for cell in cells:
         rows = of_cells.rows(cell)

@@ -22,6 +22,7 @@ from bench.plan.trials import Trial
 from bench.run.executor import Finished
 from bench.run.pool import share_memory
 from bench.run.ray_driver import Capacity, Failure, Message, drive
+from bench.run.travel import packed
 from bench.run.worker import Train, train_stack
 from bench.train.data import Data
 
@@ -78,7 +79,9 @@ class RayExecutor:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        self._process = context.Process(target=drive, args=(theirs, address, data, device, gpus_per_stack, train))
+        self._process = context.Process(
+            target=drive, args=(theirs, address, data, device, gpus_per_stack, train, packed())
+        )
         self._process.start()
         theirs.close()
         threading.Thread(target=_read, args=(self._pipe, self._messages), daemon=True).start()

@@ -24,6 +24,7 @@ from bench.record.machine import this_machine
 from bench.record.schema import MachineRow
 from bench.run.code import code_digest
 from bench.run.executor import Finished
+from bench.run.travel import BUILT_IN, unpack
 from bench.run.worker import Train, Trained, follow_parent, use_one_thread
 from bench.train.data import Data, Split
 from bench.train.device import cpu_vectors, gpu_and_cuda
@@ -55,7 +56,15 @@ class Failure:
 Message = Finished | Capacity | Failure
 
 
-def drive(pipe: Connection, address: str, data: Data, device: Device, gpus_per_stack: float, train: Train) -> None:
+def drive(
+    pipe: Connection,
+    address: str,
+    data: Data,
+    device: Device,
+    gpus_per_stack: float,
+    train: Train,
+    study: bytes = BUILT_IN,
+) -> None:
     """Trains the stacks that the pipe brings as tasks and sends what comes back, until it brings None or ends."""
     follow_parent()
     _silence()
@@ -67,7 +76,7 @@ def drive(pipe: Connection, address: str, data: Data, device: Device, gpus_per_s
             ray.init(address, runtime_env=_runtime_env(empty), log_to_driver=False, logging_level=logging.ERROR)
         # A terminal sends it to every process; the parent decides.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        Tasks(pipe, data, device, gpus_per_stack, train).run()
+        Tasks(pipe, data, device, gpus_per_stack, train, study).run()
     except (EOFError, BrokenPipeError):  # the parent is gone
         pass
     except Exception as error:
@@ -81,14 +90,22 @@ def drive(pipe: Connection, address: str, data: Data, device: Device, gpus_per_s
 class Tasks:
     """The tasks under way."""
 
-    def __init__(self, pipe: Connection, data: Data, device: Device, gpus_per_stack: float, train: Train) -> None:
+    def __init__(
+        self,
+        pipe: Connection,
+        data: Data,
+        device: Device,
+        gpus_per_stack: float,
+        train: Train,
+        study: bytes = BUILT_IN,
+    ) -> None:
         import ray
 
         self.ray = ray
         self._pipe = pipe
         self._resource, self._share = ("GPU", gpus_per_stack) if device == "cuda" else ("CPU", 1.0)
         self._stacks: dict[Any, Sequence[Trial]] = {}
-        self.prepare(train, data, code_digest())
+        self.prepare(train, data, code_digest(), study)
 
     def run(self) -> None:
         """Until the pipe brings None. Raises EOFError when it ends."""
@@ -105,12 +122,12 @@ class Tasks:
             for task in self._ready():
                 self._pipe.send(self._finished(self._stacks.pop(task), task))
 
-    def prepare(self, train: Train, data: Data, code: str) -> None:
+    def prepare(self, train: Train, data: Data, code: str, study: bytes = BUILT_IN) -> None:
         """Puts the data where every node fetches it once. A task is tried once: who tries again is `train_all`."""
         gpus = self._share if self._resource == "GPU" else 0
         self._task = self.ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(on_node)
         # In a list, for a task would be handed the contents of a reference that it is given as it is.
-        self._given = train, [self.ray.put(_arrays(data))], code
+        self._given = train, [self.ray.put(_arrays(data))], code, study
 
     def begin(self, stack: Sequence[Trial]) -> Any:
         """Hands a stack to the cluster; the reference to what will come back."""
@@ -149,14 +166,19 @@ class CodeError(Exception):
     """A node has other code than the run."""
 
 
-def on_node(stack: Sequence[Trial], train: Train, data: list[Any], code: str) -> list[Trained]:
-    """The task: trains a stack on this node. `data` holds the reference to the arrays, `code` the run's digest."""
+def on_node(stack: Sequence[Trial], train: Train, data: list[Any], code: str, study: bytes = BUILT_IN) -> list[Trained]:
+    """The task: trains a stack on this node. `data` holds the reference to the arrays, `code` the run's digest,
+    `study` the packed study."""
     device = stack[0].protocol.device
     if code_digest() != code:
         raise CodeError("a node trains with other code than this machine's; remove what it has installed of it")
+    _unpack(study)
     use_one_thread()
     machine = _machine(device)
     return [replace(trained, machine=machine) for trained in train(stack, _data(data[0]))]
+
+
+_unpack = cache(unpack)
 
 
 @cache

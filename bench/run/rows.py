@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from bench.plan.catalogue import catalogue, written_levels
 from bench.plan.cells import Cell
-from bench.plan.factors import FACTORS, written_levels
 from bench.plan.keys import Parts, training_digest, trial_keys
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
@@ -111,6 +111,8 @@ def trial_row(trained: Trained, named: Named, summary: Summary, provenance: Prov
         data=named.parts.data,
         code=provenance.code,
         machine=trained.machine.machine if trained.machine else provenance.machine,
+        study=catalogue().name or None,
+        source=catalogue().digest or None,
     )
 
 
@@ -220,7 +222,7 @@ def _timed_levels(cell: Cell, metric: str) -> dict[str, str | float | None]:
     """The levels that a time depends on: of a network alone those that change it."""
     written = written_levels(cell.levels)
     return {
-        factor.name: written[factor.name]
-        for factor in FACTORS
+        factor.column: written[factor.column]
+        for factor in catalogue().factors
         if factor.changes_network or (metric == "train" and factor.changes_step)
     }

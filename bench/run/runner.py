@@ -3,6 +3,7 @@
 import datetime
 import math
 import secrets
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,9 +15,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from bench.errors import UsageError
+from bench.plan.catalogue import catalogue, written_levels
 from bench.plan.cells import Cell, preset_cell, recorded_cell
-from bench.plan.factors import FACTORS, written_levels
 from bench.plan.trials import Trial
 from bench.record.machine import this_machine
 from bench.record.schema import MachineRow, Row
@@ -44,6 +44,8 @@ from bench.train.data import Data
 from bench.train.datasets import find_dataset
 from bench.train.device import cpu_vectors, gpu_and_cuda
 from bench.train.fit import check_batches
+from bench.train.identity import network_part
+from bench.train.network import NetworkError
 from bench.train.summary import Summary
 from bench.train.timing import seconds_per_image, time_networks
 
@@ -108,8 +110,7 @@ class Run:
         rows = rows[rows["trial"].isin({key for key, _ in wanted})]
         own = [pair in wanted for pair in zip(rows["trial"], _cells(rows), strict=True)]
         rows = rows[np.array(own, dtype=bool)]
-        switches = [factor.name for factor in FACTORS]
-        return rows.drop_duplicates(["trial", "architecture", *switches], keep="last")
+        return rows.drop_duplicates(["trial", "architecture", *catalogue().columns], keep="last")
 
     def timings(self) -> pd.DataFrame:
         """The recorded samples of this machine, this code and this run's protocol."""
@@ -128,7 +129,7 @@ class Run:
         """What is to be timed together: the networks of every architecture of which one was not timed in the rounds of
         its preset, and the preset, which is what a report compares the others with."""
         timings = self.timings()
-        switches = [factor.name for factor in FACTORS if factor.changes_step]
+        switches = catalogue().step_columns
         rows = timings[timings["metric"] == "train"].groupby(["architecture", *switches])
         rounds = {network: set(zip(of["run"], of["round"], strict=True)) for network, of in rows}
 
@@ -144,7 +145,7 @@ class Run:
 
 def _cells(rows: pd.DataFrame) -> list[Cell | None]:
     """The cell of each row; None for levels that there are not."""
-    names = ["architecture", *(factor.name for factor in FACTORS)]
+    names = ["architecture", *catalogue().columns]
     return [recorded_cell(values) for values in rows[names].itertuples(index=False, name=None)]
 
 
@@ -163,13 +164,28 @@ def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: P
         machine=machine.machine,
     )
     file = "selection.csv" if protocol.val else "trials.csv"
-    try:
-        for trial in {(trial.cell.network, trial.protocol.batch_size): trial for trial in trials}.values():
-            check_batches(trial, data)
-        named = tuple(name_trials(trials, data, full.digest))
-    except ValueError as error:
-        raise UsageError(f"{protocol.dataset}: {error}") from None
+    buildable = _buildable(trials, data)
+    for trial in {(trial.cell.network, trial.protocol.batch_size): trial for trial in buildable}.values():
+        check_batches(trial, data)
+    named = tuple(name_trials(buildable, data, full.digest))
     return Run(named, data, Store(results / protocol.dataset, file), provenance, machine)
+
+
+def _buildable(trials: Sequence[Trial], data: Data) -> list[Trial]:
+    """The trials whose network there is on this data; says which cells there is none of. Raises NetworkError where
+    there is none at all."""
+    failed: dict[Cell, NetworkError] = {}
+    for cell in dict.fromkeys(trial.cell for trial in trials):
+        try:
+            network_part(cell, data.input_shape, data.classes)
+        except NetworkError as error:
+            failed[cell] = error
+    left = [trial for trial in trials if trial.cell not in failed]
+    if not left:
+        raise next(iter(failed.values()))
+    for reason in failed.values():
+        print(f"bench: left out: {reason}", file=sys.stderr)
+    return left
 
 
 def expected_seconds(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:

@@ -18,6 +18,7 @@ from bench.record.machine import usable_cores
 from bench.run.memory import Memory, forget_peak, peak_memory
 from bench.run.pool import share_memory
 from bench.run.together import Together, all_at_once, from_worker, wait_for_the_others
+from bench.run.travel import packed
 from bench.run.worker import start_worker, worker_data
 from bench.train.data import Data
 from bench.train.fit import begin
@@ -84,8 +85,10 @@ def compare_speeds(
     context = get_context("spawn")
     together = Together(context, workers)
     with (
-        ProcessPoolExecutor(1, context, initializer=_start_plain, initargs=(data, cores)) as plain,
-        ProcessPoolExecutor(workers, context, initializer=_start_harness, initargs=(data, together)) as harness,
+        ProcessPoolExecutor(1, context, initializer=_start_plain, initargs=(data, packed(), cores)) as plain,
+        ProcessPoolExecutor(
+            workers, context, initializer=_start_harness, initargs=(data, packed(), together)
+        ) as harness,
     ):
         # The first sample of a process is slow: memory and kernels are not there yet.
         from_worker(plain.submit(_train_plain, trials[0], 0))
@@ -102,11 +105,11 @@ def measure_memory(trial: Trial, data: Data, cores: int, members: int = 1) -> Me
     """Of each loop in a process of its own: what a large network took may stay with a process that trains a small one
     next."""
     context = get_context("spawn")
-    with ProcessPoolExecutor(1, context, initializer=_start_plain, initargs=(data, cores)) as plain:
+    with ProcessPoolExecutor(1, context, initializer=_start_plain, initargs=(data, packed(), cores)) as plain:
         memories: dict[int | None, Memory | None] = {
             loaders: from_worker(plain.submit(_memory_of_plain, trial, loaders)) for loaders in LOADER_WORKERS
         }
-    with ProcessPoolExecutor(1, context, initializer=start_worker, initargs=(data,)) as harness:
+    with ProcessPoolExecutor(1, context, initializer=start_worker, initargs=(data, packed())) as harness:
         memories[None] = from_worker(harness.submit(_memory_of_harness, trial, members))
     return memories
 
@@ -135,14 +138,14 @@ def _sample(
     )
 
 
-def _start_plain(data: Data, cores: int) -> None:
-    start_worker(data)
+def _start_plain(data: Data, study: bytes, cores: int) -> None:
+    start_worker(data, study)
     torch.set_num_threads(cores)
     torch.set_flush_denormal(False)
 
 
-def _start_harness(data: Data, together: Together) -> None:
-    start_worker(data)
+def _start_harness(data: Data, study: bytes, together: Together) -> None:
+    start_worker(data, study)
     together.join()
 
 

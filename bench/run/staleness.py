@@ -4,14 +4,13 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from bench.plan.factors import FACTORS, written_levels
+from bench.plan.catalogue import catalogue, written_levels
 from bench.plan.trials import Trial
 from bench.run.rows import Named
 from bench.run.runner import Run
 
 # What a trial is asked for with; rows that agree in it and have another key are of an earlier state.
 _ASKED_FOR = ["epochs", "batch_size", "optimizer", "precision", "device", "val"]
-_ROW_IDENTITY = ["architecture", *(factor.name for factor in FACTORS), "seed", *_ASKED_FOR]
 
 # The columns that may have moved since.
 _MOVES = ["data", "network", "training", "lr"]
@@ -22,8 +21,9 @@ def stale_trials(run: Run) -> dict[Trial, str]:
     missing = set(run.missing())
     if not missing:
         return {}
-    rows = run.store.trials()[[*_ROW_IDENTITY, *_MOVES]]
-    latest = {_row_identity(row): row for row in rows.to_dict("records")}
+    identity = ["architecture", *catalogue().columns, "seed", *_ASKED_FOR]
+    rows = run.store.trials()[[*identity, *_MOVES]]
+    latest = {tuple(row[name] for name in identity): row for row in rows.to_dict("records")}
     parts = _parts(run.store.parts())
     return {
         named.trial: _moved(named, latest[_identity(named.trial)], parts)
@@ -48,10 +48,6 @@ def _identity(trial: Trial) -> tuple[object, ...]:
         trial.seed,
         *(getattr(protocol, name) for name in _ASKED_FOR),
     )
-
-
-def _row_identity(row: Mapping[object, object]) -> tuple[object, ...]:
-    return tuple(row[name] for name in _ROW_IDENTITY)
 
 
 def _moved(named: Named, row: Mapping[object, object], parts: Mapping[str, Mapping[str, str]]) -> str:

@@ -15,6 +15,7 @@ import torch
 
 from bench.plan.trials import Trial
 from bench.record.schema import MachineRow
+from bench.run.travel import ArrivalError, unpack
 from bench.train.data import Data
 from bench.train.fit import fit
 from bench.train.outcome import OnEpoch, Outcome
@@ -36,17 +37,24 @@ class Trained:
 Train = Callable[[Sequence[Trial], Data], list[Trained]]
 
 _data: list[Data] = []
+_failures: list[ArrivalError] = []
 
 
-def start_worker(data: Data) -> None:
-    """Called once in a new worker process."""
+def start_worker(data: Data, study: bytes) -> None:
+    """Called once in a new worker process; `study` is packed."""
     follow_parent()
     use_one_thread()
     _data.append(data)
+    try:
+        unpack(study)
+    except ArrivalError as error:  # raised here it would only break the pool
+        _failures.append(error)
 
 
 def train_on_own_data(train: Train, stack: Sequence[Trial]) -> list[Trained]:
-    """Calls `train` in a worker process with the data that the worker was started with."""
+    """Calls `train` in a worker process with the data that the worker was started with. Raises ArrivalError."""
+    for error in _failures:
+        raise error
     return train(stack, worker_data())
 
 

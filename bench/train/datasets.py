@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import BenchError, UsageError, near_matches
+from bench.plan.catalogue import catalogue
 from bench.train.data import Data, Split
 
 # SHA-256 of the four unpacked files: http://yann.lecun.com/exdb/mnist/ (LeCun, Cortes and Burges 1998).
@@ -44,19 +45,25 @@ class Dataset:
 
 
 def find_dataset(name: str) -> Dataset:
-    """The data set called `name`. Raises UsageError with near matches."""
-    if name not in DATASETS:
-        raise UsageError(f"no data set is called {name!r}: {near_matches(name, DATASETS)}")
-    return DATASETS[name]
+    """The study's data set called `name`. Raises UsageError with near matches."""
+    known = catalogue().datasets
+    if name not in known:
+        raise UsageError(f"no data set is called {name!r}: {near_matches(name, known)}")
+    found: Dataset = known[name]
+    return found
 
 
 def choose_dataset(name: str | None, data_dir: Path) -> tuple[Dataset, str]:
-    """The data set to use and, in half a sentence, why. Without a name: mnist where its files are, else digits."""
+    """The data set to use and, in half a sentence, why. Without a name: the study's first whose files are there."""
     if name is not None:
         return find_dataset(name), "as asked"
-    if DATASETS["mnist"].present(data_dir):
-        return DATASETS["mnist"], f"its files are in {data_dir}"
-    return DATASETS["digits"], f"embedded; no MNIST files in {data_dir}"
+    known: list[Dataset] = list(catalogue().datasets.values())
+    for at, dataset in enumerate(known):
+        if dataset.present(data_dir):
+            absent = [one.name for one in known[:at]]
+            reason = f"its files are in {data_dir}" if dataset.folder else "needs no files"
+            return dataset, f"{reason}; no {' or '.join(absent)} files in {data_dir}" if absent else reason
+    return known[0], "the study's"
 
 
 def idx_paths(folder: str, data_dir: Path) -> list[Path]:
@@ -159,8 +166,8 @@ def _idx_dataset(name: str, title: str, folder: str, sha256: Mapping[str, str]) 
 DATASETS = {
     dataset.name: dataset
     for dataset in (
-        Dataset("digits", "scikit-learn's handwritten digits, resampled to 28x28", None, _load_digits),
         _idx_dataset("mnist", "MNIST handwritten digits", "MNIST", MNIST_SHA256),
+        Dataset("digits", "scikit-learn's handwritten digits, resampled to 28x28", None, _load_digits),
         _idx_dataset("fashion_mnist", "Fashion-MNIST clothing", "FashionMNIST", {}),
         _idx_dataset("kmnist", "Kuzushiji-MNIST hiragana", "KMNIST", {}),
     )

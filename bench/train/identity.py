@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from functools import cache
 
 from bench.plan.augmentation import AUGMENTATIONS, Augmentation
-from bench.plan.cells import Cell, find_architecture
+from bench.plan.catalogue import catalogue
+from bench.plan.cells import Cell
 from bench.plan.protocol import Device
 from bench.plan.trials import Trial
 from bench.train.augment import augment, distorted, undistorted
@@ -16,7 +17,7 @@ from bench.train.fast.activation import Activation
 from bench.train.fast.fuse import fuse
 from bench.train.fast.stacked import StackedActivation, StackedLinear, StackedNetwork
 from bench.train.loop import train
-from bench.train.network import plain_network
+from bench.train.network import NetworkError, check_logits, plain_network, said, shape_text
 from bench.train.optim import OptimizerKind, ScheduleKind, optimizer_of, schedule_of
 from bench.train.outcome import Epoch, Outcome
 from bench.train.single import Training
@@ -33,11 +34,11 @@ _networks: dict[tuple[object, ...], str] = {}
 
 
 def network_part(cell: Cell, input_shape: tuple[int, int, int], classes: int) -> str:
-    """The digest of what the cell's network computes and how it starts. Raises ValueError for images too small."""
-    architecture = find_architecture(cell.architecture)
-    kind = (architecture.blocks, architecture.classifier, cell.network, input_shape, classes)
+    """The digest of what the cell's network computes and how it starts. Raises NetworkError
+    where it can't be built or doesn't map them to logits."""
+    kind = (catalogue(), cell.network, input_shape, classes)
     if kind not in _networks:
-        _networks[kind] = network_digest(lambda: plain_network(cell, input_shape, classes), input_shape)
+        _networks[kind] = _network(cell, input_shape, classes)
     return _networks[kind]
 
 
@@ -52,6 +53,18 @@ def training_parts(trial: Trial) -> Mapping[str, str]:
         "schedule": _schedule(schedule_of(trial)),
         "augmentation": _code(distorted if distorts else undistorted),
     }
+
+
+def _network(cell: Cell, input_shape: tuple[int, int, int], classes: int) -> str:
+    def check(logits: object, images: int) -> None:
+        check_logits(logits, images, classes, cell)
+
+    try:
+        return network_digest(lambda: plain_network(cell, input_shape, classes), input_shape, check)
+    except NetworkError:
+        raise
+    except Exception as error:
+        raise NetworkError(f"{cell.label} fails on images of {shape_text(input_shape)}: {said(error)}") from error
 
 
 def _short(text: str) -> str:

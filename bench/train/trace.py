@@ -38,9 +38,12 @@ _READS = (
 )
 
 
-def network_digest(build: Callable[[], nn.Module], input_shape: Sequence[int]) -> str:
+def network_digest(
+    build: Callable[[], nn.Module], input_shape: Sequence[int], check: Callable[[object, int], None] | None = None
+) -> str:
     """16 hexadecimal digits of what the built network computes on images of `input_shape` (channels, height, width):
     initialisation, two forward passes in training, one in evaluation, and the code of gradients that aren't torch's.
+    `check` is called with what each pass returns and the number of images, and may raise.
 
     Leaves torch's global generator as it was.
     """
@@ -48,15 +51,18 @@ def network_digest(build: Callable[[], nn.Module], input_shape: Sequence[int]) -
     torch.manual_seed(0)
     torch.set_num_threads(1)
     try:
-        return _digest(build, input_shape)
+        return _digest(build, input_shape, check)
     finally:
         torch.set_rng_state(state)
         torch.set_num_threads(threads)
 
 
-def _digest(build: Callable[[], nn.Module], input_shape: Sequence[int]) -> str:
+def _digest(
+    build: Callable[[], nn.Module], input_shape: Sequence[int], check: Callable[[object, int], None] | None
+) -> str:
     images = torch.linspace(0, 1, _IMAGES * _product(input_shape)).reshape(_IMAGES, *input_shape)
     log = _Log(images)
+    outputs: list[object] = []
     with log:
         network = build()
         log.end_of("building")
@@ -64,9 +70,13 @@ def _digest(build: Callable[[], nn.Module], input_shape: Sequence[int]) -> str:
             network.train()
             logits = network(images)
             log.end_of("training")
+            outputs.append(logits)
         network.eval()
         with torch.no_grad():
-            network(images)
+            outputs.append(network(images))
+    for output in outputs:
+        if check is not None:
+            check(output, _IMAGES)
     tensors = (*network.parameters(), *network.buffers())
     log.lines += sorted(f"{log.label(tensor)} {tensor.requires_grad}" for tensor in tensors)
     log.lines += map(_code, _own_gradients(logits))

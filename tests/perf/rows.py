@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from architectures.registry import ARCHITECTURES
+from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell
 from bench.plan.designs import factorial
-from bench.plan.factors import FACTORS
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.columns import columns, to_cells
@@ -27,6 +26,9 @@ from bench.run.rows import name_trials
 from bench.train.data import Data
 from bench.train.datasets import find_dataset
 from tests import synthetic
+
+ARCHITECTURES = catalogue().architectures
+FACTORS = catalogue().factors
 
 DATASET = "digits"
 _CLASSES = 10

@@ -18,8 +18,8 @@ from typing import TypeVar
 
 from tabulate import tabulate
 
+from bench.plan.catalogue import catalogue
 from bench.plan.designs import factorial
-from bench.plan.factors import FACTORS
 from bench.record.store import Store
 from bench.report.analysis import Analysis, analyse
 from bench.report.charts import draw_charts
@@ -28,6 +28,8 @@ from bench.report.tables import make_tables
 from bench.report.write import write_report
 from bench.run.networks import network_today
 from tests.perf.rows import DATASET, register_models, write_many_rows
+
+FACTORS = catalogue().factors
 
 T = TypeVar("T")
 _MARGIN = 0.0005

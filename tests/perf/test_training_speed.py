@@ -7,10 +7,9 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from architectures.registry import ARCHITECTURES
+from bench.plan.catalogue import catalogue
 from bench.plan.cells import preset_cell
 from bench.plan.designs import DESIGNS
-from bench.plan.factors import FACTORS
 from bench.plan.keys import Parts, trial_key
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial, trials
@@ -18,6 +17,9 @@ from bench.train.data import Data
 from bench.train.network import plain_network
 from bench.train.plain import plain_loader, plain_losses
 from bench.train.single import Training
+
+ARCHITECTURES = catalogue().architectures
+FACTORS = catalogue().factors
 
 STEPS = 10
 

@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
-from architectures.registry import ARCHITECTURES
+from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell, preset_cell
-from bench.plan.factors import Factor, Level, level_of
+from bench.plan.factors import Factor, level_of
+from bench.plan.levels import Level
 from bench.report.analysis import CellResult
 from bench.report.stats.estimate import Estimate
 from bench.report.words import plural
@@ -101,7 +102,7 @@ def settle(page: Figure) -> None:
 
 def model_look(architecture: str) -> tuple[str, str]:
     """A model's colour and marker, the same in every chart."""
-    number = list(ARCHITECTURES).index(architecture)
+    number = list(catalogue().architectures).index(architecture)
     colours, markers = sns.color_palette("colorblind").as_hex(), "os^DvPX*"
     return colours[number % len(colours)], markers[number % len(markers)]
 

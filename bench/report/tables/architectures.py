@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator
 
-from architectures.registry import ARCHITECTURES
-from architectures.spec import Architecture
-from bench.plan.factors import FACTORS, format_level, level_of
+from bench.plan.catalogue import Architecture, catalogue, find_architecture
+from bench.plan.factors import level_of
+from bench.plan.levels import format_level
 from bench.report.analysis import Analysis, CellResult
 from bench.report.curves import Curve
 from bench.report.stats.estimate import estimate
@@ -31,7 +31,7 @@ def architecture_table(analysis: Analysis) -> Table:
             number_column("parameters", "parameters", count),
             number_column("layers", "layers", str),
             number_column("pools", "pools", str),
-            *(text_column(factor.name.replace("_", " "), factor.name) for factor in FACTORS),
+            *(text_column(factor.name.replace("_", " "), factor.name) for factor in catalogue().factors),
             number_column("receptive field", "receptive_field", str),
             number_column("MACs", "macs", count),
             number_column("published", "published", percent),
@@ -90,7 +90,7 @@ def progress_table(analysis: Analysis) -> Table:
 
 
 def _architecture_row(analysis: Analysis, result: CellResult) -> TableRow:
-    architecture = ARCHITECTURES[result.cell.architecture]
+    architecture = find_architecture(result.cell.architecture)
     levels = result.cell.levels
     layers = analysis.layers.get(result.cell)
     published = _published_accuracy(analysis, architecture)
@@ -99,7 +99,7 @@ def _architecture_row(analysis: Analysis, result: CellResult) -> TableRow:
         "parameters": result.cost.parameters,
         "layers": None if layers is None else sum(layer.macs > 0 for layer in layers),
         "pools": None if layers is None else sum(layer.is_pool for layer in layers),
-        **{factor.name: format_level(level_of(levels, factor)) for factor in FACTORS},
+        **{factor.name: format_level(level_of(levels, factor)) for factor in catalogue().factors},
         "receptive_field": WHOLE_IMAGE if result.cost.receptive_field is None else result.cost.receptive_field,
         "macs": result.cost.macs,
         "published": published,
@@ -112,7 +112,7 @@ def _architecture_row(analysis: Analysis, result: CellResult) -> TableRow:
 def _target_rows(analysis: Analysis) -> Iterator[TableRow]:
     evidence = analysis.evidence
     for result in analysis.presets:
-        published = _published_accuracy(analysis, ARCHITECTURES[result.cell.architecture])
+        published = _published_accuracy(analysis, find_architecture(result.cell.architecture))
         if published is None:
             continue
         elsewhere = evidence.other_precisions[evidence.other_precisions["cell"] == result.cell.label]
@@ -137,7 +137,7 @@ def _published_accuracy(analysis: Analysis, architecture: Architecture) -> float
 
 def _progress_row(analysis: Analysis, curve: Curve) -> TableRow:
     row: dict[str, object] = {"model": curve.cell.architecture, "n": curve.n}
-    published = ARCHITECTURES[curve.cell.architecture].published_on(analysis.evidence.dataset)
+    published = find_architecture(curve.cell.architecture).published_on(analysis.evidence.dataset)
     for epoch in PROGRESS_EPOCHS:
         there = epoch in curve.points.index
         row[f"train_{epoch}"] = float(curve.points["train"].loc[epoch]) if there else math.nan

@@ -1,0 +1,1 @@
+"""Studies: the built-in one, and how a user's is loaded."""

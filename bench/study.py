@@ -1,0 +1,211 @@
+"""What a study's file imports: `STUDY = Study(architectures=[tiny], data="digits")` beside a builder `tiny`.
+
+Nothing else is public. `bench new my_study.py` writes such a file with comments to start from.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bench.errors import UsageError, near_matches
+from bench.plan.catalogue import Architecture, Catalogue, Defaults, Published, Rates
+from bench.plan.factors import HARNESS, Factor
+from bench.plan.levels import Level
+
+__all__ = ["Architecture", "Factor", "Published", "Rates", "Study"]
+
+# What rates a study has that says none: those found for small convolutional networks with SGD, by the schedule and
+# whether there is batch norm. The report says that nobody chose them for this study.
+DEFAULT_RATES: Mapping[tuple[Level, ...], float] = {
+    ("step", False): 0.01,
+    ("step", True): 0.03,
+    ("onecycle", False): 0.03,
+    ("onecycle", True): 0.1,
+}
+
+# What `bench select rates` tries where a study doesn't say.
+DEFAULT_TRIED = (0.003, 0.01, 0.03, 0.1, 0.3)
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What is compared: `architectures` are builders, functions `(shape, classes, **levels) -> nn.Module`, or
+    `Architecture(...)` around one, or the name of a built-in one. `factors` are the study's own; batch_norm, gap and
+    dropout come with the harness for builders that have such a keyword, augmentation and scheduler for all.
+
+    `data` is a data set from one of the sources, or the name of a built-in one, or several of them. What follows is
+    what `bench run` takes where its options don't say otherwise: design, seeds, epochs, batch_size, optimizer, lr,
+    precision. `rates` are the learning rates: one for all, or by the levels of the factors that `rates_by` names, as
+    in {("sgd",): 0.05, ("adamw",): 0.001}. `preset` says the levels of training factors for all architectures where
+    they aren't `off`. `claims` are what `bench.report.claims` tests, or a function that returns them.
+
+    Raises UsageError for what can't be, when it is made.
+    """
+
+    architectures: Sequence[Callable[..., Any] | Architecture | str]
+    factors: Sequence[Factor] = ()
+    data: Any = None
+    design: str = "toggles"
+    seeds: int = 5
+    epochs: int = 15
+    batch_size: int = 64
+    optimizer: str = "sgd"
+    lr: float | None = None
+    precision: str = "auto"
+    rates: float | Mapping[Any, float] | Rates | None = None
+    rates_by: Sequence[str] = ()
+    preset: Mapping[str, Level] = field(default_factory=dict)
+    claims: Sequence[Any] | Callable[[], Sequence[Any]] = ()
+    title: str = ""
+
+    def catalogue(self, name: str, digest: str = "", title: str = "") -> Catalogue:
+        """The study as what there is to choose from. Raises UsageError."""
+        architectures = self._architectures()
+        factors = self._factors(architectures)
+        datasets = self._datasets()
+        found = Catalogue(
+            architectures={one.name: one for one in architectures},
+            factors=factors,
+            rates=self._rates(factors),
+            datasets=datasets,
+            defaults=Defaults(
+                design=self.design,
+                seeds=_whole("seeds", self.seeds),
+                epochs=_whole("epochs", self.epochs),
+                batch_size=_whole("batch_size", self.batch_size),
+                optimizer=self.optimizer,
+                lr=self.lr,
+                precision=self.precision,
+            ),
+            claims=self.claims if callable(self.claims) else tuple(self.claims),
+            name=name,
+            title=self.title or title,
+            digest=digest,
+        )
+        found.check()
+        return found
+
+    def _architectures(self) -> list[Architecture]:
+        if isinstance(self.architectures, str) or not isinstance(self.architectures, Sequence):
+            raise UsageError(f"architectures are a list, as in [tiny], not {self.architectures!r}")
+        found = [self._architecture(one) for one in self.architectures]
+        names = [one.name for one in found]
+        for name in names:
+            if names.count(name) > 1:
+                raise UsageError(f"two architectures are called {name}: name one, as in Architecture(build, name='b')")
+        return found
+
+    def _architecture(self, given: Callable[..., Any] | Architecture | str) -> Architecture:
+        if isinstance(given, str):
+            known = _built_in().architectures
+            if given not in known:
+                raise UsageError(f"no built-in architecture is called {given!r}: {near_matches(given, known)}")
+            found = known[given]
+        else:
+            found = given if isinstance(given, Architecture) else Architecture(given)
+        return replace(found, preset={**self.preset, **found.preset}) if self.preset else found
+
+    def _factors(self, architectures: Sequence[Architecture]) -> tuple[Factor, ...]:
+        """The harness's factors that apply and that the study doesn't replace, then its own."""
+        for factor in self.factors:
+            if not isinstance(factor, Factor):
+                raise UsageError(f"factors are a list of Factor(...), not {factor!r}")
+        own = {factor.name for factor in self.factors}
+        harness = [
+            _with_presets(factor, architectures)
+            for factor in HARNESS
+            if factor.name not in own and any(one.applies(factor) for one in architectures)
+        ]
+        return *harness, *self.factors
+
+    def _rates(self, factors: Sequence[Factor]) -> Rates:
+        if isinstance(self.rates, Rates):
+            return self.rates
+        if self.rates is None and not self.rates_by:
+            return _default_rates({factor.name for factor in factors if factor.change is None})
+        if isinstance(self.rates, int | float) and not isinstance(self.rates, bool):
+            return Rates((), {(): _rate(self.rates)}, {(): DEFAULT_TRIED})
+        if not isinstance(self.rates, Mapping) or not self.rates_by:
+            raise UsageError(
+                "rates are a number, or numbers by levels with the names of the factors that they go by: "
+                "rates={('sgd',): 0.05, ('adamw',): 0.001}, rates_by=['optimizer']"
+            )
+        return _rates_by(tuple(self.rates_by), self.rates, factors)
+
+    def _datasets(self) -> dict[str, Any]:
+        if self.data is None:
+            return dict(_built_in().datasets)
+        given = list(self.data) if isinstance(self.data, list | tuple) else [self.data]
+        if not given:
+            raise UsageError("data is a data set, or a list of them, and this list is empty")
+        found: dict[str, Any] = {}
+        for one in given:
+            dataset = one
+            if isinstance(one, str):
+                known = _built_in().datasets
+                if one not in known:
+                    raise UsageError(f"no built-in data set is called {one!r}: {near_matches(one, known)}")
+                dataset = known[one]
+            if not callable(getattr(dataset, "load", None)):
+                raise UsageError(
+                    "data comes from a source, as image_folder('pictures', size=32) or from_arrays(...), or is the "
+                    f"name of a built-in data set, not {type(one).__name__}"
+                )
+            if dataset.name in found:
+                raise UsageError(f"two data sets are called {dataset.name!r}: name one")
+            found[dataset.name] = dataset
+        return found
+
+
+def _built_in() -> Catalogue:
+    from bench.studies.mnist import CATALOGUE
+
+    return CATALOGUE
+
+
+def _default_rates(harness: set[str]) -> Rates:
+    """The rates of a study that says none, by those of the harness's factors in it that they depend on."""
+    by = tuple(name for name in ("scheduler", "batch_norm") if name in harness) if "scheduler" in harness else ()
+    rates: dict[tuple[Level, ...], float] = {}
+    for levels, rate in DEFAULT_RATES.items():
+        rates.setdefault(levels[: len(by)], rate)
+    return Rates(by, rates, dict.fromkeys(rates, DEFAULT_TRIED), selected=False)
+
+
+def _rates_by(by: tuple[str, ...], given: Mapping[Any, float], factors: Sequence[Factor]) -> Rates:
+    known = {factor.name: factor for factor in factors}
+    for name in by:
+        if name not in known:
+            raise UsageError(f"rates_by: no factor is called {name!r}: {near_matches(name, known)}")
+    rates = {(levels if isinstance(levels, tuple) else (levels,)): _rate(rate) for levels, rate in given.items()}
+    for levels in rates:
+        if len(levels) != len(by) or any(
+            level not in known[name].levels for name, level in zip(by, levels, strict=True)
+        ):
+            raise UsageError(f"rates: {levels!r} isn't one level of each of {', '.join(by)}")
+    return Rates(by, rates, dict.fromkeys(rates, DEFAULT_TRIED))
+
+
+def _with_presets(factor: Factor, architectures: Sequence[Architecture]) -> Factor:
+    """The harness's factor with a level for each builder's default, as a dropout of 0.25."""
+    levels = list(factor.levels)
+    if factor.changes_network:
+        for one in architectures:
+            default = one.keywords.get(factor.name, factor.off)
+            if isinstance(default, bool | int | float | str) and default not in levels:
+                levels.append(default)
+    if len(levels) == len(factor.levels):
+        return factor
+    return factor.with_levels(sorted(levels) if all(isinstance(one, int | float) for one in levels) else levels)
+
+
+def _whole(name: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UsageError(f"{name} is a whole number above 0, not {value!r}")
+    return value
+
+
+def _rate(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < float("inf"):
+        raise UsageError(f"a learning rate is a number above 0, not {value!r}")
+    return float(value)
