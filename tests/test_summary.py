@@ -128,6 +128,21 @@ def test_a_residual_network(unfollowed: bool) -> None:
     assert rows_of(summary)["b.second"].macs == 8 * 8 * 9 * 14 * 14
 
 
+def test_an_activation_that_is_dead_hides_nothing() -> None:
+    network = Own(lambda net, x: pooled(net.b(F.relu(-net.a(x[:]) - 9))), a=nn.Conv2d(1, 2, 3), b=nn.Conv2d(2, 5, 3))
+    assert [row.receptive_field for row in summarise(network, SHAPE).layers] == [3, 5]
+
+
+def test_a_map_that_is_written_into_sees_what_is_written() -> None:
+    def forward(net: Any, images: Tensor) -> Tensor:
+        maps, wide = net.a(images), net.b(images)
+        maps[:, :1].add_(wide)
+        return pooled(net.c(maps))
+
+    network = Own(forward, a=nn.Conv2d(1, 4, 3), b=nn.Conv2d(1, 1, 7, padding=2), c=nn.Conv2d(4, 5, 1))
+    assert [row.receptive_field for row in summarise(network, SHAPE).layers] == [3, 7, 7]
+
+
 @pytest.mark.parametrize("unfollowed", [False, True])
 def test_after_squeeze_and_excitation_a_position_sees_the_whole_image(unfollowed: bool) -> None:
     def forward(net: Any, images: Tensor) -> Tensor:
