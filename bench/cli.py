@@ -27,6 +27,7 @@ from bench.commands.show import show
 from bench.commands.speed import speed
 from bench.commands.status import status
 from bench.commands.train import train
+from bench.commands.try_study import try_study
 from bench.errors import BenchError, Terminated
 from bench.run.interrupt import raise_for
 
@@ -54,6 +55,7 @@ def options(
     logging.getLogger("bench").setLevel(logging.DEBUG if debug else logging.WARNING)
 
 
+app.command("try")(try_study)
 app.command()(run)
 app.command()(report)
 app.command()(readme)
