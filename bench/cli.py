@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 from bench.commands.check import check
 from bench.commands.data import data
 from bench.commands.list import list_names
+from bench.commands.new import new
 from bench.commands.readme import readme
 from bench.commands.report import report
 from bench.commands.run import run
@@ -55,6 +56,7 @@ def options(
     logging.getLogger("bench").setLevel(logging.DEBUG if debug else logging.WARNING)
 
 
+app.command()(new)
 app.command("try")(try_study)
 app.command()(run)
 app.command()(report)

@@ -50,7 +50,7 @@ def try_study(
 
     trials = len(cells) * len(count)
     print(
-        f"Study: {catalogue().name or 'the built-in one'}, {len(catalogue().architectures)} models; "
+        f"Study: {catalogue().name or 'the built-in one'}, {len({cell.architecture for cell in cells})} of its models; "
         f"{opt.chosen_design(design)}: {len(cells)} cells x {len(count)} seeds = {trials} trials"
     )
     protocol = settle(checked, dataset, data_dir, precision, "auto")

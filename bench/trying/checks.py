@@ -36,7 +36,7 @@ def rendered(checks: Mapping[str, Check] | Iterable[Check]) -> str:
     found = checks.values() if isinstance(checks, Mapping) else checks
     lines: list[str] = []
     for check in found:
-        lines.append(f"{check.verdict:<4}  {check.name:<10}  {check.said}".rstrip())
+        lines.append(f"{check.verdict:<4}  {check.name:<12}  {check.said}".rstrip())
         lines += [f"      {problem}" for problem in check.wrong]
         lines += [f"      note: {note}" for note in check.notes]
     return "\n".join(lines)

@@ -80,6 +80,8 @@ class Contract:
         asked: dict[object, bool] = {}
         left = 0
         for number, cell in enumerate(each(cells)):
+            if number == 1:
+                start = time.monotonic()  # kernels are compiled for the first, once on a machine
             if number and time.monotonic() - start > SHARE * self._seconds:
                 left = len(cells) - number
                 break
@@ -138,13 +140,13 @@ class Contract:
         self._notes["factors"] = late
         factors = {factor.name for cell in self._tried for factor in cell.differences(preset_cell(cell.architecture))}
         said = {
-            "networks": f"{_count(networks, 'network')} give {data.classes} logits an image",
+            "networks": f"{_count(networks, 'network')}, {data.classes} logits an image",
             "gradients": "reach every parameter",
             "two steps": f"{_count(cells, 'cell')} on {min(FEW, self._protocol.batch_size)} images",
             "same seed": "the same losses and weights, bit by bit",
             "another seed": "other weights",
             "evaluation": "the same each time, and for an image alone",
-            "factors": f"{_count(len(factors), 'factor')} change what is trained" if factors else "none varies",
+            "factors": f"every level of {_count(len(factors), 'factor')} changes something" if factors else "none varies",
         }
         broken = bool(self._found.get("networks")) and not self._tried
         for name, holds in said.items():
