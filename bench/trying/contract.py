@@ -67,6 +67,7 @@ class Contract:
         self._found: Found = {}
         self._notes: Found = {}
         self._tried: dict[Cell, Tried] = {}
+        self._repeated: set[object] = set()
 
     def checks(self, each: Callable[[Sequence[Cell]], Iterator[Cell]] = iter) -> Iterator[Check]:
         """The checks; `each` may show how far the cells that it hands on have come. Raises BenchError where there are
@@ -123,7 +124,8 @@ class Contract:
             self._notes.setdefault("two steps", []).append(
                 (cell, f"{cell.label}: the loss is no number after two steps at a rate of {trial.lr:g}: try less")
             )
-        if cell.is_preset or cell.network not in {one.network for one in self._tried if one != cell}:
+        if len({cell.network, recipe} - self._repeated):
+            self._repeated |= {cell.network, recipe}
             self._repeat(cell, trial, few, left)
 
     def _repeat(self, cell: Cell, trial: Trial, few: Data, left: Left) -> None:

@@ -15,7 +15,7 @@ from pebble import ProcessExpired, ProcessPool
 from torch import nn
 
 from bench.errors import BenchError
-from bench.plan.cells import Cell
+from bench.plan.cells import Cell, preset_cell
 from bench.plan.trials import Trial
 from bench.run.interrupt import kept_from_new_processes
 from bench.run.travel import packed
@@ -61,9 +61,11 @@ class Fresh:
 
 
 def briefly(trial: Trial, few: Data) -> Trial:
-    """The trial with epochs of one step, two of them or more."""
-    protocol = trial.protocol
-    short = replace(protocol, batch_size=len(few.train), epochs=max(STEPS, protocol.epochs), val=0)
+    """The trial with epochs of one step, two of them or more, at its preset's rate: what two cells leave then differs by
+    what they are. Raises UsageError for a cell that has no rate."""
+    protocol, preset = trial.protocol, replace(trial, cell=preset_cell(trial.cell.architecture))
+    _ = trial.lr
+    short = replace(protocol, batch_size=len(few.train), epochs=max(STEPS, protocol.epochs), lr=preset.lr, val=0)
     return replace(trial, protocol=short)
 
 
