@@ -31,7 +31,7 @@ def try_study(
         float, typer.Option("--seconds", help="About how long to try; cells that don't fit in are left out.")
     ] = 30.0,
 ) -> None:
-    """Try every cell of a study on a few images: does it build, learn, repeat, differ, travel, and how long will it take.
+    """Try every cell of a study on a few images: does it build, learn, repeat, differ, travel; how long will it take.
 
     Trains nothing that is kept. Exit code 0 where everything holds, 2 where something is wrong, with a line for each.
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from bench.errors import BenchError, UsageError
-from bench.plan.catalogue import catalogue, find_architecture
+from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.designs import toggles
 from bench.plan.keys import training_digest
@@ -29,6 +29,9 @@ from bench.trying.steps import Fresh, Left, briefly, in_fresh_process, two_steps
 
 # The share of the time that what happens in this process may take; the rest is for the fresh one.
 SHARE = 0.6
+
+# How many images show whether a level acts that doesn't on a few.
+MORE = 256
 
 # How many cells a fresh process trains as well.
 MOST_THERE = 12
@@ -137,7 +140,10 @@ class Contract:
             self._found.setdefault("another seed", []).append((cell, f"{cell.label} trains alike with another seed"))
 
     def _answers(self, cells: int, networks: int, data: Data) -> Iterator[Check]:
-        idle, late = idle_levels(self._tried)
+        more = few_images(data, MORE)
+        idle, late = idle_levels(
+            self._tried, lambda cell: two_steps(briefly(Trial(cell, 0, self._protocol), more), more)
+        )
         self._found["factors"] = idle
         self._notes["factors"] = late
         factors = {factor.name for cell in self._tried for factor in cell.differences(preset_cell(cell.architecture))}
@@ -148,7 +154,9 @@ class Contract:
             "same seed": "the same losses and weights, bit by bit",
             "another seed": "other weights",
             "evaluation": "the same each time, and for an image alone",
-            "factors": f"every level of {_count(len(factors), 'factor')} changes something" if factors else "none varies",
+            "factors": f"every level of {_count(len(factors), 'factor')} changes something"
+            if factors
+            else "none varies",
         }
         broken = bool(self._found.get("networks")) and not self._tried
         for name, holds in said.items():

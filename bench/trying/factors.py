@@ -1,12 +1,12 @@
 """Whether a level really changes what is trained."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bench.plan.catalogue import find_architecture
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import Factor, level_of
-from bench.plan.levels import format_level
+from bench.plan.levels import Level, format_level
 from bench.train.called import place_of
 from bench.trying.steps import Left
 
@@ -20,34 +20,43 @@ class Tried:
     recipe: str
 
 
-def idle_levels(tried: Mapping[Cell, Tried]) -> tuple[list[tuple[Cell, str]], list[tuple[Cell, str]]]:
-    """The levels that change nothing that two steps show, in any two cells that differ in nothing else: those that
-    change neither network nor recipe, which are wrong, and those that do and may act later."""
-    acts: set[tuple[str, str, object]] = set()
-    seen: dict[tuple[str, str, object], tuple[Cell, Factor, bool]] = {}
+def idle_levels(
+    tried: Mapping[Cell, Tried], on_more: Callable[[Cell], Left]
+) -> tuple[list[tuple[Cell, str]], list[tuple[Cell, str]]]:
+    """The levels that change nothing that two steps show, in any two cells that differ in nothing else: those that are
+    wrong, and those of recipes that differ and so may act later.
+
+    A network acts from its first image on, though a small rate of dropout may not on a few: `on_more` trains a cell on
+    more of them."""
+    acts: set[tuple[str, str, Level]] = set()
+    seen: dict[tuple[str, str, Level], tuple[Cell, Factor, bool]] = {}
     for cell, here in tried.items():
         preset = preset_cell(cell.architecture)
         for factor in cell.differences(preset):
-            level = level_of(cell.levels, factor)
-            without = tried.get(cell.with_level(factor, level_of(preset.levels, factor)))
-            if without is None:
+            key = cell.architecture, factor.name, level_of(cell.levels, factor)
+            beside = cell.with_level(factor, level_of(preset.levels, factor))
+            without = tried.get(beside)
+            if without is None or key in acts:
                 continue
-            key = cell.architecture, factor.name, level
-            if here.left.bits != without.left.bits:
+            same = here.left.bits == without.left.bits
+            if same and here.network != without.network:
+                same = on_more(cell).bits == on_more(beside).bits
+            if not same:
                 acts.add(key)
-            differs = (here.network, here.recipe) != (without.network, without.recipe)
-            seen[key] = cell, factor, differs or (key in seen and seen[key][2])
-    idle, late = [], []
-    for key, (cell, factor, differs) in seen.items():
+            later = here.recipe != without.recipe or (key in seen and seen[key][2])
+            seen[key] = cell, factor, later
+    idle: list[tuple[Cell, str]] = []
+    late: list[tuple[Cell, str]] = []
+    for key, (cell, factor, later) in seen.items():
         if key not in acts:
-            (late if differs else idle).append((cell, _said(cell, factor, differs)))
+            (late if later else idle).append((cell, _said(cell, factor, later)))
     return idle, late
 
 
-def _said(cell: Cell, factor: Factor, differs: bool) -> str:
+def _said(cell: Cell, factor: Factor, later: bool) -> str:
     preset = level_of(preset_cell(cell.architecture).levels, factor)
     level = format_level(level_of(cell.levels, factor))
-    if differs:
+    if later:
         place = _place(cell, factor)
         return (
             f"{place}{factor.name}={level} of {cell.architecture} changes no number within two steps: as meant, if it "

@@ -61,8 +61,8 @@ class Fresh:
 
 
 def briefly(trial: Trial, few: Data) -> Trial:
-    """The trial with epochs of one step, two of them or more, at its preset's rate: what two cells leave then differs by
-    what they are. Raises UsageError for a cell that has no rate."""
+    """The trial with epochs of one step, two of them or more, at its preset's rate: what two cells leave then differs
+    by what they are. Raises UsageError for a cell that has no rate."""
     protocol, preset = trial.protocol, replace(trial, cell=preset_cell(trial.cell.architecture))
     _ = trial.lr
     short = replace(protocol, batch_size=len(few.train), epochs=max(STEPS, protocol.epochs), lr=preset.lr, val=0)
@@ -82,9 +82,7 @@ def two_steps(trial: Trial, data: Data) -> Left:
     return Left((*losses, held_out), _digest(training.network), seconds)
 
 
-def in_fresh_process(
-    trials: Sequence[Trial], few: Data, whole: Sequence[Trial], data: Data, seconds: float
-) -> Fresh:
+def in_fresh_process(trials: Sequence[Trial], few: Data, whole: Sequence[Trial], data: Data, seconds: float) -> Fresh:
     """Does the same two steps in a new process, which gets the study as a worker does, and there times steps of
     `whole`, trials as they will be, for so many seconds. Raises BenchError where the study doesn't get there or fails
     there."""
@@ -95,7 +93,7 @@ def in_fresh_process(
     try:
         with kept_from_new_processes():
             task: Any = partial(_there, list(trials), few, list(whole), seconds)
-            future = pool.schedule(train_on_own_data, args=(task, ()), timeout=4 * seconds + _PATIENCE)
+            future: Any = pool.schedule(train_on_own_data, args=(task, ()), timeout=4 * seconds + _PATIENCE)
         found: Fresh = future.result()
         return found
     except TooSlow:
