@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -43,7 +44,11 @@ def as_row(row_type: type[BaselineRow], record: Mapping[Any, Any]) -> BaselineRo
     """A record of a frame of rows as a row; what else is in the record is left out."""
     fixed = columns(row_type, ())
     changing = [f.column for f in catalogue().factors if f.changes_network or row_type is QualityRow]
-    return row_type(levels={factor: record[factor] for factor in changing}, **{name: record[name] for name in fixed})
+    values = {name: record[name] for name in fixed}
+    if "receptive_field" in values:  # a column with gaps is of floats
+        side = values["receptive_field"]
+        values["receptive_field"] = None if math.isnan(side) else int(side)
+    return row_type(levels={factor: record[factor] for factor in changing}, **values)
 
 
 def write_baseline(results: Path, row_type: type[BaselineRow], rows: Sequence[BaselineRow]) -> str:

@@ -29,6 +29,7 @@ def report(
     results: opt.Results = Path("results"),
     reports: Reports = Path("reports"),
     margin: Margin = DEFAULT_MARGIN,
+    png: Annotated[bool, typer.Option("--png", help="Write each chart as a PNG as well, as for slides.")] = False,
     where: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,7 +53,9 @@ def report(
     options = [] if margin == DEFAULT_MARGIN else ["--margin", f"{margin:g}"]
     for text in where or []:
         options += ["--where", text]
-    write_reports(names, results, reports, fraction, conditions, shlex.join(options))
+    if png:
+        options.append("--png")
+    write_reports(names, results, reports, fraction, conditions, shlex.join(options), png=png)
 
 
 def write_reports(
@@ -63,9 +66,10 @@ def write_reports(
     where: Mapping[str, str] | None = None,
     options: str = "",
     prefer: Collection[str] = (),
+    png: bool = False,
 ) -> None:
     """Writes a report a data set and says where its page is. `margin` is a fraction; `options` are the command's; where
-    there are trials to `prefer`, the report is on their protocol."""
+    there are trials to `prefer`, the report is on their protocol. With `png` charts are written as PNG too."""
     with _garbage_left():
         from bench.record.store import Store
         from bench.report.analysis import analyse
@@ -77,7 +81,7 @@ def write_reports(
             evidence = gather(Store(results / dataset), dataset, where, network_today, prefer)
             analysis = analyse(evidence, margin, layers_today)
             command = f"python -m bench report --dataset {dataset} {options}".rstrip()
-            write_report(analysis, reports / dataset, command)
+            write_report(analysis, reports / dataset, command, png)
             print(f"Report: {reports / dataset / 'index.html'}")
 
 
