@@ -29,7 +29,7 @@ from bench.commands.speed import speed
 from bench.commands.status import status
 from bench.commands.train import train
 from bench.commands.try_study import try_study
-from bench.errors import BenchError, Terminated
+from bench.errors import BenchError, Terminated, printable
 from bench.run.interrupt import raise_for
 
 _log = logging.getLogger(__name__)
@@ -123,5 +123,5 @@ def _words(error: OSError) -> str:
 
 def _fail(message: str, code: int) -> int:
     if message:
-        print(f"bench: {' '.join(message.split())}", file=sys.stderr)
+        print(f"bench: {printable(message)}", file=sys.stderr)
     return code
