@@ -38,8 +38,8 @@ RAISED = {
     "memory": "MemoryError()",
 }
 WRONG_VALUES = (
-    "None", "3", "-1", "0", "2.5", "float('nan')", "'text'", "''", "[]", "{}", "()", "object()", "print", "True", "b'x'",
-    "[None]", "{'a': 1}", "lambda: None", "type", "1e400", "'a' * 200", "[[]]",
+    "None", "3", "-1", "0", "2.5", "float('nan')", "'text'", "''", "[]", "{}", "()", "object()", "print", "True",
+    "b'x'", "[None]", "{'a': 1}", "lambda: None", "type", "1e400", "'a' * 200", "[[]]",
 )  # fmt: skip
 
 CALLABLE = ("print", "lambda: None", "type")
@@ -81,7 +81,7 @@ _ODD_WHEN_PLANNED = {
     "rates for some": "STUDY = Study([tiny], rates={('step',): 0.1}, rates_by=['scheduler'], data='digits')",
     "adamw without a rate": "STUDY = Study([tiny], optimizer='adamw', data='digits')",
     "arrays of two sizes": "STUDY = Study([tiny], data=from_arrays('a', ([[[1]], [[1, 2]]], [0, 1]), ([[[1]]], [0])))",
-    "arrays with NaN": "STUDY = Study([tiny], data=from_arrays('a', (torch.full((9, 1, 8, 8), float('nan')), [0, 1, 2] * 3),"
+    "arrays with NaN": "STUDY = Study([tiny], data=from_arrays('a', (torch.full((9, 1, 8, 8), torch.nan), [0, 1, 2] * 3),"
     " (torch.zeros(3, 1, 8, 8), [0, 1, 2])))",
     "labels out of range": "STUDY = Study([tiny], data=from_arrays('a', (torch.zeros(9, 1, 8, 8), [0, 1, 9] * 3),"
     " (torch.zeros(3, 1, 8, 8), [0, 1, 2]), classes=3))",
@@ -159,9 +159,10 @@ def broken_when_trained() -> Iterator[tuple[str, str]]:
         yield f"with_{part} of 3", edited((change, f"recipe.with_{part}(3)"))
         yield f"with_{part} of nothing", edited((change, f"recipe.with_{part}()"))
     for part, value in (
-        ("loss", "None"), ("loss", "3.0"), ("loss", "torch.ones(())"), ("loss", "given[0]"), ("loss", "given[0].sum().item()"),
-        ("optimizer", "None"), ("optimizer", "torch.optim.SGD"), ("optimizer", "3"), ("schedule", "None"), ("schedule", "given[0]"),
-        ("batch", "None"), ("batch", "given[0]"), ("batch", "given[0], None"), ("batch", "given"), ("batch", "given[0][:1], given[1]"),
+        ("loss", "None"), ("loss", "3.0"), ("loss", "torch.ones(())"), ("loss", "given[0]"),
+        ("loss", "given[0].sum().item()"), ("optimizer", "None"), ("optimizer", "torch.optim.SGD"), ("optimizer", "3"),
+        ("schedule", "None"), ("schedule", "given[0]"), ("batch", "None"), ("batch", "given[0]"),
+        ("batch", "given[0], None"), ("batch", "given"), ("batch", "given[0][:1], given[1]"),
         ("batch", "given[0], given[1].float()"), ("batch", "given[0].long(), given[1]"),
     ):  # fmt: skip
         yield f"{part} gives {value}", edited((change, f"recipe.with_{part}(lambda *given: {value})"))

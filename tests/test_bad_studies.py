@@ -13,7 +13,7 @@ BUILT = dict(broken_when_built())
 TRAINED = dict(broken_when_trained())
 
 # How many of the slower ones the usual tests take.
-EVERY = 5
+EVERY = 8
 
 
 def _one_line(name: str, ran: Ran) -> str | None:
