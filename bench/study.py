@@ -3,14 +3,19 @@
 Nothing else is public. `bench new my_study.py` writes such a file with comments to start from.
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 from bench.errors import UsageError, near_matches
+from bench.plan import arguments
 from bench.plan.catalogue import Architecture, Catalogue, Defaults, Published, Rates, built_in
+from bench.plan.designs import DESIGNS
 from bench.plan.factors import HARNESS, Factor
 from bench.plan.levels import Level
+from bench.plan.protocol import Optimizer, Precision
 from bench.sources.arrays import from_arrays, npz
 from bench.sources.folder import image_folder
 from bench.sources.idx import from_idx
@@ -75,6 +80,31 @@ class Study:
     preset: Mapping[str, Level] = field(default_factory=dict)
     claims: Sequence[Any] | Callable[[], Sequence[Any]] = ()
     title: str = ""
+    place: str = field(init=False, default="", repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", _place_of_caller())
+        for one in arguments.listed("architectures", "[tiny]", self.architectures):
+            if not (callable(one) or isinstance(one, Architecture | str)):
+                raise UsageError(f"an architecture is a function (shape, classes, ...) or a name, not {one!r}")
+        for one in arguments.listed("factors", "[Factor('width', (8, 16))]", self.factors):
+            if not isinstance(one, Factor):
+                raise UsageError(f"factors are a list of Factor(...), not {one!r}")
+        for name in arguments.listed("rates_by", "['scheduler']", self.rates_by):
+            arguments.text("rates_by: the name of a factor", name)
+        arguments.one_of("design", DESIGNS, self.design)
+        arguments.one_of("optimizer", get_args(Optimizer), self.optimizer)
+        arguments.one_of("precision", ("auto", *get_args(Precision)), self.precision)
+        arguments.mapping("preset", "{'scheduler': 'onecycle'}", self.preset)
+        arguments.text("title", self.title)
+        for name in ("seeds", "epochs", "batch_size"):
+            arguments.whole(name, getattr(self, name))
+        if self.lr is not None:
+            arguments.above_zero("lr", self.lr)
+        if not callable(self.claims):
+            for one in arguments.listed("claims", "[Claim(...)]", self.claims):
+                if not callable(getattr(one, "test", None)):
+                    raise UsageError(f"a claim is Claim(...) from bench.report.claims, not {one!r}")
 
     def catalogue(self, name: str, digest: str = "", title: str = "") -> Catalogue:
         """The study as what there is to choose from. Raises UsageError."""
@@ -88,9 +118,9 @@ class Study:
             datasets=datasets,
             defaults=Defaults(
                 design=self.design,
-                seeds=_whole("seeds", self.seeds),
-                epochs=_whole("epochs", self.epochs),
-                batch_size=_whole("batch_size", self.batch_size),
+                seeds=self.seeds,
+                epochs=self.epochs,
+                batch_size=self.batch_size,
                 optimizer=self.optimizer,
                 lr=self.lr,
                 precision=self.precision,
@@ -104,8 +134,6 @@ class Study:
         return found
 
     def _architectures(self) -> list[Architecture]:
-        if isinstance(self.architectures, str) or not isinstance(self.architectures, Sequence):
-            raise UsageError(f"architectures are a list, as in [tiny], not {self.architectures!r}")
         found = [self._architecture(one) for one in self.architectures]
         names = [one.name for one in found]
         for name in names:
@@ -125,9 +153,6 @@ class Study:
 
     def _factors(self, architectures: Sequence[Architecture]) -> tuple[Factor, ...]:
         """The harness's factors that apply and that the study doesn't replace, then its own."""
-        for factor in self.factors:
-            if not isinstance(factor, Factor):
-                raise UsageError(f"factors are a list of Factor(...), not {factor!r}")
         own = {factor.name for factor in self.factors}
         harness = [
             _with_presets(factor, architectures)
@@ -211,13 +236,13 @@ def _with_presets(factor: Factor, architectures: Sequence[Architecture]) -> Fact
     return factor.with_levels(sorted(levels) if all(isinstance(one, int | float) for one in levels) else levels)
 
 
-def _whole(name: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UsageError(f"{name} is a whole number above 0, not {value!r}")
-    return value
-
-
 def _rate(value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < float("inf"):
-        raise UsageError(f"a learning rate is a number above 0, not {value!r}")
-    return float(value)
+    return arguments.above_zero("a learning rate", value)
+
+
+def _place_of_caller() -> str:
+    """`flowers.py, line 12`, where a file that isn't this package's makes a study; nothing where none does."""
+    frame = sys._getframe(1)
+    while frame is not None and (frame.f_code.co_filename.startswith("<") or frame.f_code.co_filename == __file__):
+        frame = frame.f_back
+    return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}" if frame is not None else ""
