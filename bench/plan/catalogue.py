@@ -137,7 +137,8 @@ class Defaults:
 class Catalogue:
     """What there is to choose from. `name` is the study's, `digest` that of the files it was read from, both empty for
     the built-in one; `folder` is where under a root its rows and reports go. `claims` are what was claimed of its
-    architectures, for the report to test, or a function that gives them. `modules` are those of the study's file and of
+    architectures, for the report to test, or a function that gives them; `checks` what `bench check quality` trains on
+    which data set, of a study that says so. `modules` are those of the study's file and of
     what it imports from beside it, which other processes can't import."""
 
     architectures: Mapping[str, Architecture]
@@ -146,6 +147,7 @@ class Catalogue:
     datasets: Mapping[str, Any] = field(default_factory=dict)
     defaults: Defaults = field(default_factory=Defaults)
     claims: Sequence[Any] | Callable[[], Sequence[Any]] = ()
+    checks: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
     name: str = ""
     title: str = ""
     digest: str = ""

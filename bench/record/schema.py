@@ -220,8 +220,8 @@ class MachineRow:
 
 @dataclass(frozen=True, slots=True)
 class ExactRow:
-    """What `bench check exact` expects of a network on one 28x28 image: counts, and its layers with spaces between, as
-    name:kind:output:receptive field; an empty field is the whole image, as in TrialRow."""
+    """What `bench check exact` expects of a network on one image of its study's data: counts, and its layers with
+    spaces between, as name:kind:output:receptive field; an empty field is the whole image, as in TrialRow."""
 
     architecture: str
     levels: Written

@@ -6,6 +6,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from bench.plan.augmentation import BASIC_CANDIDATES
+from bench.plan.catalogue import catalogue
 from bench.report.stats.estimate import estimate
 
 # Of rates whose mean accuracies differ by no more than this, the lowest is taken: it diverges least. The tie is the
@@ -19,14 +20,15 @@ CHOSEN, TIED, CHANCE = "chosen", "tied", "chance"
 
 
 def rate_table(rows: pd.DataFrame, classes: int) -> pd.DataFrame:
-    """One line per scheduler, batch norm and rate: mean `accuracy` on held-out images, `lowest` and `n`.
+    """One line per rate and levels of the factors that rates go by: mean `accuracy` on held-out images, `lowest`, `n`.
 
     The mean is over architectures and seeds. `first` marks the lowest rate within TIE of the highest mean. `verdict`
     says what the rows tell about it: `chosen` where it beats every other rate, or else `tied` for it and for those that
     it doesn't beat, or `chance` where no rate is better than guessing; empty for the others.
     """
     candidates = rows[~rows["augmentation"].isin(list(BASIC_CANDIDATES))]
-    return _judged(candidates, ["scheduler", "batch_norm"], "lr", classes, TIE)
+    known = catalogue()
+    return _judged(candidates, [known.by_name[name].column for name in known.rates.by], "lr", classes, TIE)
 
 
 def augmentation_table(rows: pd.DataFrame, classes: int) -> pd.DataFrame:
@@ -41,7 +43,8 @@ def render_selection(table: pd.DataFrame) -> str:
     )
     if "lr" in lines:
         lines["lr"] = lines["lr"].map("{:g}".format)
-    headers = {"batch_norm": "batch norm", "accuracy": "val accuracy", "verdict": ""}
+    headers = {"accuracy": "val accuracy", "verdict": ""}
+    headers |= {factor.column: factor.name.replace("_", " ") for factor in catalogue().factors}
     text = tabulate(lines.rename(columns=headers).to_dict("list"), headers="keys", disable_numparse=True)
     if (table["verdict"] == TIED).any():
         text += (
