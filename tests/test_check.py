@@ -16,7 +16,7 @@ from bench.check.exact import compare_networks, measure_networks
 from bench.check.output import MOST_ANNOTATIONS, annotations, markdown, table, write_json, write_junit
 from bench.check.verdict import CheckRow, ExitCode, Interval, Kind, Verdict, exit_code
 from bench.cli import run_command_line
-from bench.plan.catalogue import catalogue, use
+from bench.plan.catalogue import catalogue, using
 from bench.record.reading import StoreError
 from bench.record.schema import ExactRow
 
@@ -222,12 +222,9 @@ def test_a_study_of_ones_own_is_checked_against_its_own_baseline(
 ) -> None:
     """Of a whole-number factor frames hold floats, and one layer sees the whole image: neither is another network."""
     command = ["check", "exact", str(ROOT / "tests" / "fake.py"), "--results", str(tmp_path)]
-    previous = catalogue()
-    try:
+    with using(catalogue()):
         assert run_command_line([*command, "--update"]) == 0
         assert "24 new, 0 gone" in capsys.readouterr().out
         assert run_command_line(command) == 0
         assert "24 pass" in capsys.readouterr().out
-    finally:
-        use(previous)
     assert (tmp_path / "fake" / "baseline" / "exact.csv").exists()

@@ -37,7 +37,7 @@ def show(
     chosen, _ = choose_dataset(dataset, data_dir)
     data = chosen.load(data_dir)
     summary = cell_summary(cell, data.input_shape, data.classes)
-    print(f"{architecture.name}: {architecture.title}")
+    print(f"{architecture.name}: {architecture.title}".rstrip(": "))
     print("Preset: " + ", ".join(f"{f.name} {format_level(level_of(cell.levels, f))}" for f in catalogue().factors))
     if architecture.published:
         published = architecture.published
@@ -45,7 +45,7 @@ def show(
             f"Published: {published.parameters:,} parameters, {published.test_accuracy:.2%} after "
             f"{published.epochs} epochs, one run"
         )
-    print(f"Source: {architecture.source}\n")
+    print(f"Source: {architecture.source}\n" if architecture.source else "")
     print(
         tabulate(
             _rows(summary),

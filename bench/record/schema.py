@@ -24,7 +24,7 @@ class TrialRow:
 
     `trial` is the trial's key, made of seed, rate and protocol and the digests `network` (what is computed), `training`
     (the code that this trial trained with, see PartRow) and `data` (images and labels). `input` is the images' shape,
-    as in 1x28x28; `receptive_field` is in pixels, empty where it is the whole image. `selected_lr` is the rate that was
+    as in 3x32x32; `receptive_field` is in pixels, empty where it is the whole image. `selected_lr` is the rate that was
     selected for such a cell when the row was made, which is the one that it trained with unless `lr` says another;
     empty where none was. `code` is the digest of the whole engine, kernels included: it says what computed the row, and
     is no part of the key; nor are `study`, the name of a user's study, and `source`, the digest of its files.

@@ -27,7 +27,7 @@ from bench.report.stats.verdict import Verdict, judge
 
 HARDEST_IMAGES = 24
 
-# Of a cell's network on images of a shape (as in 1x28x28) and so many classes, each layer's kind, receptive field
+# Of a cell's network on images of a shape (as in 3x32x32) and so many classes, each layer's kind, receptive field
 # (None: the whole image) and MACs; None where it can't be built.
 LayersOf = Callable[[Cell, str, int], Sequence[tuple[str, int | None, int]] | None]
 
@@ -65,7 +65,7 @@ class CellResult:
 
     @property
     def is_preset(self) -> bool:
-        """Whether this is the cell that its architecture was published as."""
+        """Whether this is its architecture's preset."""
         return self.cell == preset_cell(self.cell.architecture)
 
 

@@ -7,6 +7,7 @@ from itertools import groupby
 from bench.plan.catalogue import catalogue, find_architecture
 from bench.plan.cells import preset_cell
 from bench.report.analysis import Analysis, CellResult
+from bench.report.choosing import SELECTED
 from bench.report.machines import kinds_of_bits
 from bench.report.stats.paired import ALPHA, seeds_for_sign_flip, smallest_sign_flip_p
 from bench.report.words import few, listed, plural
@@ -22,6 +23,11 @@ def caveats(analysis: Analysis) -> Iterator[str]:
             yield f"{plural(len(rows), 'trial')} {status} and count in no mean: {cells}."
     yield from _incomplete(analysis)
     yield from _untried(analysis)
+    if evidence.protocol["rate"] == SELECTED and not catalogue().rates.selected:
+        yield (
+            "Nobody chose learning rates for this study, so the harness's defaults were taken, which suit some "
+            f"techniques better than others: `{catalogue().command('select')}` finds rates on held-out training images."
+        )
     for left_out in evidence.left_out:
         yield f"Left out of this report: {left_out}."
     kinds = kinds_of_bits(evidence.trials["machine"], evidence.machines)
@@ -41,13 +47,13 @@ def _incomplete(analysis: Analysis) -> Iterator[str]:
     if missing:
         yield (
             f"Incomplete: fewer seeds than their like in {plural(len(missing), 'cell')} of {len(analysis.cells)}, "
-            f"{plural(sum(missing), 'trial')} in all. `python -m bench run` with the same options trains what is "
-            "missing."
+            f"{plural(sum(missing), 'trial')} in all. `{catalogue().command('run')}` with the same options trains "
+            "what is missing."
         )
 
 
 def _changes(result: CellResult) -> int:
-    """In how many techniques a cell differs from its model as published."""
+    """In how many techniques a cell differs from its model's preset."""
     return len(result.cell.differences(preset_cell(result.cell.architecture)))
 
 

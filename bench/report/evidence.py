@@ -138,7 +138,7 @@ def gather(
     recorded = narrowed(store.trials(), where or {})
     if recorded.empty:
         raise NoRowsError(
-            f"{store.trials_path} has no {'such ' if where else ''}rows: make some with `python -m bench run --all`"
+            f"{store.trials_path} has no {'such ' if where else ''}rows: make some with `{catalogue().run_command}`"
         )
     # Parsing lets other threads work: meanwhile it is found out which networks are today's.
     with ThreadPoolExecutor() as pool:
@@ -148,11 +148,11 @@ def gather(
     if chosen is None:
         raise NoRowsError(
             f"{store.trials_path} has rows of other networks or augmentations than today's only: "
-            "`python -m bench run` with the same options makes new ones"
+            f"`{catalogue().command('run')}` with the same options makes new ones"
         )
     done = chosen.rows[chosen.rows["status"] == "done"].reset_index(drop=True)
     if done.empty:
-        raise NoRowsError(f"no trial in {store.trials_path} is done: `python -m bench status` tells more")
+        raise NoRowsError(f"no trial in {store.trials_path} is done: `{catalogue().command('status')}` tells more")
     others_done = chosen.siblings[chosen.siblings["status"] == "done"].reset_index(drop=True)
     images = store.images()
     return Evidence(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from bench.plan.catalogue import find_architecture
 from bench.plan.cells import preset_cell
 from bench.plan.factors import level_of
 from bench.report.analysis import Analysis, Effect, PresetStep
@@ -51,7 +52,7 @@ def findings(analysis: Analysis) -> Iterator[tuple[Verdict, str]]:
 def headlines(analysis: Analysis) -> Iterator[str]:
     """One sentence per technique on all models, those first that make a difference on most of them, then the largest.
 
-    `Batch norm helps model1 (+0.21 points, 95 % interval +0.10 to +0.32, 5 seeds); it is not settled on model2 (...).`
+    `Batch norm helps tiny (+0.21 points, 95 % interval +0.10 to +0.32, 5 seeds); it is not settled on small (...).`
     """
     techniques: dict[str, list[Effect]] = {}
     for effect in analysis.effects:
@@ -79,7 +80,7 @@ def shortened(sentences: Iterable[str], most: int, table: str) -> list[str]:
 
 
 def effect_sentence(effect: Effect, margin: float) -> str:
-    """`Batch norm raised model1 by 0.21 points (95 % interval +0.10 to +0.32, 5 seeds), at 9 % lower ...: helps.`"""
+    """`Batch norm raised tiny by 0.21 points (95 % interval +0.10 to +0.32, 5 seeds), at 9 % lower ...: helps.`"""
     difference = effect.comparison.difference
     size = round(abs(difference.mean) * 100, 2)
     moved = ("raised" if difference.mean > 0 else "lowered") if size else "left"
@@ -103,12 +104,15 @@ def effect_sentence(effect: Effect, margin: float) -> str:
 
 
 def preset_sentences(analysis: Analysis) -> Iterator[str]:
-    """What each published model reached, and what lies between successive ones."""
+    """What each model reached at its preset, and what lies between successive ones."""
+    dataset = analysis.evidence.dataset
     for result in analysis.presets:
         accuracy = result.accuracy
         interval = percent_interval(accuracy.low, accuracy.high)
+        name = result.cell.architecture
+        how = "as published" if find_architecture(name).published_on(dataset) else "at its preset"
         yield (
-            f"{result.cell.architecture} as published reaches {percent(accuracy.mean)} "
+            f"{name} {how} reaches {percent(accuracy.mean)} "
             f"({f'95 % interval {interval}, ' if interval else ''}{plural(accuracy.n, 'seed')}) with "
             f"{result.cost.parameters:,} parameters."
         )
@@ -117,7 +121,7 @@ def preset_sentences(analysis: Analysis) -> Iterator[str]:
 
 
 def combination_sentences(analysis: Analysis) -> Iterator[str]:
-    """Who earned the gain between two published models, and which techniques do more or less together than apart."""
+    """Who earned the gain between two presets, and which techniques do more or less together than apart."""
     for attribution in analysis.attributions:
         yield _attribution_sentence(attribution)
     for design in analysis.factorials:
@@ -146,7 +150,7 @@ def _step_sentence(step: PresetStep) -> str:
 
 
 def _attribution_sentence(attribution: Attribution) -> str:
-    """`The +0.20 points from model1 to model2 (5 seeds), shared out ...: +0.15 for batch norm (...), ...`"""
+    """`The +0.20 points from tiny to small (5 seeds), shared out ...: +0.15 for batch norm (...), ...`"""
     shares = attribution.shares_in_words
     if attribution.layers is not None:
         shares["other layers"] = attribution.layers
@@ -186,7 +190,7 @@ def _interaction_sentences(design: Factorial, margin: float) -> Iterator[str]:
 
 
 def _settled_by_combinations(analysis: Analysis, effect: Effect) -> Iterator[str]:
-    """What every combination of levels tells about a technique of which the published model's own toggle is unsure."""
+    """What every combination of levels tells about a technique of which the preset's own toggle is unsure."""
     if effect.without != effect.factor.levels[0]:
         return
     for design in analysis.factorials:

@@ -38,7 +38,7 @@ class HardImage:
 
 
 def confusions(evidence: Evidence) -> Iterator[Confusion]:
-    """One per published model whose trials recorded it. Raises ConfusionError for a row that can't be counted."""
+    """One per model whose preset's trials recorded it. Raises ConfusionError for a row that can't be counted."""
     rows = evidence.confusion
     recorded = {
         trial: (classes, text)

@@ -36,6 +36,7 @@ RATES = Rates(
         ("onecycle", False): (0.01, 0.03, 0.1),
         ("onecycle", True): (0.1, 0.3, 1.0),
     },
+    source="selected on held-out training images",
 )
 
 MODEL1 = Architecture(

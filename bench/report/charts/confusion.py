@@ -46,8 +46,8 @@ def draw(analysis: Analysis) -> Chart | None:
 
 def _matrix_caption(seeds: str) -> str:
     return (
-        "What the images of a class are taken for, in percent of the class, over all seeds of a published "
-        f"model ({seeds}). The diagonal, the right answers, is not "
+        "What the images of a class are taken for, in percent of the class, over all seeds of a model's "
+        f"preset ({seeds}). The diagonal, the right answers, is not "
         "coloured; a dot is less than 0.05 %, an empty square none. Each matrix has its own scale of colours."
     )
 
@@ -55,7 +55,7 @@ def _matrix_caption(seeds: str) -> str:
 def _pairs_caption(classes: int, seeds: str) -> str:
     return (
         f"The most frequent mistakes among {classes:,} classes, at most {_PAIRS} a model: the true class, what it is "
-        "taken for, and how often, in percent of the true class's images over all seeds of a published model "
+        "taken for, and how often, in percent of the true class's images over all seeds of a model's preset "
         f"({seeds})."
     )
 

@@ -13,7 +13,7 @@ def cell_table(analysis: Analysis) -> Table:
         name="cells",
         title="Every cell",
         caption="Test accuracy of the last epoch over seeds: mean, 95 % t interval, standard deviation in points, "
-        "range, n. A cell is named by its model and what differs from the model as published. Trials that diverged "
+        "range, n. A cell is named by its model and what differs from its preset. Trials that diverged "
         "or failed count in no mean and are counted here. Throughputs are medians in images/s with one thread; "
         "latency is of one image, in ms.",
         columns=(
