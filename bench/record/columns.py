@@ -38,7 +38,7 @@ PATTERNS: dict[str, tuple[str, str]] = {
 FORMULA = ("=", "+", "-", "@")
 
 # Columns that hold words from outside the program, which a spreadsheet could take for a formula.
-FREE_TEXT = frozenset({"error", "cpu", "gpu", "os", "architecture", "dataset"})
+FREE_TEXT = frozenset({"error", "cpu", "gpu", "os", "architecture", "dataset", "name"})
 
 # The columns that files of schema 1 didn't have.
 _SINCE_2: dict[type[Row], frozenset[str]] = {

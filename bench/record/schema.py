@@ -124,6 +124,15 @@ class ConfusionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassRow:
+    """What people call a class of a data set, by the data's digest."""
+
+    data: str
+    label: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRow:
     """A test image that many trials missed: its index in the test set, its label, and the image as base64 of a PNG."""
 
@@ -254,6 +263,7 @@ Row = (
     | EpochRow
     | CorrectRow
     | ConfusionRow
+    | ClassRow
     | ImageRow
     | TimingRow
     | SpeedRow

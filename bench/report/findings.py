@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from bench.plan.catalogue import find_architecture
 from bench.plan.cells import preset_cell
 from bench.plan.factors import level_of
-from bench.report.analysis import Analysis, Effect, PresetStep
+from bench.report.analysis import Analysis, CellResult, Effect, PresetStep
 from bench.report.combinations import Attribution, Factorial
+from bench.report.recall import APART
 from bench.report.stats.estimate import Estimate
 from bench.report.stats.verdict import Verdict, judge
 from bench.report.words import (
@@ -114,10 +115,20 @@ def preset_sentences(analysis: Analysis) -> Iterator[str]:
         yield (
             f"{name} {how} reaches {percent(accuracy.mean)} "
             f"({f'95 % interval {interval}, ' if interval else ''}{plural(accuracy.n, 'seed')}) with "
-            f"{result.cost.parameters:,} parameters."
+            f"{result.cost.parameters:,} parameters{_classes(analysis, result)}."
         )
     for step in analysis.steps:
         yield _step_sentence(step)
+
+
+def _classes(analysis: Analysis, result: CellResult) -> str:
+    """What accuracy doesn't tell of a model, where it and balanced accuracy tell different stories."""
+    recall = result.recall
+    if recall is None or result.accuracy.mean - recall.balanced.mean <= APART:
+        return ""
+    name, worst = analysis.evidence.class_names[recall.worst], recall.of_classes[recall.worst]
+    least = f", {name} least, {percent(worst.mean)}" if worst else ""
+    return f"; every class counted alike it recognises {percent(recall.balanced.mean)}{least}"
 
 
 def combination_sentences(analysis: Analysis) -> Iterator[str]:

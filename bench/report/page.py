@@ -18,7 +18,7 @@ from bench.report.tables import Table
 from bench.report.words import listed
 
 # Long tables stay folded until they are asked for, and beyond so many rows the page has only the most telling.
-_FOLDED = {"cells", "factorial", "variance", "mcnemar", "hardest"}
+_FOLDED = {"cells", "factorial", "variance", "mcnemar", "hardest", "recall"}
 _UNFOLDED_ROWS, _MOST_ROWS = 60, 300
 
 # So many findings, and sentences beyond them, are seen at once; the page has so many in all.
