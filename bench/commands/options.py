@@ -161,10 +161,12 @@ class Place:
 def use_study(text: str | None) -> None:
     """Makes the study that a command names the one in use. Raises UsageError."""
     if text is not None:
+        from dataclasses import replace
+
         from bench.plan.catalogue import use
         from bench.studies.load import load_study
 
-        use(load_study(text))
+        use(replace(load_study(text), named=text))
 
 
 def split_study(words: Sequence[str]) -> list[str]:
@@ -241,7 +243,7 @@ def chosen_models(all_models: bool, models: str | None) -> list[str]:
 def plain_name(dataset: str) -> str:
     """The name of a data set's folder, which lies in --results and in --reports and nowhere else. Raises UsageError."""
     if not dataset or dataset != Path(dataset).name or "\\" in dataset or dataset.startswith("."):
-        raise UsageError(f"a data set's name is a plain word like mnist, not {dataset!r}")
+        raise UsageError(f"a data set's name is a plain word like pebbles, not {dataset!r}")
     return dataset
 
 

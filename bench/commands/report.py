@@ -11,6 +11,7 @@ import typer
 
 from bench.commands import options as opt
 from bench.errors import BenchError, UsageError
+from bench.plan.catalogue import catalogue
 
 Margin = Annotated[
     float,
@@ -80,7 +81,7 @@ def write_reports(
         for dataset in datasets:
             evidence = gather(Store(results / dataset), dataset, where, network_today, prefer)
             analysis = analyse(evidence, margin, layers_today)
-            command = f"python -m bench report --dataset {dataset} {options}".rstrip()
+            command = f"{catalogue().command('report', '--dataset', dataset)} {options}".rstrip()
             write_report(analysis, reports / dataset, command, png)
             print(f"Report: {reports / dataset / 'index.html'}")
 
@@ -115,5 +116,5 @@ def _condition(text: str) -> tuple[str, str]:
 def _datasets(results: Path) -> list[str]:
     found = sorted(path.parent.name for path in results.glob("*/trials.csv"))
     if not found:
-        raise BenchError(f"{results} has no rows: make some with `python -m bench run --all`")
+        raise BenchError(f"{results} has no rows: make some with `{catalogue().run_command}`")
     return found
