@@ -57,9 +57,9 @@ def run(
     count = opt.chosen_seeds(seeds)
     checked = opt.protocol_of(epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val)
 
-    from bench.commands.session import print_plan, print_result, report_on, settle, train_and_time
     from bench.report.summary import outcome_counts
     from bench.run.runner import prepare_run
+    from bench.session.training import print_plan, print_result, report_on, settle, train_and_time
 
     protocol = settle(checked, dataset, data_dir, precision, device, cluster is not None)
     wanted = list(trials(cells, count, protocol))

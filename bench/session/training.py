@@ -1,4 +1,4 @@
-"""What the training commands do and print. Imports torch."""
+"""What training does and prints, from the data set on. Imports torch."""
 
 import sys
 from collections.abc import Sequence
@@ -6,8 +6,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bench.commands.options import Place
-from bench.commands.report import write_reports
 from bench.errors import InterruptedRunError, Terminated, UsageError
 from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell
@@ -19,6 +17,8 @@ from bench.run.pool import LocalPool
 from bench.run.progress import format_duration
 from bench.run.runner import Run, expected_seconds, record_images, time_trials, train_missing
 from bench.run.serial import Serial
+from bench.session.reports import write_reports
+from bench.session.request import Place
 from bench.sources.dataset import choose_dataset
 from bench.train.data import Data
 from bench.train.device import choose_device, gpu_and_cuda, multiplies_bf16
