@@ -21,6 +21,7 @@ from bench.commands.data import data
 from bench.commands.list import list_names
 from bench.commands.readme import readme
 from bench.commands.report import report
+from bench.commands.rerun import rerun
 from bench.commands.rows import rows
 from bench.commands.run import run
 from bench.commands.select import select
@@ -56,6 +57,7 @@ def options(
 
 
 app.command()(run)
+app.command()(rerun)
 app.command()(report)
 app.command()(rows)
 app.command()(readme)

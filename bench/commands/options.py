@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -173,7 +174,7 @@ def use_study(text: str | None) -> None:
         from bench.plan.catalogue import use
         from bench.studies.load import load_study
 
-        use(load_study(text))
+        use(replace(load_study(text), named=text))
 
 
 def split_study(words: Sequence[str]) -> list[str]:

@@ -136,7 +136,7 @@ class Defaults:
 @dataclass(frozen=True, eq=False)
 class Catalogue:
     """What there is to choose from. `name` is the study's, `digest` that of the files it was read from, both empty for
-    the built-in one; `folder` is where under a root its rows and reports go. `claims` are what was claimed of its
+    the built-in one; `named` is how a command names it, empty where none can. `claims` are what was claimed of its
     architectures, for the report to test, or a function that gives them. `modules` are those of the study's file and of
     what it imports from beside it, which other processes can't import."""
 
@@ -149,6 +149,7 @@ class Catalogue:
     name: str = ""
     title: str = ""
     digest: str = ""
+    named: str = ""
     modules: tuple[ModuleType, ...] = ()
 
     @cached_property
