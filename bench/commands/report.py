@@ -26,6 +26,7 @@ def report(
     results: opt.Results = Path("results"),
     reports: Reports = Path("reports"),
     margin: Margin = DEFAULT_MARGIN,
+    png: Annotated[bool, typer.Option("--png", help="Write each chart as a PNG as well, as for slides.")] = False,
     where: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,7 +50,9 @@ def report(
     options = [] if margin == DEFAULT_MARGIN else ["--margin", f"{margin:g}"]
     for text in where or []:
         options += ["--where", text]
-    write_reports(names, results, reports, fraction, conditions, shlex.join(options))
+    if png:
+        options.append("--png")
+    write_reports(names, results, reports, fraction, conditions, shlex.join(options), png=png)
 
 
 def chosen_margin(points: float) -> float:

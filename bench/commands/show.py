@@ -32,6 +32,7 @@ def show(
 
     from bench.run.networks import cell_summary
     from bench.sources.dataset import choose_dataset
+    from bench.train.network import shape_text
 
     architecture = find_architecture(cell.architecture)
     chosen, _ = choose_dataset(dataset, data_dir)
@@ -57,7 +58,7 @@ def show(
         )
     )
     print(
-        f"\nFor one {'x'.join(map(str, data.input_shape))} image of {data.name} ({data.classes} classes); "
+        f"\nFor one {shape_text(data.input_shape)} image of {data.name} ({data.classes} classes); "
         "receptive field in pixels, its total that of the last map."
     )
 

@@ -17,9 +17,12 @@ def write_reports(
     where: Mapping[str, str] | None = None,
     options: str = "",
     prefer: Collection[str] = (),
-) -> None:
+    png: bool = False,
+) -> list[Path]:
     """Writes a report a data set and says where its page is. `margin` is a fraction; `options` are the command's; where
-    there are trials to `prefer`, the report is on their protocol."""
+    there are trials to `prefer`, the report is on their protocol. With `png` charts are written as PNG too. Returns
+    the pages."""
+    pages = []
     with _garbage_left():
         from bench.record.store import Store
         from bench.report.analysis import analyse
@@ -31,8 +34,10 @@ def write_reports(
             evidence = gather(Store(results / dataset), dataset, where, network_today, prefer)
             analysis = analyse(evidence, margin, layers_today)
             command = f"python -m bench report --dataset {dataset} {options}".rstrip()
-            write_report(analysis, reports / dataset, command)
-            print(f"Report: {reports / dataset / 'index.html'}")
+            write_report(analysis, reports / dataset, command, png)
+            pages.append(reports / dataset / "index.html")
+            print(f"Report: {pages[-1]}")
+    return pages
 
 
 @contextmanager
