@@ -8,7 +8,7 @@ import typer
 
 from bench.commands import options as opt
 from bench.errors import BenchError, UsageError
-from bench.session.reports import DEFAULT_MARGIN, write_reports
+from bench.session.reports import DEFAULT_MARGIN, chosen_margin, write_reports
 
 Margin = Annotated[
     float,
@@ -53,13 +53,6 @@ def report(
     if png:
         options.append("--png")
     write_reports(names, results, reports, fraction, conditions, shlex.join(options), png=png)
-
-
-def chosen_margin(points: float) -> float:
-    """The margin as a fraction. Raises UsageError."""
-    if not 0 <= points <= 100:
-        raise UsageError(f"--margin is 0 or more points, and no more than accuracies can differ, 100, not {points:g}")
-    return points / 100
 
 
 def _condition(text: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from bench.plan.catalogue import catalogue
 from bench.plan.cells import recorded_cell
 from bench.plan.levels import Level, format_level
 from bench.record.classes import unpacked_bits, unpacked_classes
-from bench.record.columns import columns
+from bench.record.columns import columns, since_2
 from bench.record.schema import EpochRow, MachineRow, TrialRow
 from bench.record.store import Store
 
@@ -109,13 +109,13 @@ def readable(trials: pd.DataFrame, machines: pd.DataFrame) -> pd.DataFrame:
     with_cells = trials.assign(
         cell=pd.Series(names, dtype=object, index=trials.index),
         is_preset=np.array(presets, dtype=bool),
-        **{name: _switch(trials[name]) for name in [*known[1:], *others]},
-        **{name: trials[name].astype("Int64") for name in _gapped(TrialRow)},
+        **{name: _levels(name, trials[name]) for name in [*known[1:], *others]},
+        **{name: _whole(trials[name]) for name in _gapped(TrialRow)},
     )
     described = machines.drop_duplicates("machine").set_index("machine")
     machine = {f"machine_{name}": with_cells["machine"].map(described[name]) for name in described.columns}
     for name in _gapped(MachineRow):
-        machine[f"machine_{name}"] = machine[f"machine_{name}"].astype("Int64")
+        machine[f"machine_{name}"] = _whole(machine[f"machine_{name}"])
     ordered = [*_NAMES[:4], *(name for name in with_cells.columns if name not in _NAMES[:4])]
     return with_cells[ordered].assign(**machine)
 
@@ -124,8 +124,11 @@ def _written(factors: Sequence[str], levels: Sequence[Any]) -> list[str]:
     return [f"{name}={level}" for name, level in zip(factors, levels, strict=True) if not pd.isna(level)]
 
 
-def _switch(levels: "pd.Series[Any]") -> "pd.Series[Any]":
-    """On and off as true and false."""
+def _levels(column: str, levels: "pd.Series[Any]") -> "pd.Series[Any]":
+    """On and off as true and false, whole numbers as such."""
+    factor = catalogue().by_column.get(column)
+    if factor is not None and all(type(level) is int for level in factor.levels):
+        return _whole(levels) if (levels.dropna() % 1 == 0).all() else levels
     words = levels.dropna().unique()
     if not len(words) or not set(words) <= {format_level(level) for level in _BOTH}:
         return levels
@@ -138,7 +141,12 @@ _BOTH: tuple[Level, Level] = (False, True)
 
 def _gapped(row_type: Any) -> list[str]:
     """The columns of whole numbers that may be missing."""
-    return [field.name for field in dataclasses.fields(row_type) if field.type == int | None]
+    kinds = {field.name: field.type for field in dataclasses.fields(row_type)}
+    return [name for name, kind in kinds.items() if kind == int | None or (kind is int and name in since_2(row_type))]
+
+
+def _whole(numbers: "pd.Series[Any]") -> "pd.Series[Any]":
+    return numbers.astype("Int64" if numbers.isna().any() else "int64")
 
 
 def _machine_columns() -> list[str]:

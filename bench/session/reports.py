@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.errors import UsageError
+
 # In percentage points.
 DEFAULT_MARGIN = 0.05
 
@@ -38,6 +40,13 @@ def write_reports(
             pages.append(reports / dataset / "index.html")
             print(f"Report: {pages[-1]}")
     return pages
+
+
+def chosen_margin(points: float) -> float:
+    """The margin as a fraction. Raises UsageError."""
+    if not 0 <= points <= 100:
+        raise UsageError(f"--margin is 0 or more points, and no more than accuracies can differ, 100, not {points:g}")
+    return points / 100
 
 
 @contextmanager

@@ -140,15 +140,20 @@ def print_result(run: Run, cells: Sequence[Cell]) -> None:
 
 def report_on(run: Run, reports: Path) -> None:
     """Writes the report on the run's protocol; the hardest test images are recorded before, to be shown."""
+    record_hardest(run)
+    keys = {named.key for named in run.named}
+    write_reports([run.data.name], run.store.folder.parent, reports, prefer=keys)
+
+
+def record_hardest(run: Run) -> None:
+    """Records the test images that most of the run's trials missed."""
     # What a report is made with takes seconds to import, and training needs none of it.
     from bench.report.analysis import HARDEST_IMAGES
     from bench.report.evidence import gather
 
-    dataset, results = run.data.name, run.store.folder.parent
     keys = {named.key for named in run.named}
-    evidence = gather(run.store, dataset, networks=network_today, prefer=keys)
+    evidence = gather(run.store, run.data.name, networks=network_today, prefer=keys)
     record_images(run, [index for index, _ in evidence.hardest_images(HARDEST_IMAGES)])
-    write_reports([dataset], results, reports, prefer=keys)
 
 
 def _executor(place: Place, device: Device, data: Data, stacks: int) -> Executor:
