@@ -110,6 +110,25 @@ class CorrectRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictedRow:
+    """The class that the last epoch's network took each test image for: base64 of a byte an image, or of two, the low
+    one first, where `predicted` decodes to twice as many bytes as there are images."""
+
+    trial: str
+    images: int
+    predicted: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsRow:
+    """The labels of the test images of the data that `data` digests, as PredictedRow has classes."""
+
+    data: str
+    images: int
+    labels: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConfusionRow:
     """How often the last epoch's network took each class for each other, on the test images.
 
@@ -262,6 +281,8 @@ Row = (
     | PartRow
     | EpochRow
     | CorrectRow
+    | PredictedRow
+    | LabelsRow
     | ConfusionRow
     | ClassRow
     | ImageRow

@@ -35,7 +35,9 @@ from bench.run.rows import (
     correct_row,
     epoch_rows,
     image_row,
+    labels_row,
     name_trials,
+    predicted_row,
     timing_row,
     trial_row,
 )
@@ -257,7 +259,9 @@ def record(run: Run, trained: Trained) -> None:
         details += epoch_rows(named, outcome)
         if outcome.status == "done" and trial.protocol.val == 0:
             details.append(correct_row(named, outcome, run.data.held_out))
+            details.append(predicted_row(named, outcome))
             details.append(confusion_row(named, outcome, run.data.held_out, run.data.classes))
+            run.store.add_labels(labels_row(run.data.held_out, run.provenance))
     run.store.add_trial(row, details)
 
 
