@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 from bench.commands.check import check
 from bench.commands.data import data
 from bench.commands.list import list_names
+from bench.commands.new import new
 from bench.commands.readme import readme
 from bench.commands.report import report
 from bench.commands.rerun import rerun
@@ -29,7 +30,8 @@ from bench.commands.show import show
 from bench.commands.speed import speed
 from bench.commands.status import status
 from bench.commands.train import train
-from bench.errors import BenchError, Terminated
+from bench.commands.try_study import try_study
+from bench.errors import BenchError, Terminated, printable
 from bench.run.interrupt import raise_for
 
 _log = logging.getLogger(__name__)
@@ -56,6 +58,8 @@ def options(
     logging.getLogger("bench").setLevel(logging.DEBUG if debug else logging.WARNING)
 
 
+app.command()(new)
+app.command("try")(try_study)
 app.command()(run)
 app.command()(rerun)
 app.command()(report)
@@ -124,5 +128,5 @@ def _words(error: OSError) -> str:
 
 def _fail(message: str, code: int) -> int:
     if message:
-        print(f"bench: {' '.join(message.split())}", file=sys.stderr)
+        print(f"bench: {printable(message)}", file=sys.stderr)
     return code

@@ -9,12 +9,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, get_args
 
 from bench.errors import UsageError, near_matches
+from bench.plan import arguments
 from bench.plan.catalogue import Architecture, Catalogue, Defaults, Published, Rates, built_in
+from bench.plan.designs import DESIGNS
 from bench.plan.factors import HARNESS, Factor
 from bench.plan.levels import Level
+from bench.plan.protocol import Optimizer, Precision
 from bench.plan.rates import DEFAULT_TRIED, checked_rate, default_rates, rates_by
 from bench.session.modules import digest_of_files, folder_name, is_installed, modules_of
 from bench.session.python import report, run
@@ -74,13 +78,35 @@ class Study:
     claims: Sequence[Any] | Callable[[], Sequence[Any]] = ()
     title: str = ""
     name: str = ""
+    place: str = field(init=False, default="", repr=False)
     _names: Mapping[str, Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        frame = sys._getframe(1)
-        while frame.f_back is not None and frame.f_globals.get("__name__") in (__name__, dataclasses.__name__):
-            frame = frame.f_back
+        frame = _caller()
+        object.__setattr__(self, "place", f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}")
         object.__setattr__(self, "_names", frame.f_globals)
+        for one in arguments.listed("architectures", "[tiny]", self.architectures):
+            if not (callable(one) or isinstance(one, Architecture | str)):
+                raise UsageError(f"an architecture is a function (shape, classes, ...) or a name, not {one!r}")
+        for one in arguments.listed("factors", "[Factor('width', (8, 16))]", self.factors):
+            if not isinstance(one, Factor):
+                raise UsageError(f"factors are a list of Factor(...), not {one!r}")
+        for name in arguments.listed("rates_by", "['scheduler']", self.rates_by):
+            arguments.text("rates_by: the name of a factor", name)
+        arguments.one_of("design", DESIGNS, self.design)
+        arguments.one_of("optimizer", get_args(Optimizer), self.optimizer)
+        arguments.one_of("precision", ("auto", *get_args(Precision)), self.precision)
+        arguments.mapping("preset", "{'scheduler': 'onecycle'}", self.preset)
+        arguments.text("title", self.title)
+        arguments.text("name", self.name)
+        for name in ("seeds", "epochs", "batch_size"):
+            arguments.whole(name, getattr(self, name))
+        if self.lr is not None:
+            arguments.above_zero("lr", self.lr)
+        if not callable(self.claims):
+            for one in arguments.listed("claims", "[Claim(...)]", self.claims):
+                if not callable(getattr(one, "test", None)):
+                    raise UsageError(f"a claim is Claim(...) from bench.report.claims, not {one!r}")
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_names": {}}  # where a builder uses its study, the whole file needn't travel
@@ -112,9 +138,9 @@ class Study:
             datasets=datasets,
             defaults=Defaults(
                 design=self.design,
-                seeds=_whole("seeds", self.seeds),
-                epochs=_whole("epochs", self.epochs),
-                batch_size=_whole("batch_size", self.batch_size),
+                seeds=self.seeds,
+                epochs=self.epochs,
+                batch_size=self.batch_size,
                 optimizer=self.optimizer,
                 lr=self.lr,
                 precision=self.precision,
@@ -128,8 +154,6 @@ class Study:
         return found
 
     def _architectures(self) -> list[Architecture]:
-        if isinstance(self.architectures, str) or not isinstance(self.architectures, Sequence):
-            raise UsageError(f"architectures are a list, as in [tiny], not {self.architectures!r}")
         found = [self._architecture(one) for one in self.architectures]
         names = [one.name for one in found]
         for name in names:
@@ -149,9 +173,6 @@ class Study:
 
     def _factors(self, architectures: Sequence[Architecture]) -> tuple[Factor, ...]:
         """The harness's factors that apply and that the study doesn't replace, then its own."""
-        for factor in self.factors:
-            if not isinstance(factor, Factor):
-                raise UsageError(f"factors are a list of Factor(...), not {factor!r}")
         own = {factor.name for factor in self.factors}
         harness = [
             _with_presets(factor, architectures)
@@ -212,7 +233,15 @@ def _with_presets(factor: Factor, architectures: Sequence[Architecture]) -> Fact
     return factor.with_levels(sorted(levels) if all(isinstance(one, int | float) for one in levels) else levels)
 
 
-def _whole(name: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UsageError(f"{name} is a whole number above 0, not {value!r}")
-    return value
+def _caller() -> FrameType:
+    """Where a study is made: the innermost frame of a file that isn't this one."""
+    frame = sys._getframe(1)
+    ours = (__file__, dataclasses.__file__)
+    while frame.f_back is not None and (frame.f_code.co_filename in ours or _is_generated(frame)):
+        frame = frame.f_back
+    return frame
+
+
+def _is_generated(frame: FrameType) -> bool:
+    """Whether it is a dataclass's own `__init__`, and not what a user types at a prompt."""
+    return frame.f_code.co_filename == "<string>" and frame.f_code.co_name == "__init__"

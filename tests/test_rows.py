@@ -159,7 +159,7 @@ def test_folders_of_two_machines_join(results: Path, tmp_path: Path, capsys: pyt
         (["--epochs", "--images"], "--epochs and --images exclude each other: give one of them"),
         (["--format", "xml"], "--format is one of csv, json, not 'xml'"),
         (["--results", "nowhere"], "nowhere has no rows: name another --results folder, or make some with `bench run`"),
-        (["--dataset", "../mnist"], "a data set's name is a plain word like mnist, not '../mnist'"),
+        (["--dataset", "../mnist"], "a data set's name is a plain word like pebbles, not '../mnist'"),
     ],
 )
 def test_what_makes_no_sense_is_said(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ def readme(
     results: opt.Results = Path("results"),
     reports: Reports = Path("reports"),
 ) -> int:
-    """Rewrite what stands between `<!-- bench: mnist targets -->` and `<!-- bench: end -->` from the recorded rows."""
+    """Rewrite what stands between `<!-- bench: DATASET TABLE -->` and `<!-- bench: end -->` from the recorded rows."""
     from bench.record.store import Store
     from bench.report.analysis import Analysis, analyse
     from bench.report.evidence import gather

@@ -8,6 +8,7 @@ import typer
 
 from bench.commands import options as opt
 from bench.errors import BenchError, UsageError
+from bench.plan.catalogue import catalogue
 from bench.session.reports import DEFAULT_MARGIN, chosen_margin, write_reports
 
 Margin = Annotated[
@@ -65,5 +66,5 @@ def _condition(text: str) -> tuple[str, str]:
 def _datasets(results: Path) -> list[str]:
     found = sorted(path.parent.name for path in results.glob("*/trials.csv"))
     if not found:
-        raise BenchError(f"{results} has no rows: make some with `python -m bench run --all`")
+        raise BenchError(f"{results} has no rows: make some with `{catalogue().run_command}`")
     return found

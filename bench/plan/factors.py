@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from bench.errors import UsageError
+from bench.plan import arguments
 from bench.plan.levels import Level, Levels, format_level
 
 # What a factor's name is: a keyword of a builder, and a column of the rows.
@@ -78,6 +79,9 @@ class Factor:
             raise UsageError(
                 f"factor {self.name}: change is a function (recipe, level) that returns a recipe, not {self.change!r}"
             )
+        arguments.text(f"factor {self.name}: summary", self.summary)
+        for word in arguments.listed(f"factor {self.name}: words", "('no blur', 'blur')", self.words):
+            arguments.text(f"factor {self.name}: the words of a level", word)
         put(self, "words", tuple(self.words) or tuple(self._in_plain_words(level) for level in levels))
         if len(self.words) != len(levels):
             raise UsageError(f"factor {self.name} has {len(levels)} levels and words for {len(self.words)}")

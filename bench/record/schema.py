@@ -24,7 +24,7 @@ class TrialRow:
 
     `trial` is the trial's key, made of seed, rate and protocol and the digests `network` (what is computed), `training`
     (the code that this trial trained with, see PartRow) and `data` (images and labels). `input` is the images' shape,
-    as in 1x28x28; `receptive_field` is in pixels, empty where it is the whole image. `selected_lr` is the rate that was
+    as in 3x32x32; `receptive_field` is in pixels, empty where it is the whole image. `selected_lr` is the rate that was
     selected for such a cell when the row was made, which is the one that it trained with unless `lr` says another;
     empty where none was. `code` is the digest of the whole engine, kernels included: it says what computed the row, and
     is no part of the key; nor are `study`, the name of a user's study, and `source`, the digest of its files.
@@ -144,6 +144,15 @@ class ConfusionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassRow:
+    """What people call a class of a data set, by the data's digest."""
+
+    data: str
+    label: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRow:
     """A test image that many trials missed: its index in the test set, its label, and the image as base64 of a PNG."""
 
@@ -240,8 +249,8 @@ class MachineRow:
 
 @dataclass(frozen=True, slots=True)
 class ExactRow:
-    """What `bench check exact` expects of a network on one 28x28 image: counts, and its layers with spaces between, as
-    name:kind:output:receptive field; an empty field is the whole image, as in TrialRow."""
+    """What `bench check exact` expects of a network on one image of its study's data: counts, and its layers with
+    spaces between, as name:kind:output:receptive field; an empty field is the whole image, as in TrialRow."""
 
     architecture: str
     levels: Written
@@ -276,6 +285,7 @@ Row = (
     | PredictedRow
     | LabelsRow
     | ConfusionRow
+    | ClassRow
     | ImageRow
     | TimingRow
     | SpeedRow

@@ -17,6 +17,7 @@ from bench.record.columns import columns, factors_of, to_cells, uses
 from bench.record.reading import StoreError, WriteError, checked_header, read_rows
 from bench.record.replacing import replacing
 from bench.record.schema import (
+    ClassRow,
     ConfusionRow,
     CorrectRow,
     EpochRow,
@@ -43,6 +44,7 @@ _FILES: dict[type[Row], str] = {
     PredictedRow: "predicted.csv",
     LabelsRow: "labels.csv",
     ConfusionRow: "confusion.csv",
+    ClassRow: "classes.csv",
     ImageRow: "images.csv",
     TimingRow: "timings.csv",
     SpeedRow: "speed.csv",
@@ -99,6 +101,13 @@ class Store:
         """Records test images."""
         self._append(self.folder / _FILES[ImageRow], rows)
 
+    def add_class_names(self, data: str, names: Sequence[str]) -> None:
+        """Records what the classes of a data set are called, in the order of their labels, unless that is known."""
+        recorded = self.class_names()
+        if not (recorded["data"] == data).any():
+            rows = [ClassRow(data, label, name) for label, name in enumerate(names)]
+            self._append(self.folder / _FILES[ClassRow], rows)
+
     def add_parts(self, training: str, parts: Mapping[str, str]) -> None:
         """Records what a `training` digest is made of unless it is known."""
         if self._known_parts is None:
@@ -146,6 +155,10 @@ class Store:
     def confusion(self) -> pd.DataFrame:
         """One row per recorded trial, columns as in ConfusionRow."""
         return self._details(ConfusionRow, ["trial"])
+
+    def class_names(self) -> pd.DataFrame:
+        """One row per named class, columns as in ClassRow."""
+        return self._read(self.folder / _FILES[ClassRow], ClassRow).drop_duplicates(["data", "label"])
 
     def images(self) -> pd.DataFrame:
         """One row per recorded test image, columns as in ImageRow."""

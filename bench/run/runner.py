@@ -251,6 +251,8 @@ def record(run: Run, trained: Trained) -> None:
     trial, outcome = trained.trial, trained.outcome
     named = run.by_trial[trial]
     run.store.add_parts(named.parts.training, named.training)
+    if run.data.class_names is not None:
+        run.store.add_class_names(run.provenance.data, run.data.class_names)
     row = trial_row(trained, named, network_summary(trial.cell, run.data), run.provenance, run.data)
     details: list[Row] = []
     if outcome is not None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.plan.catalogue import catalogue
 
 # In percentage points.
 DEFAULT_MARGIN = 0.05
@@ -35,7 +36,7 @@ def write_reports(
         for dataset in datasets:
             evidence = gather(Store(results / dataset), dataset, where, network_today, prefer)
             analysis = analyse(evidence, margin, layers_today)
-            command = f"python -m bench report --dataset {dataset} {options}".rstrip()
+            command = f"{catalogue().command('report', '--dataset', dataset)} {options}".rstrip()
             write_report(analysis, reports / dataset, command, png)
             pages.append(reports / dataset / "index.html")
             print(f"Report: {pages[-1]}")

@@ -89,7 +89,7 @@ def chosen_models(all_models: bool, models: str | None) -> list[str]:
 def plain_name(dataset: str) -> str:
     """The name of a data set's folder, which lies in --results and in --reports and nowhere else. Raises UsageError."""
     if not dataset or dataset != Path(dataset).name or "\\" in dataset or dataset.startswith("."):
-        raise UsageError(f"a data set's name is a plain word like mnist, not {dataset!r}")
+        raise UsageError(f"a data set's name is a plain word like pebbles, not {dataset!r}")
     return dataset
 
 

@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from bench.errors import BenchError, UsageError, near_matches
+from bench.errors import BenchError, Terminated, UsageError, near_matches, one_line
 from bench.plan.catalogue import Catalogue
 from bench.session.modules import digest_of_files, folder_name, is_installed, lies_in
 from bench.study import Study
@@ -109,10 +109,9 @@ def _catalogue(study: object, shown: str, called: str, modules: Sequence[ModuleT
     if not isinstance(study, Study):
         raise UsageError(f"{shown}: the study is {type(study).__name__}, and should be Study(...) from bench.study")
     title = (modules[0].__doc__ or "").strip().partition("\n")[0]
-    with _one_line(shown):
-        found = study.catalogue(
-            folder_name(called), digest_of_files([Path(one.__file__ or "") for one in modules]), title
-        )
+    with _one_line(study.place or shown):
+        digest = digest_of_files([Path(one.__file__ or "") for one in modules])
+        found = study.catalogue(folder_name(called), digest, title)
     return replace(found, modules=tuple(one for one in modules if not is_installed(one)))
 
 
@@ -122,15 +121,20 @@ def _one_line(shown: str, where: Path | None = None) -> Iterator[None]:
     try:
         yield
     except SyntaxError as error:
-        raise UsageError(f"{Path(error.filename or shown).name}, line {error.lineno}: {error.msg}") from error
-    except (KeyboardInterrupt, GeneratorExit):
+        place = _place(error, shown, where) if error.lineno is None else _file(error, shown)
+        raise UsageError(f"{place}: {error.msg}") from error
+    except (KeyboardInterrupt, Terminated):
         raise
     except SystemExit as error:
         raise UsageError(f"{shown} ends the process when it is read (exit {error.code}): leave that out") from error
     except BaseException as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
         raise UsageError(f"{_place(error, shown, where)}: {kind}{text}".rstrip(": ")) from error
+
+
+def _file(error: SyntaxError, shown: str) -> str:
+    return f"{Path(error.filename or shown).name}, line {error.lineno}"
 
 
 def _place(error: BaseException, shown: str, where: Path | None) -> str:
