@@ -4,6 +4,7 @@ Nothing else is public. `bench new my_study.py` writes such a file with comments
 notebook, `run(STUDY)` trains it and returns its rows as a DataFrame, and `report(STUDY)` writes its report.
 """
 
+import dataclasses
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -237,8 +238,14 @@ def _with_presets(factor: Factor, architectures: Sequence[Architecture]) -> Fact
 
 
 def _caller() -> FrameType:
-    """The innermost frame outside of this file: what makes a study."""
+    """Where a study is made: the innermost frame of a file that isn't this one."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename in ("<string>", __file__):
+    ours = (__file__, dataclasses.__file__)
+    while frame.f_back is not None and (frame.f_code.co_filename in ours or _is_generated(frame)):
         frame = frame.f_back
     return frame
+
+
+def _is_generated(frame: FrameType) -> bool:
+    """Whether it is a dataclass's own `__init__`, and not what a user types at a prompt."""
+    return frame.f_code.co_filename == "<string>" and frame.f_code.co_name == "__init__"

@@ -243,9 +243,9 @@ def test_a_results_folder_that_comes_back_gets_every_row(tmp_path: Path) -> None
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 96 kB, 24 pages."""
+    """A file system of 256 kB, 64 pages."""
     mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", tmp_path], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", tmp_path], capture_output=True, check=False
     )
     if mount.returncode:
         pytest.skip("this user may not mount a file system")
@@ -261,7 +261,7 @@ def complaint_of(process: "subprocess.Popen[str]") -> str:
 
 def test_a_full_disk_loses_nothing_once_there_is_room(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(15 * 4096))
+    ballast.write_bytes(bytes(52 * 4096))
     process = start(small_disk, seeds=48)
     assert "No space left on device; what is finished is kept" in complaint_of(process)
     assert Store(small_disk / "digits").trials()["trial"].is_unique

@@ -39,10 +39,7 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: object) -> pd.DataFr
 
 @pytest.mark.parametrize("classes", [[], [0, 255], [256, 3, 65_535]])
 def test_classes_come_back(classes: list[int]) -> None:
-    if classes:
-        assert unpacked_classes(packed_classes(classes), len(classes)).tolist() == classes
-    else:
-        assert packed_classes(classes) == ""
+    assert unpacked_classes(packed_classes(classes), len(classes)).tolist() == classes
 
 
 @pytest.mark.parametrize("text", ["AAA", "AAAA", "!", "AAAAAAAAAAAAAAAA"])
@@ -126,6 +123,16 @@ def test_a_switch_of_a_factor_that_is_gone_is_read_as_well(results: Path) -> Non
     assert found["cell"].tolist()[1] == "model3 gap=off mixup=on"
 
 
+def test_a_row_of_a_network_that_is_gone_is_called_by_all_of_its_levels(results: Path) -> None:
+    folder = results.parent / "other"
+    shutil.copytree(results / "digits", folder, dirs_exist_ok=True)
+    path = folder / "trials.csv"
+    path.write_text(path.read_text().replace(",model3,", ",model0,"))
+    found = join_rows([Store(folder)]).trials
+    assert found["cell"].iloc[0] == "model0 batch_norm=on gap=on dropout=0.0 augmentation=advanced scheduler=onecycle"
+    assert not found["is_preset"].any()
+
+
 def test_folders_of_two_machines_join(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "other"
     assert run_command_line([*RUN.split(), str(other), "--seeds", "1-2"]) == 0
@@ -152,7 +159,7 @@ def test_folders_of_two_machines_join(results: Path, tmp_path: Path, capsys: pyt
         (["--epochs", "--images"], "--epochs and --images exclude each other: give one of them"),
         (["--format", "xml"], "--format is one of csv, json, not 'xml'"),
         (["--results", "nowhere"], "nowhere has no rows: name another --results folder, or make some with `bench run`"),
-        (["--dataset", "../mnist"], "a data set's name is a plain word like mnist, not '../mnist'"),
+        (["--dataset", "../mnist"], "a data set's name is a plain word like pebbles, not '../mnist'"),
     ],
 )
 def test_what_makes_no_sense_is_said(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

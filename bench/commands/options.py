@@ -170,8 +170,6 @@ GpusPerStack = Annotated[
 def use_study(text: str | None) -> None:
     """Makes the study that a command names the one in use. Raises UsageError."""
     if text is not None:
-        from dataclasses import replace
-
         from bench.plan.catalogue import use
         from bench.studies.load import load_study
 

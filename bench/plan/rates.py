@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.errors import UsageError, near_matches
+from bench.plan import arguments
 from bench.plan.catalogue import Rates
 from bench.plan.factors import Factor
 from bench.plan.levels import Level
@@ -47,6 +48,4 @@ def rates_by(by: tuple[str, ...], given: Mapping[Any, float], factors: Sequence[
 
 def checked_rate(value: object) -> float:
     """A learning rate. Raises UsageError."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < float("inf"):
-        raise UsageError(f"a learning rate is a number above 0, not {value!r}")
-    return float(value)
+    return arguments.above_zero("a learning rate", value)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def packed_classes(classes: Sequence[int]) -> str:
+def packed_classes(classes: "Sequence[int] | NDArray[np.int64]") -> str:
     """The classes as text."""
     values = np.asarray(classes)
     kind = "<u1" if values.size == 0 or values.max() < 256 else "<u2"
@@ -18,7 +18,7 @@ def packed_classes(classes: Sequence[int]) -> str:
 def unpacked_classes(text: str, images: int) -> NDArray[np.int64]:
     """The inverse of `packed_classes` for so many images. Raises ValueError for a text that isn't of so many."""
     packed = a2b_base64(text, strict_mode=True)
-    width, rest = divmod(len(packed), images)
+    width, rest = divmod(len(packed), images) if images else (1, len(packed))
     if rest or width not in (1, 2):
         raise ValueError(f"{len(packed)} bytes are no classes of {images} images")
     return np.frombuffer(packed, dtype=f"<u{width}").astype(np.int64)

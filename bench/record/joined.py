@@ -59,7 +59,8 @@ class Joined:
         BenchError for rows that can't be read."""
         for store, trials in self._by_store():
             right = store.correct().set_index("trial")[["images", "correct"]]
-            predicted = store.predicted().set_index("trial")["predicted"]
+            mistakes = store.predicted()
+            predicted = dict(zip(mistakes["trial"], mistakes["predicted"].fillna(""), strict=True))
             labels = store.labels().set_index("data")["labels"]
             for at, trial in enumerate(trials["trial"]):
                 if trial in right.index:
@@ -104,7 +105,9 @@ def readable(trials: pd.DataFrame, machines: pd.DataFrame) -> pd.DataFrame:
     for values in trials[[*known, *others]].itertuples(index=False, name=None):
         cell = recorded_cell(values[: len(known)])
         rest = _written(others, values[len(known) :])
-        names.append(" ".join([*([cell.label] if cell else [values[0], *_written(known[1:], values[1:])]), *rest]))
+        names.append(
+            " ".join([*([cell.label] if cell else [values[0], *_written(known[1:], values[1 : len(known)])]), *rest])
+        )
         presets.append(cell is not None and cell.is_preset and not rest)
     with_cells = trials.assign(
         cell=pd.Series(names, dtype=object, index=trials.index),
@@ -158,8 +161,9 @@ def _images(right: "pd.Series[Any]", predicted: str | None, labels: str | None, 
     gap = pd.array([pd.NA] * images, dtype="Int64")
     try:
         bits = unpacked_bits(right["correct"], images)
-        taken = gap if predicted is None else pd.array(unpacked_classes(predicted, images), dtype="Int64")
         true = gap if labels is None else pd.array(unpacked_classes(labels, images), dtype="Int64")
+        taken = true.copy()
+        taken[~bits] = pd.NA if predicted is None else unpacked_classes(predicted, int((~bits).sum()))
     except ValueError as error:
         raise BenchError(f"what trial {trial} took its test images for can't be read ({error}): delete it") from None
     return pd.DataFrame(dict(zip(_OF_IMAGES, (np.arange(images), true, taken, bits), strict=True)))

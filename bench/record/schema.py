@@ -111,17 +111,18 @@ class CorrectRow:
 
 @dataclass(frozen=True, slots=True)
 class PredictedRow:
-    """The class that the last epoch's network took each test image for: base64 of a byte an image, or of two, the low
-    one first, where `predicted` decodes to twice as many bytes as there are images."""
+    """What the last epoch's network took the `mistakes` test images for that it got wrong, in their order: base64 of a
+    byte a class, or of two, the low one first, where `predicted` decodes to twice as many bytes as there are mistakes.
+    What it took the others for, LabelsRow says; which are which, CorrectRow."""
 
     trial: str
-    images: int
-    predicted: str
+    mistakes: int
+    predicted: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class LabelsRow:
-    """The labels of the test images of the data that `data` digests, as PredictedRow has classes."""
+    """The labels of the test images of the data that `data` digests, written as PredictedRow has classes."""
 
     data: str
     images: int

@@ -172,14 +172,16 @@ def correct_row(named: Named, outcome: Outcome, test: Split) -> CorrectRow:
     return CorrectRow(named.key, len(right), base64.b64encode(np.packbits(right).tobytes()).decode())
 
 
-def predicted_row(named: Named, outcome: Outcome) -> PredictedRow:
-    """What a finished trial took each test image for."""
-    return PredictedRow(named.key, len(outcome.predicted), packed_classes(outcome.predicted))
+def predicted_row(named: Named, outcome: Outcome, test: Split) -> PredictedRow:
+    """What a finished trial took the test images for that it got wrong."""
+    predicted = np.array(outcome.predicted)
+    taken = predicted[predicted != test.labels.numpy()]
+    return PredictedRow(named.key, len(taken), packed_classes(taken) or None)
 
 
 def labels_row(test: Split, provenance: Provenance) -> LabelsRow:
     """The labels of the test images."""
-    return LabelsRow(provenance.data, len(test), packed_classes(test.labels.tolist()))
+    return LabelsRow(provenance.data, len(test), packed_classes(test.labels.numpy()))
 
 
 def confusion_row(named: Named, outcome: Outcome, test: Split, classes: int) -> ConfusionRow:

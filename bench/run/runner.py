@@ -259,7 +259,7 @@ def record(run: Run, trained: Trained) -> None:
         details += epoch_rows(named, outcome)
         if outcome.status == "done" and trial.protocol.val == 0:
             details.append(correct_row(named, outcome, run.data.held_out))
-            details.append(predicted_row(named, outcome))
+            details.append(predicted_row(named, outcome, run.data.held_out))
             details.append(confusion_row(named, outcome, run.data.held_out, run.data.classes))
             run.store.add_labels(labels_row(run.data.held_out, run.provenance))
     run.store.add_trial(row, details)
