@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any, get_args
 
 from bench.errors import UsageError, near_matches
@@ -242,7 +243,7 @@ def _rate(value: object) -> float:
 
 def _place_of_caller() -> str:
     """`flowers.py, line 12`, where a file that isn't this package's makes a study; nothing where none does."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and (frame.f_code.co_filename.startswith("<") or frame.f_code.co_filename == __file__):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}" if frame is not None else ""
