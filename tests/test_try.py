@@ -10,8 +10,8 @@ from bench.plan.catalogue import find_factors
 from bench.plan.cells import preset_cell
 from bench.plan.designs import factorial
 from bench.train.data import Data, Split
-from bench.trying.contract import in_turns
 from bench.trying.images import check_data
+from bench.trying.turns import in_turns
 from tests.studies import GOOD, bench, edited, write
 
 LOSS = "recipe.with_loss(partial(F.cross_entropy, label_smoothing=level))"
@@ -101,7 +101,7 @@ BROKEN = {
         "gradients",
         "first.weight, first.bias",
     ),
-    "no gradient": (NET.replace(FORWARD, FORWARD + ".detach()"), "gradients", "logits that no gradient flows from"),
+    "no gradient": (NET.replace(FORWARD, FORWARD + ".detach()"), "networks", "logits that no gradient flows from"),
     "plain list": (
         NET.replace(
             "self.first = nn.Conv2d(shape[0], 4, 3, stride=3)", "self.hidden = [nn.Conv2d(shape[0], 4, 3, stride=3)]"
@@ -190,7 +190,7 @@ def test_what_may_be_as_meant_is_a_note(tmp_path: Path) -> None:
     text = edited((LOSS, "recipe.with_after_step(late)"), ("def smoothed", LATER))
     ran = bench("try", write(tmp_path, text))
     assert (ran.code, ran.err) == (0, ""), ran.out
-    assert "note: mine.py:29: label_smoothing=0.1 of tiny changes no number within two steps" in ran.out
+    assert "note: mine.py:28: label_smoothing=0.1 of tiny changes no number within two steps" in ran.out
 
 
 def test_a_loss_that_is_no_number_is_a_note(tmp_path: Path) -> None:
