@@ -22,6 +22,8 @@ from bench.commands.list import list_names
 from bench.commands.new import new
 from bench.commands.readme import readme
 from bench.commands.report import report
+from bench.commands.rerun import rerun
+from bench.commands.rows import rows
 from bench.commands.run import run
 from bench.commands.select import select
 from bench.commands.show import show
@@ -59,7 +61,9 @@ def options(
 app.command()(new)
 app.command("try")(try_study)
 app.command()(run)
+app.command()(rerun)
 app.command()(report)
+app.command()(rows)
 app.command()(readme)
 app.command()(train)
 app.command()(show)
@@ -92,7 +96,8 @@ def run_command_line(arguments: Sequence[str]) -> int:
         return _fail(error.format_message(), error.exit_code)
     except OSError as error:
         _log.debug("it arose here", exc_info=error)
-        return _fail(_words(error), 1)
+        read_enough = isinstance(error, BrokenPipeError)  # whoever reads what is printed
+        return _fail("" if read_enough else _words(error), 1)
     except Terminated:
         return _fail("terminated", 143)
     except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """What a study's file imports: `STUDY = Study(architectures=[tiny], data="digits")` beside a builder `tiny`.
 
-Nothing else is public. `bench new my_study.py` writes such a file with comments to start from.
+Nothing else is public. `bench new my_study.py` writes such a file with comments to start from. From Python, as in a
+notebook, `run(STUDY)` trains it and returns its rows as a DataFrame, and `report(STUDY)` writes its report.
 """
 
 import sys
@@ -17,6 +18,9 @@ from bench.plan.designs import DESIGNS
 from bench.plan.factors import HARNESS, Factor
 from bench.plan.levels import Level
 from bench.plan.protocol import Optimizer, Precision
+from bench.plan.rates import DEFAULT_TRIED, checked_rate, default_rates, rates_by
+from bench.session.modules import digest_of_files, folder_name, is_installed, modules_of
+from bench.session.python import report, run
 from bench.sources.arrays import from_arrays, npz
 from bench.sources.folder import image_folder
 from bench.sources.idx import from_idx
@@ -36,19 +40,9 @@ __all__ = [
     "hugging_face",
     "image_folder",
     "npz",
+    "report",
+    "run",
 ]
-
-# What rates a study has that says none: those found for small convolutional networks with SGD, by the schedule and
-# whether there is batch norm. The report says that nobody chose them for this study.
-DEFAULT_RATES: Mapping[tuple[Level, ...], float] = {
-    ("step", False): 0.01,
-    ("step", True): 0.03,
-    ("onecycle", False): 0.03,
-    ("onecycle", True): 0.1,
-}
-
-# What `bench select rates` tries where a study doesn't say.
-DEFAULT_TRIED = (0.003, 0.01, 0.03, 0.1, 0.3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +55,8 @@ class Study:
     what `bench run` takes where its options don't say otherwise: design, seeds, epochs, batch_size, optimizer, lr,
     precision. `rates` are the learning rates: one for all, or by the levels of the factors that `rates_by` names, as
     in {("sgd",): 0.05, ("adamw",): 0.001}. `preset` says the levels of training factors for all architectures where
-    they aren't `off`. `claims` are what `bench.report.claims` tests, or a function that returns them.
+    they aren't `off`. `claims` are what `bench.report.claims` tests, or a function that returns them. `name` is that of
+    the folder of its rows: its file's, if not said.
 
     Raises UsageError for what can't be, when it is made.
     """
@@ -81,10 +76,18 @@ class Study:
     preset: Mapping[str, Level] = field(default_factory=dict)
     claims: Sequence[Any] | Callable[[], Sequence[Any]] = ()
     title: str = ""
+    name: str = ""
     place: str = field(init=False, default="", repr=False)
+    _names: Mapping[str, Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "place", _place_of_caller())
+        frame = _caller()
+        place = f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+        object.__setattr__(self, "place", "" if frame.f_code.co_filename.startswith("<") else place)
+        object.__setattr__(self, "_names", frame.f_globals)
+        self._check()
+
+    def _check(self) -> None:
         for one in arguments.listed("architectures", "[tiny]", self.architectures):
             if not (callable(one) or isinstance(one, Architecture | str)):
                 raise UsageError(f"an architecture is a function (shape, classes, ...) or a name, not {one!r}")
@@ -97,7 +100,8 @@ class Study:
         arguments.one_of("optimizer", get_args(Optimizer), self.optimizer)
         arguments.one_of("precision", ("auto", *get_args(Precision)), self.precision)
         arguments.mapping("preset", "{'scheduler': 'onecycle'}", self.preset)
-        arguments.text("title", self.title)
+        for name in ("title", "name"):
+            arguments.text(name, getattr(self, name))
         for name in ("seeds", "epochs", "batch_size"):
             arguments.whole(name, getattr(self, name))
         if self.lr is not None:
@@ -107,8 +111,26 @@ class Study:
                 if not callable(getattr(one, "test", None)):
                     raise UsageError(f"a claim is Claim(...) from bench.report.claims, not {one!r}")
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_names": {}}  # where a builder uses its study, the whole file needn't travel
+
+    def here(self) -> Catalogue:
+        """As `catalogue`, for a study that was made in this process. Raises UsageError."""
+        file = self._names.get("__file__")
+        modules = modules_of(self._names)
+        files = [Path(place) for one in modules if isinstance(place := getattr(one, "__file__", None), str)]
+        title = str(self._names.get("__doc__") or "").strip().partition("\n")[0] if isinstance(file, str) else ""
+        found = self.catalogue(
+            folder_name(Path(file).stem) if isinstance(file, str) else "study",
+            digest_of_files(files) if files else "",
+            title,
+        )
+        # What is in __main__ travels by content anyway.
+        carried = tuple(one for one in modules if one.__name__ != "__main__" and not is_installed(one))
+        return replace(found, modules=carried)
+
     def catalogue(self, name: str, digest: str = "", title: str = "") -> Catalogue:
-        """The study as what there is to choose from. Raises UsageError."""
+        """The study as what there is to choose from. Its own name counts before `name`. Raises UsageError."""
         architectures = self._architectures()
         factors = self._factors(architectures)
         datasets = self._datasets()
@@ -127,7 +149,7 @@ class Study:
                 precision=self.precision,
             ),
             claims=self.claims if callable(self.claims) else tuple(self.claims),
-            name=name,
+            name=folder_name(self.name) if self.name else name,
             title=self.title or title,
             digest=digest,
         )
@@ -166,15 +188,15 @@ class Study:
         if isinstance(self.rates, Rates):
             return self.rates
         if self.rates is None and not self.rates_by:
-            return _default_rates({factor.name for factor in factors if factor.change is None})
+            return default_rates({factor.name for factor in factors if factor.change is None})
         if isinstance(self.rates, int | float) and not isinstance(self.rates, bool):
-            return Rates((), {(): _rate(self.rates)}, {(): DEFAULT_TRIED})
+            return Rates((), {(): checked_rate(self.rates)}, {(): DEFAULT_TRIED})
         if not isinstance(self.rates, Mapping) or not self.rates_by:
             raise UsageError(
                 "rates are a number, or numbers by levels with the names of the factors that they go by: "
                 "rates={('sgd',): 0.05, ('adamw',): 0.001}, rates_by=['optimizer']"
             )
-        return _rates_by(tuple(self.rates_by), self.rates, factors)
+        return rates_by(tuple(self.rates_by), self.rates, factors)
 
     def _datasets(self) -> dict[str, Any]:
         if self.data is None:
@@ -201,29 +223,6 @@ class Study:
         return found
 
 
-def _default_rates(harness: set[str]) -> Rates:
-    """The rates of a study that says none, by those of the harness's factors in it that they depend on."""
-    by = tuple(name for name in ("scheduler", "batch_norm") if name in harness) if "scheduler" in harness else ()
-    rates: dict[tuple[Level, ...], float] = {}
-    for levels, rate in DEFAULT_RATES.items():
-        rates.setdefault(levels[: len(by)], rate)
-    return Rates(by, rates, dict.fromkeys(rates, DEFAULT_TRIED), selected=False)
-
-
-def _rates_by(by: tuple[str, ...], given: Mapping[Any, float], factors: Sequence[Factor]) -> Rates:
-    known = {factor.name: factor for factor in factors}
-    for name in by:
-        if name not in known:
-            raise UsageError(f"rates_by: no factor is called {name!r}: {near_matches(name, known)}")
-    rates = {(levels if isinstance(levels, tuple) else (levels,)): _rate(rate) for levels, rate in given.items()}
-    for levels in rates:
-        if len(levels) != len(by) or any(
-            level not in known[name].levels for name, level in zip(by, levels, strict=True)
-        ):
-            raise UsageError(f"rates: {levels!r} isn't one level of each of {', '.join(by)}")
-    return Rates(by, rates, dict.fromkeys(rates, DEFAULT_TRIED))
-
-
 def _with_presets(factor: Factor, architectures: Sequence[Architecture]) -> Factor:
     """The harness's factor with a level for each builder's default, as a dropout of 0.25."""
     levels = list(factor.levels)
@@ -237,13 +236,9 @@ def _with_presets(factor: Factor, architectures: Sequence[Architecture]) -> Fact
     return factor.with_levels(sorted(levels) if all(isinstance(one, int | float) for one in levels) else levels)
 
 
-def _rate(value: object) -> float:
-    return arguments.above_zero("a learning rate", value)
-
-
-def _place_of_caller() -> str:
-    """`flowers.py, line 12`, where a file that isn't this package's makes a study; nothing where none does."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and (frame.f_code.co_filename.startswith("<") or frame.f_code.co_filename == __file__):
+def _caller() -> FrameType:
+    """The innermost frame outside of this file: what makes a study."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename in ("<string>", __file__):
         frame = frame.f_back
-    return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}" if frame is not None else ""
+    return frame

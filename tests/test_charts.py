@@ -182,7 +182,7 @@ def test_the_most_frequent_mistakes_come_first() -> None:
     counts = np.diag(np.full(30, 97))
     counts[4, 7], counts[2, 9] = 3, 2
     axes = Figure().subplots()
-    confusion._draw_pairs(axes, Confusion(preset_cell("model1"), counts, 1))
+    confusion._draw_pairs(axes, Confusion(preset_cell("model1"), counts, 1), list(map(str, range(30))))
     assert [label.get_text() for label in axes.get_yticklabels()] == [
         "4 \N{RIGHTWARDS ARROW} 7",
         "2 \N{RIGHTWARDS ARROW} 9",

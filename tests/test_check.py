@@ -16,6 +16,7 @@ from bench.check.exact import compare_networks, measure_networks
 from bench.check.output import MOST_ANNOTATIONS, annotations, markdown, table, write_json, write_junit
 from bench.check.verdict import CheckRow, ExitCode, Interval, Kind, Verdict, exit_code
 from bench.cli import run_command_line
+from bench.plan.catalogue import catalogue, using
 from bench.record.reading import StoreError
 from bench.record.schema import ExactRow
 
@@ -54,7 +55,7 @@ def test_a_kind_without_a_compared_row_was_not_measured() -> None:
 
 
 def test_this_tree_is_what_its_baseline_says() -> None:
-    rows = compare_networks(measure_networks(), read_baseline(RESULTS, ExactRow))
+    rows = compare_networks(measure_networks((1, 28, 28), 10), read_baseline(RESULTS, ExactRow))
     assert {row.verdict for row in rows} == {Verdict.PASS}
     assert len(rows) % 8 == 0
 
@@ -219,3 +220,16 @@ def test_a_missing_batch_norm_is_caught(tmp_path: Path) -> None:
 )
 def test_a_harmless_change_passes(tmp_path: Path, old: str, new: str) -> None:
     assert planted(tmp_path, "architectures/blocks.py", old, new) == 0
+
+
+def test_a_study_of_ones_own_is_checked_against_its_own_baseline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a whole-number factor frames hold floats, and one layer sees the whole image: neither is another network."""
+    command = ["check", "exact", str(ROOT / "tests" / "fake.py"), "--results", str(tmp_path)]
+    with using(catalogue()):
+        assert run_command_line([*command, "--update"]) == 0
+        assert "24 new, 0 gone" in capsys.readouterr().out
+        assert run_command_line(command) == 0
+        assert "24 pass" in capsys.readouterr().out
+    assert (tmp_path / "fake" / "baseline" / "exact.csv").exists()

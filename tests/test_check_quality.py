@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.check import plans
 from bench.check.baseline import read_baseline, write_baseline
-from bench.check.plans import PLANS
 from bench.check.power import difference, judge, plan_seeds, seeds_needed
-from bench.check.quality import Plan, check_quality, planned_seeds, train_baseline
+from bench.check.quality import check_quality, planned_seeds, train_baseline
 from bench.check.verdict import CheckRow, Verdict
 from bench.cli import run_command_line
+from bench.plan.catalogue import catalogue, using
 from bench.plan.cells import preset_cell
+from bench.plan.checks import Plan
 from bench.plan.protocol import Protocol
 from bench.record.schema import QualityRow
+from bench.studies.checks import CHECKS
 
 RESULTS = Path(__file__).parent.parent / "results"
 IMAGES = 899
@@ -63,9 +64,9 @@ def test_equal_differences_are_not_believed_beyond_one_image() -> None:
 
 def test_the_committed_baseline_has_both_batches_and_enough_seeds() -> None:
     baseline = read_baseline(RESULTS, QualityRow)
-    assert {row.dataset for row in baseline} <= set(PLANS)
+    assert {row.dataset for row in baseline} <= set(CHECKS)
     for dataset in {row.dataset for row in baseline}:
-        plan = PLANS[dataset]()
+        plan = CHECKS[dataset]()
         own = [row for row in baseline if row.dataset == dataset]
         assert len(own) == 2 * plan.seeds * len(plan.cells)
         planned = planned_seeds(plan, own)
@@ -132,18 +133,16 @@ def test_a_diverged_trial_fails(tiny_rows: list[QualityRow]) -> None:
     assert "diverged" in row.message
 
 
-def test_the_command_updates_then_passes_then_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(plans, "PLANS", {"digits": lambda: TINY})
+def test_the_command_updates_then_passes_then_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["check", "quality", "--results", str(tmp_path), "--workers", "1"]
-    assert run_command_line([*command, "--update"]) == 0
-    assert "4 new, 0 gone" in capsys.readouterr().out
-    assert run_command_line(command) == 0
-    assert "margin 3 points" in capsys.readouterr().out
-    better = shifted(read_baseline(tmp_path, QualityRow), [0.06] * 4)
-    write_baseline(tmp_path, QualityRow, better)
-    assert run_command_line(command) == 3
+    with using(replace(catalogue(), checks={"digits": lambda: TINY})):
+        assert run_command_line([*command, "--update"]) == 0
+        assert "4 new, 0 gone" in capsys.readouterr().out
+        assert run_command_line(command) == 0
+        assert "margin 3 points" in capsys.readouterr().out
+        better = shifted(read_baseline(tmp_path, QualityRow), [0.06] * 4)
+        write_baseline(tmp_path, QualityRow, better)
+        assert run_command_line(command) == 3
     assert not list(tmp_path.glob("digits/*"))
 
 

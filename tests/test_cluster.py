@@ -323,7 +323,7 @@ def test_a_head_that_says_nothing_is_answered_in_one_line(
 def test_options_that_lie(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: list[str], words: str
 ) -> None:
-    monkeypatch.setattr("bench.commands.options.find_spec", lambda _name: None)
+    monkeypatch.setattr("bench.session.request.find_spec", lambda _name: None)
     assert run_command_line(["run", "--all", *options]) == 2
     error = capsys.readouterr().err
     assert words in error

@@ -83,6 +83,8 @@ def test_the_command_trains_once_and_resumes(tmp_path: Path, capsys: pytest.Capt
         "trials",
         "epochs",
         "correct",
+        "predicted",
+        "labels",
         "confusion",
         "images",
         "timings",

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.cli import run_command_line
-from bench.commands.report import write_reports
 from bench.plan.catalogue import catalogue
 from bench.plan.cells import preset_cell
 from bench.plan.designs import toggles
@@ -31,6 +30,7 @@ from bench.report.readme import ReadmeError, drifted, rewrite
 from bench.report.tables import Table, make_tables
 from bench.report.words import markdown_text
 from bench.run.networks import layers_today
+from bench.session.reports import write_reports
 from tests.synthetic import write_rows
 
 FACTORS = catalogue().factors

@@ -2,13 +2,14 @@
 
 import csv
 import io
-import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.plan.catalogue import catalogue
+from bench.plan.factors import Factor
 from bench.record.columns import columns, to_cells
 from bench.record.reading import StoreError, WriteError, read_rows
 from bench.record.replacing import replace_text
@@ -42,13 +43,28 @@ def read_baseline(results: Path, row_type: type[BaselineRow]) -> list[BaselineRo
 
 def as_row(row_type: type[BaselineRow], record: Mapping[Any, Any]) -> BaselineRow:
     """A record of a frame of rows as a row; what else is in the record is left out."""
-    fixed = columns(row_type, ())
-    changing = [f.column for f in catalogue().factors if f.changes_network or row_type is QualityRow]
-    values = {name: record[name] for name in fixed}
-    if "receptive_field" in values:  # a column with gaps is of floats
-        side = values["receptive_field"]
-        values["receptive_field"] = None if math.isnan(side) else int(side)
-    return row_type(levels={factor: record[factor] for factor in changing}, **values)
+    changing = [f for f in catalogue().factors if f.changes_network or row_type is QualityRow]
+    levels = {factor.column: _as_written(factor, record[factor.column]) for factor in changing}
+    fixed = {
+        field.name: _as_typed(field.type, record[field.name]) for field in fields(row_type) if field.name in record
+    }
+    return row_type(levels=levels, **fixed)
+
+
+def _as_typed(kind: Any, value: Any) -> Any:
+    """A value of a frame, where a whole number that may be missing is a float, as a row has it."""
+    if value is None or value != value:  # noqa: PLR0124  # not a number
+        return None
+    return int(value) if kind in {int, int | None} else value
+
+
+def _as_written(factor: Factor, value: Any) -> str | float | None:
+    """A level of a frame as rows are written with it: frames hold whole numbers as floats. What is no level any more
+    stays as it is."""
+    try:
+        return factor.written(factor.read(value))
+    except ValueError:
+        return None if value is None else str(value)
 
 
 def write_baseline(results: Path, row_type: type[BaselineRow], rows: Sequence[BaselineRow]) -> str:

@@ -8,6 +8,7 @@ fails by itself and leaves no time. The environment says in ROWS which folder of
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from pytest_benchmark.fixture import BenchmarkFixture
 try:
     from bench.plan.catalogue import catalogue
 
-    MODELS = list(catalogue().architectures)
+    MODELS, SOURCES = list(catalogue().architectures), catalogue().datasets
 except ImportError:  # a tree from before there was a catalogue
-    from architectures.registry import ARCHITECTURES  # type: ignore[import-not-found]
+    from architectures.registry import ARCHITECTURES  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-    MODELS = list(ARCHITECTURES)
+    from bench.train.datasets import DATASETS  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    MODELS, SOURCES = list(ARCHITECTURES), DATASETS
 
 ROWS = "BENCH_CHECK_ROWS"
 
@@ -77,16 +80,21 @@ def _training(model: str) -> Any:
     from bench.plan.trials import Trial
     from bench.train.single import Training
 
-    return Training(Trial(preset_cell(model), 0, Protocol("digits")), _digits())
+    data = _data()
+    return Training(Trial(preset_cell(model), 0, Protocol(data.name)), data)
 
 
-def _digits() -> Any:
-    """The embedded images, wherever the arm's tree keeps them."""
-    try:
-        from bench.studies.data import DATASETS
-    except ImportError:
-        from bench.train.datasets import DATASETS  # type: ignore[import-not-found,import-untyped,no-redef,unused-ignore]
-    return DATASETS["digits"].load(Path("unused"))
+@cache
+def _data() -> Any:
+    """The built-in data set that needs no files."""
+    nowhere = Path("unused")
+    return next(source for source in SOURCES.values() if not source.files(nowhere)).load(nowhere)
+
+
+def _noise(count: int) -> torch.Tensor:
+    """So many float images of noise, of the data's size."""
+    shape = _data().train.images.shape[1:]
+    return torch.rand(count, *shape, generator=torch.Generator().manual_seed(0))
 
 
 @each_model
@@ -107,7 +115,8 @@ def _network(model: str) -> Any:
     from bench.plan.cells import preset_cell
     from bench.train.network import plain_network
 
-    network = plain_network(preset_cell(model), (1, 28, 28), 10)
+    data = _data()
+    network = plain_network(preset_cell(model), tuple(data.train.images.shape[1:]), data.classes)
     try:
         from bench.train.fast.fuse import fuse
     except ImportError:
@@ -118,7 +127,7 @@ def _network(model: str) -> Any:
 @each_model
 def test_inference(timed: Timed, model: str) -> None:
     network = _network(model)
-    images = torch.rand(50, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    images = _noise(50)
 
     @torch.inference_mode()
     def infer() -> None:
@@ -131,7 +140,7 @@ def test_inference(timed: Timed, model: str) -> None:
 @each_model
 def test_latency(timed: Timed, model: str) -> None:
     network = _network(model)
-    image = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    image = _noise(1)
 
     @torch.inference_mode()
     def infer() -> None:
@@ -141,14 +150,14 @@ def test_latency(timed: Timed, model: str) -> None:
     timed(infer, 12)
 
 
-def test_fit_digits(timed: Timed) -> None:
+def test_fit(timed: Timed) -> None:
     from bench.plan.cells import preset_cell
     from bench.plan.protocol import Protocol
     from bench.plan.trials import Trial
     from bench.train.fit import fit
 
-    data = _digits()
-    trial = Trial(preset_cell(MODELS[-1]), 0, Protocol("digits", epochs=2))
+    data = _data()
+    trial = Trial(preset_cell(MODELS[-1]), 0, Protocol(data.name, epochs=2))
     timed(lambda: fit([trial], data), 3)
 
 
@@ -160,7 +169,7 @@ def test_planning(timed: Timed) -> None:
 
     def plan() -> set[Any]:
         cells = DESIGNS["factorial"](list(MODELS), catalogue().factors)
-        return set(trials(cells, 10, Protocol("digits")))
+        return set(trials(cells, 10, Protocol("any")))
 
     timed(plan, 8)
 

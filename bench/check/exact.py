@@ -2,28 +2,39 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
+from math import prod
 
 from bench.check.verdict import UPDATE, CheckRow, Kind, Verdict
 from bench.errors import BenchError
-from bench.plan.catalogue import catalogue, written_levels
+from bench.plan.catalogue import catalogue, find_architecture, written_levels
 from bench.plan.cells import Cell
-from bench.plan.designs import factorial
+from bench.plan.designs import factorial, toggles
+from bench.plan.factors import Factor
 from bench.record.schema import ExactRow
 from bench.train.network import NetworkError, plain_network
 from bench.train.summary import LayerRow, summarise
 
-# The images that the architectures were published for.
-INPUT_SHAPE = (1, 28, 28)
-CLASSES = 10
+# More combinations of levels than that are not measured, but each level by itself.
+MOST_NETWORKS = 1_000
 
 _COUNTS = ("parameters", "macs", "receptive_field")
 _MOST_LAYERS_NAMED = 3
 
 
-def measure_networks() -> list[ExactRow]:
-    """One row per registered architecture and combination of the levels that change the network."""
-    cells = factorial(list(catalogue().architectures), [f for f in catalogue().factors if f.changes_network])
-    return list(map(_measure, dict.fromkeys(cells)))
+def measure_networks(input_shape: tuple[int, int, int], classes: int) -> list[ExactRow]:
+    """One row per architecture of the study and combination of the levels that change the network, or each of them by
+    itself where there are more than MOST_NETWORKS combinations. Raises BenchError for a network that can't be built.
+
+    `input_shape` is (channels, height, width).
+    """
+    factors = [factor for factor in catalogue().factors if factor.changes_network]
+    names = list(catalogue().architectures)
+    design = factorial if _combinations(names, factors) <= MOST_NETWORKS else toggles
+    return [_measure(cell, input_shape, classes) for cell in dict.fromkeys(design(names, factors))]
+
+
+def _combinations(names: Sequence[str], factors: Sequence[Factor]) -> int:
+    return sum(prod(len(f.levels) for f in factors if find_architecture(name).applies(f)) for name in names)
 
 
 def compare_networks(current: Sequence[ExactRow], baseline: Sequence[ExactRow]) -> list[CheckRow]:
@@ -32,9 +43,9 @@ def compare_networks(current: Sequence[ExactRow], baseline: Sequence[ExactRow]) 
     return [_compare(name, here, there) for name in dict.fromkeys((*here, *there))]
 
 
-def _measure(cell: Cell) -> ExactRow:
+def _measure(cell: Cell, input_shape: tuple[int, int, int], classes: int) -> ExactRow:
     try:
-        summary = summarise(plain_network(cell, INPUT_SHAPE, CLASSES), INPUT_SHAPE)
+        summary = summarise(plain_network(cell, input_shape, classes), input_shape)
     except (NetworkError, ValueError) as error:
         raise BenchError(f"{cell.label} can't be built: {error}") from error
     return ExactRow(

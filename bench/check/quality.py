@@ -8,7 +8,6 @@ third.
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,29 +17,12 @@ from bench.check.power import Planned, difference, judge, plan_seeds
 from bench.check.verdict import UPDATE, CheckRow, Interval, Kind, Verdict
 from bench.plan.catalogue import read_levels
 from bench.plan.cells import Cell
+from bench.plan.checks import Plan
 from bench.plan.levels import Levels
-from bench.plan.protocol import Protocol
-from bench.plan.trials import Trial
 from bench.record.schema import QualityRow
 from bench.report.words import percent
 from bench.run.pool import LocalPool
 from bench.run.runner import Run, prepare_run, train_missing
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is trained: `seeds` in the first batch, as many in the second, and the `margin` (a fraction) below which a
-    loss of accuracy doesn't matter."""
-
-    cells: tuple[Cell, ...]
-    protocol: Protocol
-    seeds: int
-    margin: float
-
-    def trials(self, batch: int) -> list[Trial]:
-        """The trials of batch 0 or 1."""
-        seeds = range(batch * self.seeds, (batch + 1) * self.seeds)
-        return [Trial(cell, seed, self.protocol) for seed in seeds for cell in self.cells]
 
 
 class Trainer:

@@ -11,10 +11,13 @@ import typer
 
 from bench.commands import options as opt
 from bench.errors import BenchError, UsageError, near_matches
+from bench.plan.catalogue import catalogue
+from bench.plan.checks import plans
 
 if TYPE_CHECKING:
     from bench.check.speed import Timing
     from bench.check.verdict import CheckRow, ExitCode, Kind
+    from bench.record.schema import ExactRow
 
 check = typer.Typer(
     invoke_without_command=True,
@@ -39,7 +42,7 @@ Only = Annotated[
     str | None,
     typer.Option(
         "--only",
-        help="Only these workloads, as pytest's -k: 'training_step and model1', 'planning or report'.",
+        help="Only these workloads, as pytest's -k: 'training_step', 'planning or report'.",
         show_default=False,
     ),
 ]
@@ -53,7 +56,7 @@ QualityData = Annotated[
     str | None,
     typer.Option(
         "--dataset",
-        help="digits or mnist. Default: digits, and mnist where its files and a baseline are there.",
+        help="Only this data set. Default: those that need no files, and others whose files and a baseline are there.",
         show_default=False,
     ),
 ]
@@ -93,12 +96,12 @@ def every(
     if same:
         return _time_itself(same, timing, files)
     if update:
-        _update_exact(results)
+        _update_exact(None, results, data_dir)
         return _update_quality(None, results, data_dir, processes)
     find_commit(against)
     return _report(
         {
-            Kind.EXACT: partial(_exact, results),
+            Kind.EXACT: partial(_exact, None, results, data_dir),
             Kind.QUALITY: partial(_quality, None, results, data_dir, processes),
             Kind.SPEED: partial(_speed, against, timing),
         },
@@ -108,22 +111,29 @@ def every(
 
 @check.command()
 def exact(
+    study: opt.StudyName = None,
     strict: Strict = False,
     update: Update = False,
     json: Json = None,
     junit: Junit = None,
+    dataset: opt.DatasetName = None,
+    data_dir: opt.DataDir = Path("data"),
     results: opt.Results = Path("results"),
 ) -> int:
     """Parameters, MACs, output shapes and receptive fields of every network, against results/baseline/exact.csv."""
+    opt.use_study(study)
+    results = opt.root_of(results)
+
     from bench.check.verdict import Kind
 
     if update:
-        return _update_exact(results)
-    return _report({Kind.EXACT: partial(_exact, results)}, _Files(strict, json, junit))
+        return _update_exact(dataset, results, data_dir)
+    return _report({Kind.EXACT: partial(_exact, dataset, results, data_dir)}, _Files(strict, json, junit))
 
 
 @check.command()
 def quality(
+    study: opt.StudyName = None,
     strict: Strict = False,
     update: Update = False,
     json: Json = None,
@@ -133,14 +143,18 @@ def quality(
     results: opt.Results = Path("results"),
     workers: opt.Workers = None,
 ) -> int:
-    """Accuracies of the same seeds, against results/baseline/quality.csv: a minute on digits."""
-    processes = opt.chosen_workers(workers)
+    """Accuracies of the same seeds, against results/baseline/quality.csv.
 
-    from bench.check.plans import PLANS
+    A study that doesn't say what to train has its presets trained for a few epochs.
+    """
+    opt.use_study(study)
+    results = opt.root_of(results)
+    processes = opt.chosen_workers(workers)
+    if dataset is not None and dataset not in plans():
+        raise UsageError(f"no quality is checked on {dataset!r}: {near_matches(dataset, plans())}")
+
     from bench.check.verdict import Kind
 
-    if dataset is not None and dataset not in PLANS:
-        raise UsageError(f"no quality is checked on {dataset!r}: {near_matches(dataset, PLANS)}")
     if update:
         return _update_quality(dataset, results, data_dir, processes)
     return _report(
@@ -218,33 +232,43 @@ def _write_all(rows: "list[CheckRow]", notes: list[str], result: "ExitCode", fil
         output.write_junit(files.junit, rows)
 
 
-def _exact(results: Path) -> Measured:
+def _exact(dataset: str | None, results: Path, data_dir: Path) -> Measured:
     from bench.check.baseline import read_baseline
-    from bench.check.exact import compare_networks, measure_networks
+    from bench.check.exact import compare_networks
     from bench.record.schema import ExactRow
 
-    return compare_networks(measure_networks(), read_baseline(results, ExactRow)), []
+    return compare_networks(_networks(dataset, data_dir), read_baseline(results, ExactRow)), []
 
 
-def _update_exact(results: Path) -> int:
+def _update_exact(dataset: str | None, results: Path, data_dir: Path) -> int:
     from bench.check.baseline import write_baseline
-    from bench.check.exact import measure_networks
     from bench.record.schema import ExactRow
 
-    print(write_baseline(results, ExactRow, measure_networks()))
+    print(write_baseline(results, ExactRow, _networks(dataset, data_dir)))
     return 0
+
+
+def _networks(dataset: str | None, data_dir: Path) -> "list[ExactRow]":
+    """Of the study's networks what must not change, on its images: those that need no files where there are such, for
+    the same answer on every machine."""
+    from bench.check.exact import measure_networks
+    from bench.sources.dataset import choose_dataset
+
+    embedded = [name for name, one in catalogue().datasets.items() if not one.files(data_dir)]
+    chosen, _ = choose_dataset(dataset or next(iter(embedded), None), data_dir)
+    data = chosen.load(data_dir)
+    return measure_networks(data.input_shape, data.classes)
 
 
 def _quality(dataset: str | None, results: Path, data_dir: Path, workers: int) -> Measured:
     from bench.check.baseline import read_baseline
-    from bench.check.plans import PLANS
     from bench.check.quality import check_quality, planned_seeds
     from bench.record.schema import QualityRow
 
     baseline = read_baseline(results, QualityRow)
     rows, notes = [], []
     for name in _datasets(dataset, data_dir, {row.dataset for row in baseline}):
-        plan, own = PLANS[name](), [row for row in baseline if row.dataset == name]
+        plan, own = plans()[name](), [row for row in baseline if row.dataset == name]
         if planned := planned_seeds(plan, own):
             notes.append(f"{name}: {planned}")
         rows += check_quality(plan, own, data_dir, workers)
@@ -254,13 +278,12 @@ def _quality(dataset: str | None, results: Path, data_dir: Path, workers: int) -
 def _update_quality(dataset: str | None, results: Path, data_dir: Path, workers: int) -> int:
     """Replaces the rows of the data sets that are trained; the others stay."""
     from bench.check.baseline import read_baseline, write_baseline
-    from bench.check.plans import PLANS
     from bench.check.quality import planned_seeds, train_baseline
     from bench.record.schema import QualityRow
 
     baseline = read_baseline(results, QualityRow)
     for name in _datasets(dataset, data_dir, {row.dataset for row in baseline}):
-        plan = PLANS[name]()
+        plan = plans()[name]()
         trained = train_baseline(plan, data_dir, workers)
         baseline = [*(row for row in baseline if row.dataset != name), *trained]
         print(f"{name}: {planned_seeds(plan, trained)}")
@@ -269,15 +292,12 @@ def _update_quality(dataset: str | None, results: Path, data_dir: Path, workers:
 
 
 def _datasets(dataset: str | None, data_dir: Path, in_baseline: set[str]) -> Iterator[str]:
-    from bench.check.plans import PLANS
-    from bench.studies.data import DATASETS
-
     if dataset is not None:
         yield dataset
         return
-    for name in PLANS:
-        embedded = not DATASETS[name].files(data_dir)
-        if embedded or (name in in_baseline and DATASETS[name].present(data_dir)):
+    for name in plans():
+        known = catalogue().datasets[name]
+        if not known.files(data_dir) or (name in in_baseline and known.present(data_dir)):
             yield name
 
 
@@ -325,6 +345,6 @@ def _bar(processes: int) -> Iterator[Callable[[], None]]:
 
 
 def _rows(results: Path) -> Path:
-    """A folder of rows to read and report on: MNIST's, or the first."""
-    found = sorted(path.parent.resolve() for path in results.glob("*/trials.csv"))
-    return next((folder for folder in found if folder.name == "mnist"), found[0] if found else results.resolve())
+    """A folder of rows to read and report on: the one with the most."""
+    found = sorted(results.glob("*/trials.csv"), key=lambda path: path.stat().st_size)
+    return found[-1].parent.resolve() if found else results.resolve()

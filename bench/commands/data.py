@@ -26,7 +26,7 @@ def list_datasets(data_dir: DataDir = Path("data")) -> None:
 
 @data.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="mnist, fashion_mnist or kmnist")],
+    name: Annotated[str, typer.Argument(help="One that `bench data list` shows.")],
     data_dir: DataDir = Path("data"),
 ) -> None:
     """Download a data set and verify its checksums. The only command that uses the network."""

@@ -59,9 +59,9 @@ def select(
     if val == 0:
         raise UsageError("--val 0 would choose on test images: hold training images out")
 
-    from bench.commands.session import settle, train_and_time
     from bench.report.selection import as_written, augmentation_table, rate_table, render_selection
     from bench.run.runner import prepare_run
+    from bench.session.training import settle, train_and_time
     from bench.sources.dataset import find_dataset
 
     protocol = settle(checked, dataset, data_dir, precision, device, cluster is not None)

@@ -43,8 +43,8 @@ def try_study(
     place = opt.chosen_place(workers, None, 1.0)
     checked = opt.protocol_of(epochs, precision, "auto", batch_size=batch_size, lr=lr, optimizer=optimizer)
 
-    from bench.commands.session import settle
     from bench.run.progress import format_duration
+    from bench.session.training import settle
     from bench.trying.checks import Check, rendered
     from bench.trying.contract import Contract, Tries
 

@@ -6,6 +6,7 @@ checked when it is made, so that a level that nobody handles never falls through
 
 import importlib
 import inspect
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -124,13 +125,14 @@ class Rates:
     """The learning rates of cells: `rate` by the levels of the factors called `by`, in their order.
 
     `tried` has what `bench select rates` tries for each entry. `selected` says whether they were chosen for this study,
-    or are what the harness takes where nobody chose.
+    or are what the harness takes where nobody chose; `source` how they were, in half a sentence.
     """
 
     by: tuple[str, ...]
     rate: Mapping[tuple[Level, ...], float]
     tried: Mapping[tuple[Level, ...], tuple[float, ...]] = field(default_factory=dict)
     selected: bool = True
+    source: str = ""
 
     def of(self, levels: Levels) -> float | None:
         """The rate of a cell with these levels; None where there is none."""
@@ -157,9 +159,10 @@ class Defaults:
 @dataclass(frozen=True, eq=False)
 class Catalogue:
     """What there is to choose from. `name` is the study's, `digest` that of the files it was read from, both empty for
-    the built-in one; `folder` is where under a root its rows and reports go. `claims` are what was claimed of its
-    architectures, for the report to test, or a function that gives them. `modules` are those of the study's file and of
-    what it imports from beside it, which other processes can't import."""
+    the built-in one; `named` is how a command names it. `claims` are what was claimed of its architectures, for the
+    report to test, or a function that gives them; `checks` what `bench check quality` trains on which data set, of a
+    study that says so. `modules` are those of the study's file and of what it imports from beside it, which other
+    processes can't import."""
 
     architectures: Mapping[str, Architecture]
     factors: tuple[Factor, ...]
@@ -167,10 +170,22 @@ class Catalogue:
     datasets: Mapping[str, Any] = field(default_factory=dict)
     defaults: Defaults = field(default_factory=Defaults)
     claims: Sequence[Any] | Callable[[], Sequence[Any]] = ()
+    checks: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
     name: str = ""
     title: str = ""
     digest: str = ""
+    named: str = ""
     modules: tuple[ModuleType, ...] = ()
+
+    def command(self, verb: str, *words: str) -> str:
+        """A command of the harness on this study, as `python -m bench report my_study.py`."""
+        named = self.named or (f"{self.name}.py" if self.name else "")
+        return shlex.join(["python", "-m", "bench", verb, *([named] if named else []), *words])
+
+    @property
+    def run_command(self) -> str:
+        """The command that trains the study as it is."""
+        return self.command("run", *([] if self.name else ["--all"]))
 
     @cached_property
     def by_name(self) -> dict[str, Factor]:

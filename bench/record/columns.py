@@ -31,14 +31,14 @@ LEVELS: dict[str, tuple[str, ...]] = {
 # What other text looks like, by column: an example, and the pattern.
 PATTERNS: dict[str, tuple[str, str]] = {
     "started_at": ("2026-01-31T23:59:59Z", r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"),
-    "input": ("1x28x28", r"[1-9][0-9]{0,3}(x[1-9][0-9]{0,3}){2}"),
+    "input": ("3x32x32", r"[1-9][0-9]{0,3}(x[1-9][0-9]{0,3}){2}"),
 }
 
 # How a spreadsheet's formula begins.
 FORMULA = ("=", "+", "-", "@")
 
 # Columns that hold words from outside the program, which a spreadsheet could take for a formula.
-FREE_TEXT = frozenset({"error", "cpu", "gpu", "os", "architecture", "dataset"})
+FREE_TEXT = frozenset({"error", "cpu", "gpu", "os", "architecture", "dataset", "name"})
 
 # The columns that files of schema 1 didn't have.
 _SINCE_2: dict[type[Row], frozenset[str]] = {

@@ -24,7 +24,7 @@ class TrialRow:
 
     `trial` is the trial's key, made of seed, rate and protocol and the digests `network` (what is computed), `training`
     (the code that this trial trained with, see PartRow) and `data` (images and labels). `input` is the images' shape,
-    as in 1x28x28; `receptive_field` is in pixels, empty where it is the whole image. `selected_lr` is the rate that was
+    as in 3x32x32; `receptive_field` is in pixels, empty where it is the whole image. `selected_lr` is the rate that was
     selected for such a cell when the row was made, which is the one that it trained with unless `lr` says another;
     empty where none was. `code` is the digest of the whole engine, kernels included: it says what computed the row, and
     is no part of the key; nor are `study`, the name of a user's study, and `source`, the digest of its files.
@@ -110,6 +110,25 @@ class CorrectRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictedRow:
+    """The class that the last epoch's network took each test image for: base64 of a byte an image, or of two, the low
+    one first, where `predicted` decodes to twice as many bytes as there are images."""
+
+    trial: str
+    images: int
+    predicted: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsRow:
+    """The labels of the test images of the data that `data` digests, as PredictedRow has classes."""
+
+    data: str
+    images: int
+    labels: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConfusionRow:
     """How often the last epoch's network took each class for each other, on the test images.
 
@@ -121,6 +140,15 @@ class ConfusionRow:
     trial: str
     classes: int
     counts: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """What people call a class of a data set, by the data's digest."""
+
+    data: str
+    label: int
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +248,8 @@ class MachineRow:
 
 @dataclass(frozen=True, slots=True)
 class ExactRow:
-    """What `bench check exact` expects of a network on one 28x28 image: counts, and its layers with spaces between, as
-    name:kind:output:receptive field; an empty field is the whole image, as in TrialRow."""
+    """What `bench check exact` expects of a network on one image of its study's data: counts, and its layers with
+    spaces between, as name:kind:output:receptive field; an empty field is the whole image, as in TrialRow."""
 
     architecture: str
     levels: Written
@@ -253,7 +281,10 @@ Row = (
     | PartRow
     | EpochRow
     | CorrectRow
+    | PredictedRow
+    | LabelsRow
     | ConfusionRow
+    | ClassRow
     | ImageRow
     | TimingRow
     | SpeedRow

@@ -17,13 +17,16 @@ from bench.record.columns import columns, factors_of, to_cells, uses
 from bench.record.reading import StoreError, WriteError, checked_header, read_rows
 from bench.record.replacing import replacing
 from bench.record.schema import (
+    ClassRow,
     ConfusionRow,
     CorrectRow,
     EpochRow,
     ImageRow,
+    LabelsRow,
     MachineRow,
     OverheadRow,
     PartRow,
+    PredictedRow,
     Row,
     SpeedRow,
     TimingRow,
@@ -38,7 +41,10 @@ _log = logging.getLogger(__name__)
 _FILES: dict[type[Row], str] = {
     EpochRow: "epochs.csv",
     CorrectRow: "correct.csv",
+    PredictedRow: "predicted.csv",
+    LabelsRow: "labels.csv",
     ConfusionRow: "confusion.csv",
+    ClassRow: "classes.csv",
     ImageRow: "images.csv",
     TimingRow: "timings.csv",
     SpeedRow: "speed.csv",
@@ -58,6 +64,7 @@ class Store:
         self._has_folder = False
         self._known_machines: set[str] | None = None
         self._known_parts: set[str] | None = None
+        self._known_labels: set[str] | None = None
         self._frames: dict[Path, tuple[tuple[int, int] | None, pd.DataFrame]] = {}
 
     def add_trial(self, row: TrialRow, details: Iterable[Row] = ()) -> None:
@@ -94,6 +101,13 @@ class Store:
         """Records test images."""
         self._append(self.folder / _FILES[ImageRow], rows)
 
+    def add_class_names(self, data: str, names: Sequence[str]) -> None:
+        """Records what the classes of a data set are called, in the order of their labels, unless that is known."""
+        recorded = self.class_names()
+        if not (recorded["data"] == data).any():
+            rows = [ClassRow(data, label, name) for label, name in enumerate(names)]
+            self._append(self.folder / _FILES[ClassRow], rows)
+
     def add_parts(self, training: str, parts: Mapping[str, str]) -> None:
         """Records what a `training` digest is made of unless it is known."""
         if self._known_parts is None:
@@ -110,6 +124,14 @@ class Store:
             self._append(self.folder / _FILES[MachineRow], [row])
             self._known_machines.add(row.machine)
 
+    def add_labels(self, row: LabelsRow) -> None:
+        """Records the labels of a data set's test images unless they are known."""
+        if self._known_labels is None:
+            self._known_labels = set(self.labels()["data"])
+        if row.data not in self._known_labels:
+            self._append(self.folder / _FILES[LabelsRow], [row])
+            self._known_labels.add(row.data)
+
     def trials(self) -> pd.DataFrame:
         """One row per trial, columns as in TrialRow."""
         return self._read(self.trials_path, TrialRow)
@@ -122,9 +144,21 @@ class Store:
         """One row per recorded trial, columns as in CorrectRow."""
         return self._details(CorrectRow, ["trial"])
 
+    def predicted(self) -> pd.DataFrame:
+        """One row per recorded trial that has them, columns as in PredictedRow."""
+        return self._details(PredictedRow, ["trial"])
+
+    def labels(self) -> pd.DataFrame:
+        """One row per digest of data, columns as in LabelsRow."""
+        return self._read(self.folder / _FILES[LabelsRow], LabelsRow).drop_duplicates("data")
+
     def confusion(self) -> pd.DataFrame:
         """One row per recorded trial, columns as in ConfusionRow."""
         return self._details(ConfusionRow, ["trial"])
+
+    def class_names(self) -> pd.DataFrame:
+        """One row per named class, columns as in ClassRow."""
+        return self._read(self.folder / _FILES[ClassRow], ClassRow).drop_duplicates(["data", "label"])
 
     def images(self) -> pd.DataFrame:
         """One row per recorded test image, columns as in ImageRow."""

@@ -19,6 +19,7 @@ from bench.report.evidence import Evidence
 from bench.report.mistakes import Confusion, HardImage, confusions, hard_images
 from bench.report.overhead import Overhead, overheads
 from bench.report.precision import PrecisionEffect, precision_effects
+from bench.report.recall import Recall, recalls
 from bench.report.speed import Speedup, speedups
 from bench.report.stats.estimate import Estimate, estimate
 from bench.report.stats.noise import McNemar, VarianceSplit, compare_networks, split_variance
@@ -27,7 +28,7 @@ from bench.report.stats.verdict import Verdict, judge
 
 HARDEST_IMAGES = 24
 
-# Of a cell's network on images of a shape (as in 1x28x28) and so many classes, each layer's kind, receptive field
+# Of a cell's network on images of a shape (as in 3x32x32) and so many classes, each layer's kind, receptive field
 # (None: the whole image) and MACs; None where it can't be built.
 LayersOf = Callable[[Cell, str, int], Sequence[tuple[str, int | None, int]] | None]
 
@@ -62,10 +63,11 @@ class CellResult:
     cost: Cost
     unfinished: int
     variance: VarianceSplit | None
+    recall: Recall | None
 
     @property
     def is_preset(self) -> bool:
-        """Whether this is the cell that its architecture was published as."""
+        """Whether this is its architecture's preset."""
         return self.cell == preset_cell(self.cell.architecture)
 
 
@@ -152,13 +154,15 @@ class Analysis:
 def analyse(evidence: Evidence, margin: float, layers_of: LayersOf | None = None) -> Analysis:
     """Computes a report. `margin` is the practical margin as a fraction: 0.0005 is 0.05 points; `layers_of` says
     what today's networks are made of, which rows don't."""
-    costs = Costs(evidence)
+    costs, recalled = Costs(evidence), recalls(evidence)
     unfinished = Counter(evidence.unfinished["cell"])
     return Analysis(
         evidence=evidence,
         margin=margin,
         costs=costs,
-        cells=tuple(_cell_result(evidence, costs, cell, unfinished[cell.label]) for cell in evidence.cells),
+        cells=tuple(
+            _cell_result(evidence, costs, recalled.get(cell), cell, unfinished[cell.label]) for cell in evidence.cells
+        ),
         effects=tuple(
             chain.from_iterable(_effects(evidence, costs, margin, *group) for group in by_architecture(evidence.cells))
         ),
@@ -184,7 +188,7 @@ def _layers(evidence: Evidence, layers_of: LayersOf) -> Iterator[tuple[Cell, tup
                 yield cell, tuple(Layer(*layer) for layer in known)
 
 
-def _cell_result(evidence: Evidence, costs: Costs, cell: Cell, unfinished: int) -> CellResult:
+def _cell_result(evidence: Evidence, costs: Costs, recall: Recall | None, cell: Cell, unfinished: int) -> CellResult:
     rows = evidence.rows(cell)
     _, bits = evidence.bits(cell)
     return CellResult(
@@ -195,6 +199,7 @@ def _cell_result(evidence: Evidence, costs: Costs, cell: Cell, unfinished: int) 
         cost=costs.of(cell),
         unfinished=unfinished,
         variance=split_variance(bits) if len(bits) > 1 else None,
+        recall=recall,
     )
 
 

@@ -7,9 +7,11 @@ from itertools import groupby
 from bench.plan.catalogue import catalogue, find_architecture
 from bench.plan.cells import preset_cell
 from bench.report.analysis import Analysis, CellResult
+from bench.report.choosing import SELECTED
 from bench.report.machines import kinds_of_bits
+from bench.report.recall import APART
 from bench.report.stats.paired import ALPHA, seeds_for_sign_flip, smallest_sign_flip_p
-from bench.report.words import few, listed, plural
+from bench.report.words import few, listed, percent, plural
 
 
 def caveats(analysis: Analysis) -> Iterator[str]:
@@ -20,8 +22,14 @@ def caveats(analysis: Analysis) -> Iterator[str]:
         if len(rows):
             cells = few(sorted(rows["cell"].unique()))
             yield f"{plural(len(rows), 'trial')} {status} and count in no mean: {cells}."
+    yield from _unequal_classes(analysis)
     yield from _incomplete(analysis)
     yield from _untried(analysis)
+    if evidence.protocol["rate"] == SELECTED and not catalogue().rates.selected:
+        yield (
+            "Nobody chose learning rates for this study, so the harness's defaults were taken, which suit some "
+            f"techniques better than others: `{catalogue().command('select')}` finds rates on held-out training images."
+        )
     for left_out in evidence.left_out:
         yield f"Left out of this report: {left_out}."
     kinds = kinds_of_bits(evidence.trials["machine"], evidence.machines)
@@ -29,6 +37,30 @@ def caveats(analysis: Analysis) -> Iterator[str]:
         shares = listed([f"{plural(number, 'trial')} on {kind}" for kind, number in kinds.items()])
         yield f"A seed gives the same bits on machines of one kind only, and these rows come from several: {shares}."
     yield from _what_few_seeds_cannot_show(analysis)
+
+
+def _unequal_classes(analysis: Analysis) -> Iterator[str]:
+    """Where accuracy hides that some classes are hardly recognised, because others have most of the images."""
+    misled = [r for r in analysis.presets if r.recall and r.accuracy.mean - r.recall.balanced.mean > APART]
+    if not misled:
+        return
+    names = analysis.evidence.class_names
+    said = []
+    for result in misled:
+        recall = result.recall
+        if recall is None:
+            continue
+        never = [names[label] for label in recall.never]
+        classes = plural(int((recall.images > 0).sum()), "class", "classes")
+        worst = f"{len(never)} of {classes} never: {few(never)}" if never else f"{names[recall.worst]} least"
+        said.append(
+            f"{result.cell.architecture} {percent(result.accuracy.mean)} accuracy and "
+            f"{percent(recall.balanced.mean)} balanced accuracy (recognised {worst})"
+        )
+    yield (
+        "Accuracy misleads here, for classes are of unequal size and the small ones are recognised less: "
+        f"{few(said)}. tables/recall.csv has every class."
+    )
 
 
 def _incomplete(analysis: Analysis) -> Iterator[str]:
@@ -41,13 +73,13 @@ def _incomplete(analysis: Analysis) -> Iterator[str]:
     if missing:
         yield (
             f"Incomplete: fewer seeds than their like in {plural(len(missing), 'cell')} of {len(analysis.cells)}, "
-            f"{plural(sum(missing), 'trial')} in all. `python -m bench run` with the same options trains what is "
-            "missing."
+            f"{plural(sum(missing), 'trial')} in all. `{catalogue().command('run')}` with the same options trains "
+            "what is missing."
         )
 
 
 def _changes(result: CellResult) -> int:
-    """In how many techniques a cell differs from its model as published."""
+    """In how many techniques a cell differs from its model's preset."""
     return len(result.cell.differences(preset_cell(result.cell.architecture)))
 
 

@@ -30,7 +30,7 @@ _PARTS = {
 
 SELECTED = "selected"
 
-# The digest of the network that a cell has today, on images of a shape (as in 1x28x28) and so many classes; None where
+# The digest of the network that a cell has today, on images of a shape (as in 3x32x32) and so many classes; None where
 # it can't be built.
 Networks = Callable[[Cell, str, int], str | None]
 

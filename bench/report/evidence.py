@@ -38,7 +38,8 @@ class Evidence:
     `trials` has the done rows with their cell's label in `cell`, one per cell and seed; `unfinished` the diverged and
     failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone, and
     `other_epochs` their epochs; `rates` the done rows of this protocol at every learning rate; `left_out` says in
-    sentences which other rows there are. The other frames are as the store gives them, for `trials`.
+    sentences which other rows there are; `class_names` what classes are called, or their
+    numbers. The other frames are as the store gives them, for `trials`.
     """
 
     dataset: str
@@ -54,6 +55,7 @@ class Evidence:
     correct: pd.DataFrame
     confusion: pd.DataFrame
     images: pd.DataFrame
+    class_names: tuple[str, ...]
     timings: pd.DataFrame
     speeds: pd.DataFrame
     overheads: pd.DataFrame
@@ -138,7 +140,7 @@ def gather(
     recorded = narrowed(store.trials(), where or {})
     if recorded.empty:
         raise NoRowsError(
-            f"{store.trials_path} has no {'such ' if where else ''}rows: make some with `python -m bench run --all`"
+            f"{store.trials_path} has no {'such ' if where else ''}rows: make some with `{catalogue().run_command}`"
         )
     # Parsing lets other threads work: meanwhile it is found out which networks are today's.
     with ThreadPoolExecutor() as pool:
@@ -148,11 +150,11 @@ def gather(
     if chosen is None:
         raise NoRowsError(
             f"{store.trials_path} has rows of other networks or augmentations than today's only: "
-            "`python -m bench run` with the same options makes new ones"
+            f"`{catalogue().command('run')}` with the same options makes new ones"
         )
     done = chosen.rows[chosen.rows["status"] == "done"].reset_index(drop=True)
     if done.empty:
-        raise NoRowsError(f"no trial in {store.trials_path} is done: `python -m bench status` tells more")
+        raise NoRowsError(f"no trial in {store.trials_path} is done: `{catalogue().command('status')}` tells more")
     others_done = chosen.siblings[chosen.siblings["status"] == "done"].reset_index(drop=True)
     images = store.images()
     return Evidence(
@@ -169,6 +171,7 @@ def gather(
         correct=_of(done, correct),
         confusion=_of(done, confusion),
         images=images[images["data"] == chosen.protocol["data"]],
+        class_names=_class_names(store.class_names(), chosen.protocol["data"], int(done["classes"].max())),
         timings=store.timings(),
         speeds=store.speeds(),
         overheads=store.overheads(),
@@ -182,6 +185,13 @@ def _order(cell: Cell) -> tuple[int, int, list[tuple[int, int]]]:
     factors = catalogue().factors
     levels = [(factors.index(factor), factor.levels.index(level_of(cell.levels, factor))) for factor in changed]
     return list(catalogue().architectures).index(cell.architecture), len(changed), levels
+
+
+def _class_names(rows: pd.DataFrame, data: object, classes: int) -> tuple[str, ...]:
+    """What each class is called, its number where nobody named it."""
+    named = rows[rows["data"] == data]
+    known = dict(zip(named["label"], named["name"], strict=True))
+    return tuple(str(known.get(label, label)) for label in range(classes))
 
 
 def _of(trials: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from bench.plan.catalogue import find_architecture
 from bench.plan.cells import preset_cell
 from bench.plan.factors import level_of
-from bench.report.analysis import Analysis, Effect, PresetStep
+from bench.report.analysis import Analysis, CellResult, Effect, PresetStep
 from bench.report.combinations import Attribution, Factorial
+from bench.report.recall import APART
 from bench.report.stats.estimate import Estimate
 from bench.report.stats.verdict import Verdict, judge
 from bench.report.words import (
@@ -51,7 +53,7 @@ def findings(analysis: Analysis) -> Iterator[tuple[Verdict, str]]:
 def headlines(analysis: Analysis) -> Iterator[str]:
     """One sentence per technique on all models, those first that make a difference on most of them, then the largest.
 
-    `Batch norm helps model1 (+0.21 points, 95 % interval +0.10 to +0.32, 5 seeds); it is not settled on model2 (...).`
+    `Batch norm helps tiny (+0.21 points, 95 % interval +0.10 to +0.32, 5 seeds); it is not settled on small (...).`
     """
     techniques: dict[str, list[Effect]] = {}
     for effect in analysis.effects:
@@ -79,7 +81,7 @@ def shortened(sentences: Iterable[str], most: int, table: str) -> list[str]:
 
 
 def effect_sentence(effect: Effect, margin: float) -> str:
-    """`Batch norm raised model1 by 0.21 points (95 % interval +0.10 to +0.32, 5 seeds), at 9 % lower ...: helps.`"""
+    """`Batch norm raised tiny by 0.21 points (95 % interval +0.10 to +0.32, 5 seeds), at 9 % lower ...: helps.`"""
     difference = effect.comparison.difference
     size = round(abs(difference.mean) * 100, 2)
     moved = ("raised" if difference.mean > 0 else "lowered") if size else "left"
@@ -103,21 +105,34 @@ def effect_sentence(effect: Effect, margin: float) -> str:
 
 
 def preset_sentences(analysis: Analysis) -> Iterator[str]:
-    """What each published model reached, and what lies between successive ones."""
+    """What each model reached at its preset, and what lies between successive ones."""
+    dataset = analysis.evidence.dataset
     for result in analysis.presets:
         accuracy = result.accuracy
         interval = percent_interval(accuracy.low, accuracy.high)
+        name = result.cell.architecture
+        how = "as published" if find_architecture(name).published_on(dataset) else "at its preset"
         yield (
-            f"{result.cell.architecture} as published reaches {percent(accuracy.mean)} "
+            f"{name} {how} reaches {percent(accuracy.mean)} "
             f"({f'95 % interval {interval}, ' if interval else ''}{plural(accuracy.n, 'seed')}) with "
-            f"{result.cost.parameters:,} parameters."
+            f"{result.cost.parameters:,} parameters{_classes(analysis, result)}."
         )
     for step in analysis.steps:
         yield _step_sentence(step)
 
 
+def _classes(analysis: Analysis, result: CellResult) -> str:
+    """What accuracy doesn't tell of a model, where it and balanced accuracy tell different stories."""
+    recall = result.recall
+    if recall is None or result.accuracy.mean - recall.balanced.mean <= APART:
+        return ""
+    name, worst = analysis.evidence.class_names[recall.worst], recall.of_classes[recall.worst]
+    least = f", {name} least, {percent(worst.mean)}" if worst else ""
+    return f"; every class counted alike it recognises {percent(recall.balanced.mean)}{least}"
+
+
 def combination_sentences(analysis: Analysis) -> Iterator[str]:
-    """Who earned the gain between two published models, and which techniques do more or less together than apart."""
+    """Who earned the gain between two presets, and which techniques do more or less together than apart."""
     for attribution in analysis.attributions:
         yield _attribution_sentence(attribution)
     for design in analysis.factorials:
@@ -146,7 +161,7 @@ def _step_sentence(step: PresetStep) -> str:
 
 
 def _attribution_sentence(attribution: Attribution) -> str:
-    """`The +0.20 points from model1 to model2 (5 seeds), shared out ...: +0.15 for batch norm (...), ...`"""
+    """`The +0.20 points from tiny to small (5 seeds), shared out ...: +0.15 for batch norm (...), ...`"""
     shares = attribution.shares_in_words
     if attribution.layers is not None:
         shares["other layers"] = attribution.layers
@@ -186,7 +201,7 @@ def _interaction_sentences(design: Factorial, margin: float) -> Iterator[str]:
 
 
 def _settled_by_combinations(analysis: Analysis, effect: Effect) -> Iterator[str]:
-    """What every combination of levels tells about a technique of which the published model's own toggle is unsure."""
+    """What every combination of levels tells about a technique of which the preset's own toggle is unsure."""
     if effect.without != effect.factor.levels[0]:
         return
     for design in analysis.factorials:

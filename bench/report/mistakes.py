@@ -1,6 +1,6 @@
 """What networks get wrong: which classes they take for which, and which images most of them miss."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,9 +36,15 @@ class HardImage:
     label: int | None
     png: str | None
 
+    def class_name(self, names: Sequence[str]) -> str:
+        """What the image's class is called; empty where its label wasn't recorded."""
+        if self.label is None:
+            return ""
+        return names[self.label] if self.label < len(names) else str(self.label)
+
 
 def confusions(evidence: Evidence) -> Iterator[Confusion]:
-    """One per published model whose trials recorded it. Raises ConfusionError for a row that can't be counted."""
+    """One per model whose preset's trials recorded it. Raises ConfusionError for a row that can't be counted."""
     rows = evidence.confusion
     recorded = {
         trial: (classes, text)
@@ -71,16 +77,27 @@ def _counts(trial: str, classes: int, text: str) -> NDArray[np.int64]:
     """A row's counts, (classes, classes). It names the pairs that occurred, `true:predicted:count` each, as 1,000
     classes make a million pairs, or, as older rows do, has a number for every pair."""
     counts = np.zeros((classes, classes), dtype=np.int64)
+    true, predicted, times = counted_pairs(trial, classes, text)
+    np.add.at(counts, (true, predicted), times)
+    return counts
+
+
+def counted_pairs(
+    trial: str, classes: int, text: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Of a row's counts the true classes, the predicted ones, and how often each pair occurred. Raises ConfusionError
+    for a row that can't be counted."""
     try:
         if ":" in text:
             named = np.array([pair.split(":") for pair in text.split()], dtype=np.int64)
             true, predicted, times = named.T
             if named.min() < 0 or max(true.max(), predicted.max()) >= classes:
                 raise ValueError("a class that there is not")
-            np.add.at(counts, (true, predicted), times)
         else:
             named = np.array(text.split(), dtype=np.int64)
-            counts += named.reshape(classes, classes)
+            dense = named.reshape(classes, classes)
+            true, predicted = np.nonzero(dense)
+            times = dense[true, predicted]
         if named.min() < 0 or named.max() > _MOST_IMAGES:
             raise ValueError("a number that no count can be")
     except (ValueError, OverflowError) as error:
@@ -88,4 +105,4 @@ def _counts(trial: str, classes: int, text: str) -> NDArray[np.int64]:
             f"confusion.csv has counts of trial {trial} that are not those of {classes} classes ({error}): "
             "delete the line"
         ) from None
-    return counts
+    return true, predicted, times

@@ -7,15 +7,18 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from bench.plan.catalogue import catalogue
 from bench.report.analysis import Analysis
 from bench.report.caveats import caveats
 from bench.report.charts import Chart
+from bench.report.choosing import SELECTED
 from bench.report.findings import combination_sentences, findings, preset_sentences, shortened
 from bench.report.machines import machine_facts
 from bench.report.tables import Table
+from bench.report.words import listed
 
 # Long tables stay folded until they are asked for, and beyond so many rows the page has only the most telling.
-_FOLDED = {"cells", "factorial", "variance", "mcnemar", "hardest"}
+_FOLDED = {"cells", "factorial", "variance", "mcnemar", "hardest", "recall"}
 _UNFOLDED_ROWS, _MOST_ROWS = 60, 300
 
 # So many findings, and sentences beyond them, are seen at once; the page has so many in all.
@@ -42,7 +45,9 @@ def render_page(
     evidence = analysis.evidence
     found = list(findings(analysis))
     text = environment.get_template("page.html.jinja").render(
+        title=report_title(analysis),
         dataset=evidence.dataset,
+        run=catalogue().run_command,
         findings=found[:_MOST_SENTENCES],
         more_findings=len(found[_MOST_SENTENCES:]),
         further=shortened(
@@ -72,6 +77,19 @@ def render_page(
     return text.rstrip() + "\n"
 
 
+def report_title(analysis: Analysis) -> str:
+    """What the report is about: what the user's study says of itself, or the question."""
+    known = catalogue()
+    return known.title if known.name and known.title else f"Which technique helps on {analysis.evidence.dataset}?"
+
+
+def rates_in_words() -> str:
+    """`one for each scheduler and batch norm, selected on held-out training images`."""
+    rates = catalogue().rates
+    each = f"one for each {listed([name.replace('_', ' ') for name in rates.by])}" if rates.by else "one for all cells"
+    return f"{each}, {rates.source or ('as the study says' if rates.selected else 'the default')}"
+
+
 def protocol_facts(analysis: Analysis) -> list[tuple[str, str]]:
     """What all trials of the report share, name by name."""
     protocol, trials = analysis.evidence.protocol, analysis.evidence.trials
@@ -83,9 +101,7 @@ def protocol_facts(analysis: Analysis) -> list[tuple[str, str]]:
         ("Optimiser", {"sgd": "SGD, momentum 0.9"}.get(str(protocol["optimizer"]), str(protocol["optimizer"]))),
         (
             "Learning rate",
-            "one for each scheduler and batch norm, selected on held-out training images"
-            if rate == "selected"
-            else f"{rate} for every cell",
+            rates_in_words() if rate == SELECTED else f"{rate} for every cell",
         ),
         ("Precision", str(protocol["precision"])),
         ("Device", str(protocol["device"])),

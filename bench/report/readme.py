@@ -1,6 +1,6 @@
 """The parts of a Markdown file that come from rows: tables, charts and sentences between markers.
 
-    <!-- bench: mnist targets -->
+    <!-- bench: pebbles effects -->
     ... rewritten by `bench readme` ...
     <!-- bench: end -->
 
@@ -56,7 +56,7 @@ def rewrite(text: str, analysis_of: Callable[[str], Analysis], reports: str) -> 
     """
     if len(_MARKER.findall(text)) != 2 * len(_BLOCK.findall(text)):
         raise ReadmeError(
-            "a block lacks its first or last line: `<!-- bench: mnist targets -->`, `<!-- bench: end -->`"
+            "a block lacks its first or last line: `<!-- bench: DATASET TABLE -->`, `<!-- bench: end -->`"
         )
     blocks_of = cache(lambda dataset: _Blocks(analysis_of(dataset), f"{reports}/{dataset}"))
 

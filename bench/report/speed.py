@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.plan.catalogue import catalogue
 from bench.report.stats.estimate import Estimate, ratio
-
-_NETWORK = ["architecture", "batch_norm", "gap", "dropout", "augmentation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def newest_run(samples: pd.DataFrame, code: object = None) -> pd.DataFrame:
 
 def _speedups(rows: pd.DataFrame) -> Iterator[Speedup]:
     rows = rows.assign(speed=rows["images"] / rows["seconds"])
-    for (architecture, *_), of_network in rows.groupby(_NETWORK, sort=False):
+    for (architecture, *_), of_network in rows.groupby(["architecture", *catalogue().step_columns], sort=False):
         plain, harness = of_network[of_network["arm"] == "plain"], of_network[of_network["arm"] == "harness"]
         if not set(plain["round"]) & set(harness["round"]):
             continue

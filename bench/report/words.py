@@ -112,9 +112,9 @@ def few(items: Sequence[str], most: int = 6) -> str:
     return listed(items) if more <= 0 else listed([*items[:most], f"{more:,} more"])
 
 
-def plural(number: int, noun: str) -> str:
-    """`1 seed`, `5 seeds`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def plural(number: int, noun: str, several: str = "") -> str:
+    """`1 seed`, `5 seeds`; `several` is the plural where it isn't made with an s."""
+    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
 
 
 def sentence(text: str) -> str:

@@ -14,9 +14,9 @@ from bench.report.caveats import caveats
 from bench.report.charts import Chart, draw_charts, save
 from bench.report.findings import combination_sentences, findings, preset_sentences, shortened
 from bench.report.machines import machine_facts
-from bench.report.page import protocol_facts, render_page, timed_on
+from bench.report.page import protocol_facts, render_page, report_title, timed_on
 from bench.report.tables import Table, make_tables
-from bench.report.words import markdown_text
+from bench.report.words import markdown_text, plural
 
 # A table with more rows is linked from the Markdown page, not shown; of more sentences than that some are.
 _LONG = 60
@@ -105,7 +105,8 @@ def _move_into_place(unfinished: Path, folder: Path) -> None:
 def _markdown_page(analysis: Analysis, tables: Sequence[Table], charts: Sequence[Chart], command: str) -> str:
     evidence = analysis.evidence
     parts = [
-        f"# Which technique helps on {evidence.dataset}?",
+        f"# {markdown_text(report_title(analysis))}",
+        f"{plural(len(evidence.trials), 'trial')} of {plural(len(analysis.cells), 'cell')} on {evidence.dataset}. "
         f"Made by `{command}`; `index.html` beside this file is the same as a web page.",
         "\n".join(f"> - {caveat}" for caveat in caveats(analysis)),
         "\n".join(f"- {text}" for text in shortened((text for _, text in findings(analysis)), _LONG, "effects")),

@@ -14,7 +14,7 @@ _summaries: dict[tuple[object, ...], "Summary"] = {}
 
 
 def network_today(cell: Cell, shape: str, classes: int) -> str | None:
-    """The digest of the cell's network on images of a shape, as in 1x28x28; None where it can't be built on them."""
+    """The digest of the cell's network on images of a shape, as in 3x32x32; None where it can't be built on them."""
     from bench.train.identity import network_part
     from bench.train.network import NetworkError
 
@@ -25,7 +25,7 @@ def network_today(cell: Cell, shape: str, classes: int) -> str | None:
 
 
 def layers_today(cell: Cell, shape: str, classes: int) -> list[tuple[str, int | None, int]] | None:
-    """The layers of the cell's network on images of a shape, as in 1x28x28: the kind of each (Conv2d, ReLU, ...), its
+    """The layers of the cell's network on images of a shape, as in 3x32x32: the kind of each (Conv2d, ReLU, ...), its
     receptive field (None: the whole image) and its MACs. None where the network can't be built on them."""
     from bench.train.network import NetworkError
 

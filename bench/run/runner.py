@@ -35,7 +35,9 @@ from bench.run.rows import (
     correct_row,
     epoch_rows,
     image_row,
+    labels_row,
     name_trials,
+    predicted_row,
     timing_row,
     trial_row,
 )
@@ -249,13 +251,17 @@ def record(run: Run, trained: Trained) -> None:
     trial, outcome = trained.trial, trained.outcome
     named = run.by_trial[trial]
     run.store.add_parts(named.parts.training, named.training)
+    if run.data.class_names is not None:
+        run.store.add_class_names(run.provenance.data, run.data.class_names)
     row = trial_row(trained, named, network_summary(trial.cell, run.data), run.provenance, run.data)
     details: list[Row] = []
     if outcome is not None:
         details += epoch_rows(named, outcome)
         if outcome.status == "done" and trial.protocol.val == 0:
             details.append(correct_row(named, outcome, run.data.held_out))
+            details.append(predicted_row(named, outcome))
             details.append(confusion_row(named, outcome, run.data.held_out, run.data.classes))
+            run.store.add_labels(labels_row(run.data.held_out, run.provenance))
     run.store.add_trial(row, details)
 
 

@@ -1,7 +1,7 @@
-"""Files in the IDX format, as MNIST has them.
+"""Files in the IDX format.
 
 Two bytes of 0, one for the type of the values, one for the number of axes, the size of each axis as four bytes
-big-endian, and the values: http://yann.lecun.com/exdb/mnist/.
+big-endian, and the values (LeCun, Cortes and Burges 1998).
 """
 
 import gzip
@@ -35,7 +35,7 @@ def from_idx(
     test_labels: str | Path,
     classes: Classes = None,
 ) -> Dataset:
-    """Four files in the format of MNIST's, packed with gzip or not: images of any size, (N, H, W) or with an axis of 1
+    """Four files in the IDX format, packed with gzip or not: images of any size, (N, H, W) or with an axis of 1
     to 4 channels, and labels (N,). `classes` is their number or their names in the order of their labels; without it
     there are as many as the training labels tell. Raises UsageError.
 
@@ -51,7 +51,7 @@ def from_idx(
     def load(data_dir: Path) -> "Data":
         return read_idx(name, paths(data_dir), known)
 
-    return Dataset(name, "files in MNIST's format", load, paths)
+    return Dataset(name, "IDX files", load, paths)
 
 
 def read_idx(name: str, paths: Sequence[Path], classes: int | tuple[str, ...] | None) -> "Data":

@@ -6,12 +6,14 @@ The harness's levels basic and advanced bring the published pattern out, trainin
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from architectures.model1 import model1
 from architectures.model2 import model2
 from architectures.model3 import model3
 from bench.plan.catalogue import Architecture, Published, Rates
+from bench.studies.checks import CHECKS
 from bench.studies.data import DATASETS
 from bench.study import Study
 
@@ -34,6 +36,7 @@ RATES = Rates(
         ("onecycle", False): (0.01, 0.03, 0.1),
         ("onecycle", True): (0.1, 0.3, 1.0),
     },
+    source="selected on held-out training images",
 )
 
 MODEL1 = Architecture(
@@ -93,4 +96,4 @@ STUDY = Study(
     title="Three published MNIST networks",
 )
 
-CATALOGUE = STUDY.catalogue(name="")
+CATALOGUE = replace(STUDY.catalogue(name=""), checks=CHECKS)

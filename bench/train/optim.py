@@ -106,7 +106,7 @@ def _found(kinds: Mapping[str, Kind], name: str, what: str) -> Kind:
 
 
 class SgdUpdate:
-    """SGD with momentum as published, without weight decay: Sutskever et al. 2013 as torch has it: the velocity is not
+    """SGD with momentum, without weight decay: Sutskever et al. 2013 as torch has it: the velocity is not
     scaled by the rate."""
 
     def __init__(self) -> None:
@@ -151,7 +151,7 @@ def _adamw(parameters: Sequence[Parameter], rate: float) -> Optimizer:
 
 
 def _step(optimizer: Optimizer, rate: float, steps: int) -> LRScheduler:  # noqa: ARG001  # schedules share a signature
-    """StepLR(15, 0.1), as published. Within 15 epochs the rate never drops."""
+    """StepLR(15, 0.1). Within 15 epochs the rate never drops."""
     return StepLR(optimizer, STEP_EPOCHS, STEP_GAMMA)
 
 

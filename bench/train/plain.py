@@ -49,7 +49,7 @@ class _PixelAffine(transforms.RandomAffine):  # type: ignore[misc]  # torchvisio
 
 
 class PlainImages(Dataset[tuple[Tensor, int]]):
-    """Images one at a time, as torchvision's MNIST hands them out."""
+    """Images one at a time, as torchvision's data sets hand them out."""
 
     def __init__(self, split: Split, transform: transforms.Compose) -> None:
         self._split = split

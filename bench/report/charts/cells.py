@@ -44,7 +44,7 @@ def draw(analysis: Analysis) -> Chart:
         name="cells",
         title="Accuracy of every cell",
         caption="Test accuracy after the last epoch. A bar across marks the mean, a line its 95 % t interval, a dot "
-        f"each seed ({seeds_words(counts)}). The bold row is the published model; the others say what differs from it."
+        f"each seed ({seeds_words(counts)}). The bold row is the model's preset; the others say what differs from it."
         + remark(1 in counts, "One seed gives no interval.")
         + remark(max(counts) > MOST_SEEDS, f"Dots are of the first {MOST_SEEDS} seeds.")
         + remark(stretched, "The axis widens towards 100 %.")
@@ -57,7 +57,7 @@ def draw(analysis: Analysis) -> Chart:
 
 
 def _most_telling(analysis: Analysis) -> tuple[list[CellResult], str]:
-    """The published models, as far as half of the rows go, and the best of the other cells."""
+    """The presets, as far as half of the rows go, and the best of the other cells."""
     presets = sorted(analysis.presets, key=lambda result: result.accuracy.mean, reverse=True)
     kept = {result.cell for result in presets[: MOST_ROWS // 2]}
     return fold(
@@ -65,7 +65,7 @@ def _most_telling(analysis: Analysis) -> tuple[list[CellResult], str]:
         MOST_ROWS,
         lambda result: (result.cell in kept, result.accuracy.mean),
         what="cells",
-        first="the best of the published models and of the other cells",
+        first="the best of the presets and of the other cells",
         table="cells",
     )
 

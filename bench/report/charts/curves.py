@@ -1,4 +1,4 @@
-"""Learning curves of the models as published."""
+"""Learning curves of the presets."""
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -57,7 +57,7 @@ def draw(analysis: Analysis) -> Chart | None:
     ends = [f"{curve.cell.architecture} {in_percent(float(curve.points['test'].iloc[-1]))}" for curve in curves]
     return Chart(
         name="curves",
-        title="Learning curves of the published models",
+        title="Learning curves of the presets",
         caption="Test accuracy after each epoch: mean, shaded its 95 % t interval, and thin lines for the seeds "
         f"({seeds_words(counts)}). Dashed: training accuracy, measured on distorted images while "
         "the weights move. The axis widens towards 100 %."

@@ -64,7 +64,7 @@ def draw(analysis: Analysis) -> Chart | None:
         name="effects",
         title="What each technique is worth",
         caption="A model with a technique minus the same model without it, paired by seed: mean, 95 % t interval and, "
-        f"pale, every seed ({seeds_words(counts)}). One of the two is the published model. Differences within the "
+        f"pale, every seed ({seeds_words(counts)}). One of the two is the model's preset. Differences within the "
         f"shaded margin of {analysis.margin * 100:g} points are too small to matter."
         + remark(1 in counts, "One seed gives no interval.")
         + remark(max(counts) > MOST_SEEDS, f"Dots are of the first {MOST_SEEDS} seeds.")

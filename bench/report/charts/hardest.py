@@ -16,6 +16,9 @@ from bench.report.words import plural
 
 _COLUMNS = 8
 
+# A class's number, or a name as short, needs a word before it.
+_SHORT = 3
+
 
 class ImageError(BenchError):
     """A recorded image is none."""
@@ -32,7 +35,7 @@ def draw(analysis: Analysis) -> Chart | None:
     for axes in panels:
         axes.set_axis_off()
     for axes, image in zip(panels, images, strict=False):
-        _draw_image(axes, image)
+        _draw_image(axes, image, image.class_name(analysis.evidence.class_names))
     trials = plural(len(analysis.evidence.correct), "trial")
     return Chart(
         name="hardest",
@@ -44,7 +47,7 @@ def draw(analysis: Analysis) -> Chart | None:
     )
 
 
-def _draw_image(axes: Axes, image: HardImage) -> None:
+def _draw_image(axes: Axes, image: HardImage, label: str) -> None:
     try:
         pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(image.png or "", validate=True)), formats=["PNG"]))
     except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
@@ -53,7 +56,7 @@ def _draw_image(axes: Axes, image: HardImage) -> None:
     axes.text(
         0.5,
         -0.06,
-        f"label {image.label}\nmissed: {image.missed * 100:.0f} %",
+        f"{label if len(label) > _SHORT else f'label {label}'}\nmissed: {image.missed * 100:.0f} %",
         transform=axes.transAxes,
         ha="center",
         va="top",

@@ -30,7 +30,7 @@ from bench.report.words import count, few, percent, plural
 # How far apart, as a share of the axis, cells of the same cost are set.
 _APART = 0.011
 
-# With more cells they have no room for intervals; more published models have none for their names.
+# With more cells they have no room for intervals; more presets have none for their names.
 _CROWDED = 60
 _MOST_WRITTEN = 6
 
@@ -66,7 +66,7 @@ def draw(analysis: Analysis) -> Chart:
     return Chart(
         name="pareto",
         title="Accuracy against size and speed" if timed else "Accuracy against size",
-        caption="One mark per cell, the large ones the published models: mean test accuracy over seeds "
+        caption="One mark per cell, the large ones the presets: mean test accuracy over seeds "
         f"({seeds_words(counts)})"
         + ("" if crowded else " with its 95 % t interval")
         + ". Up is better"

@@ -1,14 +1,15 @@
 """The learning rate over training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from bench.plan.catalogue import find_factors
+from bench.plan.catalogue import catalogue, find_factors
 from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
 from bench.report.charts.style import INK, figure, level_label, remark, spread
+from bench.report.choosing import SELECTED
 from bench.report.curves import Curve
 from bench.report.words import listed, sentence
 
@@ -30,16 +31,21 @@ def draw(analysis: Analysis) -> Chart | None:
         _draw_rates(axes, own, highest=max(rate for rates in used.values() for rate in rates))
     panels[0].set_ylabel("learning rate")
     rates = [f"{name} {listed([f'{rate:g}' for rate in sorted(own)])}" for name, own in used.items()]
-    selected = analysis.evidence.protocol["rate"] == "selected"
+    chosen = catalogue().rates
+    selected = analysis.evidence.protocol["rate"] == SELECTED and bool(chosen.source)
     return Chart(
         name="schedules",
         title="Learning rates",
         caption="The learning rate at the start of each epoch, labelled with the rate that the schedule is set to; the "
         "same for every seed. The one-cycle rate moves after every batch and reaches its peak within an epoch."
-        + remark(selected, "Rates were selected on held-out training images, with and without batch norm."),
+        + remark(selected, f"Rates were {chosen.source}, {_for_each(chosen.by)}."),
         alt=f"Learning rate by epoch: {'; '.join(rates)}.",
         figure=page,
     )
+
+
+def _for_each(factors: Sequence[str]) -> str:
+    return f"one for each {listed([name.replace('_', ' ') for name in factors])}" if factors else "one for all cells"
 
 
 def _draw_rates(axes: Axes, curves: Mapping[float, Curve], highest: float) -> None:

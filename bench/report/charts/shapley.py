@@ -58,8 +58,8 @@ def draw(analysis: Analysis) -> Chart | None:
     return Chart(
         name="shapley",
         title="Who earned the gain",
-        caption="From one published model's test accuracy to the next one's: each technique's gain, averaged over all "
-        "orders of adding them (Shapley) on the first one's layers, with its 95 % t interval around the end of its "
+        caption="From one preset's test accuracy to the next one's: each technique's gain, averaged over all orders of "
+        "adding them (Shapley) on the first one's layers, with its 95 % t interval around the end of its "
         f"bar. Over the seeds that every combination has ({seeds_words(counts)}): a mean over more may differ."
         + remark(layers, "Hatched: what the other layers add.")
         + remark(any(cut), "An arrow ends an interval that goes on past 0 or 100 %.")

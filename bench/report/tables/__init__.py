@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from bench.report.analysis import Analysis
 from bench.report.tables.architectures import architecture_table, progress_table, target_table
-from bench.report.tables.cells import cell_table, hardest_table, variance_table
+from bench.report.tables.cells import cell_table, hardest_table, recall_table, variance_table
 from bench.report.tables.claims import claim_table
 from bench.report.tables.effects import effect_table, mcnemar_table, step_table
 from bench.report.tables.factorial import attribution_table, factorial_table
@@ -19,6 +19,7 @@ __all__ = ["Table", "make_tables"]
 _TABLES = (
     effect_table,
     cell_table,
+    recall_table,
     architecture_table,
     target_table,
     progress_table,

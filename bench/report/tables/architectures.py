@@ -1,7 +1,7 @@
-"""The models as published beside what was measured: layers and cost, targets, training progress."""
+"""The models at their presets, beside what was published of them: layers and cost, targets, training progress."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bench.plan.catalogue import Architecture, catalogue, find_architecture
 from bench.plan.factors import level_of
@@ -12,7 +12,8 @@ from bench.report.stats.estimate import estimate
 from bench.report.tables.table import Column, Table, TableRow, flat, interval_column, number_column, text_column
 from bench.report.words import count, percent, percent_interval, points, points_interval
 
-PROGRESS_EPOCHS = (1, 5, 15)
+# The epochs that progress is shown after, of longer trainings also the last.
+_PROGRESS_EPOCHS = (1, 5, 15)
 
 # What stands for a receptive field without a number.
 WHOLE_IMAGE = "whole image"
@@ -20,6 +21,7 @@ WHOLE_IMAGE = "whole image"
 
 def architecture_table(analysis: Analysis) -> Table:
     """One row per model whose preset was trained."""
+    published = _any_published(analysis)
     return Table(
         name="architectures",
         title="The models",
@@ -34,7 +36,7 @@ def architecture_table(analysis: Analysis) -> Table:
             *(text_column(factor.name.replace("_", " "), factor.name) for factor in catalogue().factors),
             number_column("receptive field", "receptive_field", str),
             number_column("MACs", "macs", count),
-            number_column("published", "published", percent),
+            *([number_column("published", "published", percent)] if published else []),
             number_column("measured", "accuracy", percent),
             interval_column("95 % interval", "accuracy", percent_interval),
             number_column("n", "n", str),
@@ -73,19 +75,20 @@ def target_table(analysis: Analysis) -> Table:
 
 def progress_table(analysis: Analysis) -> Table:
     """One row per preset."""
+    published, epochs = _any_published(analysis), _progress_epochs(analysis)
     return Table(
         name="progress",
         title="Training progress",
         caption="Accuracy in training (on distorted images, while the weights move) and on the test set after epochs "
-        f"{', '.join(map(str, PROGRESS_EPOCHS))}, means over seeds, and as published in brackets; the epoch at "
-        f"which test accuracy first reached 99 %, mean over the seeds that did.",
+        f"{', '.join(map(str, epochs))}, means over seeds{', and as published in brackets' if published else ''}; the "
+        "epoch at which test accuracy first reached 99 %, mean over the seeds that did.",
         columns=(
             text_column("model", "model"),
-            *(_progress_column(epoch) for epoch in PROGRESS_EPOCHS),
+            *(_progress_column(epoch) for epoch in epochs),
             Column("epochs to 99 %", "epochs_to_99", _epochs_to_99),
             number_column("n", "n", str),
         ),
-        rows=tuple(_progress_row(analysis, curve) for curve in analysis.preset_curves),
+        rows=tuple(_progress_row(analysis, curve, epochs) for curve in analysis.preset_curves),
     )
 
 
@@ -135,10 +138,23 @@ def _published_accuracy(analysis: Analysis, architecture: Architecture) -> float
     return published.test_accuracy if published else None
 
 
-def _progress_row(analysis: Analysis, curve: Curve) -> TableRow:
+def _any_published(analysis: Analysis) -> bool:
+    return any(
+        find_architecture(result.cell.architecture).published_on(analysis.evidence.dataset)
+        for result in analysis.presets
+    )
+
+
+def _progress_epochs(analysis: Analysis) -> list[int]:
+    """Those of _PROGRESS_EPOCHS that were reached, and the last."""
+    last = max((int(curve.points.index[-1]) for curve in analysis.preset_curves), default=0)
+    return sorted({*(epoch for epoch in _PROGRESS_EPOCHS if epoch < last), last})
+
+
+def _progress_row(analysis: Analysis, curve: Curve, epochs: Sequence[int]) -> TableRow:
     row: dict[str, object] = {"model": curve.cell.architecture, "n": curve.n}
     published = find_architecture(curve.cell.architecture).published_on(analysis.evidence.dataset)
-    for epoch in PROGRESS_EPOCHS:
+    for epoch in epochs:
         there = epoch in curve.points.index
         row[f"train_{epoch}"] = float(curve.points["train"].loc[epoch]) if there else math.nan
         row[f"test_{epoch}"] = float(curve.points["test"].loc[epoch]) if there else math.nan

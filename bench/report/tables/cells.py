@@ -1,10 +1,12 @@
 """Every cell over its seeds, where its variance comes from, and the images that networks miss."""
 
 import math
+from collections.abc import Iterator
 
-from bench.report.analysis import Analysis
-from bench.report.tables.table import Table, flat, interval_column, number_column, text_column
-from bench.report.words import count, percent, percent_interval
+from bench.report.analysis import Analysis, CellResult
+from bench.report.recall import BALANCED, RECALL
+from bench.report.tables.table import Table, TableRow, flat, interval_column, number_column, text_column
+from bench.report.words import count, percent, percent_interval, sentence
 
 
 def cell_table(analysis: Analysis) -> Table:
@@ -13,9 +15,10 @@ def cell_table(analysis: Analysis) -> Table:
         name="cells",
         title="Every cell",
         caption="Test accuracy of the last epoch over seeds: mean, 95 % t interval, standard deviation in points, "
-        "range, n. A cell is named by its model and what differs from the model as published. Trials that diverged "
-        "or failed count in no mean and are counted here. Throughputs are medians in images/s with one thread; "
-        "latency is of one image, in ms.",
+        "range, n. A cell is named by its model and what differs from its preset. Trials that diverged "
+        "or failed count in no mean and are counted here. Balanced accuracy is the mean of the classes' recalls, "
+        "in which every class counts alike. Throughputs are medians in images/s with one thread; latency is of one "
+        "image, in ms.",
         columns=(
             text_column("cell", "cell"),
             number_column("accuracy", "accuracy", percent),
@@ -24,6 +27,7 @@ def cell_table(analysis: Analysis) -> Table:
             number_column("lowest", "lowest", percent),
             number_column("highest", "highest", percent),
             number_column("n", "n", str),
+            number_column(BALANCED.name, "balanced", percent),
             number_column("not finished", "unfinished", str),
             number_column("training accuracy", "train_accuracy", percent),
             number_column("parameters", "parameters", count),
@@ -38,6 +42,7 @@ def cell_table(analysis: Analysis) -> Table:
                 **flat("accuracy", result.accuracy),
                 "lowest": result.accuracy.minimum,
                 "highest": result.accuracy.maximum,
+                "balanced": result.recall.balanced.mean if result.recall else None,
                 "unfinished": result.unfinished,
                 "train_accuracy": result.train_accuracy,
                 "parameters": result.cost.parameters,
@@ -50,6 +55,36 @@ def cell_table(analysis: Analysis) -> Table:
         ),
         telling=lambda row: row["accuracy"],
     )
+
+
+def recall_table(analysis: Analysis) -> Table:
+    """One row per preset and class."""
+    return Table(
+        name="recall",
+        title="Recall by class",
+        caption=f"{sentence(RECALL.what)}, at each model's preset: mean over seeds with the 95 % t interval. Their "
+        f"mean is {BALANCED.name}.",
+        columns=(
+            text_column("model", "model"),
+            text_column("class", "class"),
+            number_column("test images", "images", count),
+            number_column(RECALL.name, "recall", percent),
+            interval_column("95 % interval", "recall", percent_interval),
+            number_column("n", "n", str),
+        ),
+        rows=tuple(row for result in analysis.presets for row in _recall_rows(analysis, result)),
+        telling=lambda row: -row["recall"],
+    )
+
+
+def _recall_rows(analysis: Analysis, result: CellResult) -> Iterator[TableRow]:
+    if (recall := result.recall) is None:
+        return
+    names, model = analysis.evidence.class_names, result.cell.architecture
+    for label, estimated in enumerate(recall.of_classes):
+        if estimated is not None:
+            images = int(recall.images[label])
+            yield {"model": model, "class": names[label], "images": images, **flat("recall", estimated)}
 
 
 def variance_table(analysis: Analysis) -> Table:
@@ -87,16 +122,20 @@ def variance_table(analysis: Analysis) -> Table:
 
 def hardest_table(analysis: Analysis) -> Table:
     """One row per image."""
+    names = analysis.evidence.class_names
     return Table(
         name="hardest",
         title="The hardest test images",
         caption="The test images that most trials missed, with their index in the test set.",
         columns=(
             number_column("image", "image", str),
-            number_column("label", "label", str),
+            text_column("label", "label"),
             number_column("missed by", "missed", lambda share: f"{share:.0%}".replace("%", " %")),
         ),
-        rows=tuple({"image": image.index, "label": image.label, "missed": image.missed} for image in analysis.hardest),
+        rows=tuple(
+            {"image": image.index, "label": image.class_name(names), "missed": image.missed}
+            for image in analysis.hardest
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""The published claims beside what the rows say."""
+"""What was claimed of the models, beside what the rows say."""
 
 from bench.report.analysis import Analysis
 from bench.report.claims import judge_claims
@@ -9,7 +9,7 @@ def claim_table(analysis: Analysis) -> Table:
     """One row per claim."""
     return Table(
         name="claims",
-        title="The published claims",
+        title="The claims",
         caption="Supported, contradicted, or not testable from these rows and why. Differences in points of test "
         "accuracy with 95 % intervals; a verdict is against the practical margin.",
         columns=(

@@ -31,7 +31,7 @@ def effect_table(analysis: Analysis) -> Table:
         name="effects",
         title="What each technique does",
         caption="The model with the technique minus the same model without it, paired by seed, in percentage points of "
-        "test accuracy with the 95 % t interval. One of the two is the published model. A change in speed is of rounds "
+        "test accuracy with the 95 % t interval. One of the two is the model's preset. A change in speed is of rounds "
         "that timed both networks, with its interval, and left empty where they were not timed together.",
         note="p is an exact sign-flip test's, in brackets the smallest it could have been at this n; Holm adjusts "
         "it for the model's toggles. g is Hedges' effect size; r the correlation between the two over seeds (above "
@@ -62,17 +62,18 @@ def effect_table(analysis: Analysis) -> Table:
 
 def step_table(analysis: Analysis) -> Table:
     """One row per pair of successive presets."""
+    published = any(step.published is not None for step in analysis.steps)
     return Table(
         name="presets",
-        title="From one published model to the next",
+        title="From one model to the next",
         caption="Each step changes several techniques and the layers at once, so its difference credits none of them. "
-        "Differences in percentage points, paired by seed, with the 95 % t interval; the published ones are of "
-        "single runs.",
+        "Differences in percentage points, paired by seed, with the 95 % t interval."
+        + (" The published ones are of single runs." if published else ""),
         columns=(
             text_column("from", "start"),
             text_column("to", "end"),
             text_column("what changes", "changes"),
-            number_column("published", "published", points),
+            *([number_column("published", "published", points)] if published else []),
             number_column("measured", "difference", points),
             interval_column("95 % interval", "difference", points_interval),
             number_column("n", "n", str),

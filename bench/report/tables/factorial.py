@@ -34,7 +34,7 @@ def attribution_table(analysis: Analysis) -> Table:
     return Table(
         name="attribution",
         title="Who earned the gain",
-        caption="The gain from one published model to the next, shared out over the techniques that differ: each "
+        caption="The gain from one model's preset to the next one's, shared out over the techniques that differ: each "
         "one's gain averaged over all orders of adding them (Shapley), on the first model's layers. What the second "
         "model's layers (widths, padding, pools) add comes on top and is no technique's.",
         columns=(

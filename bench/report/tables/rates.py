@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from bench.plan.catalogue import catalogue
 from bench.report.analysis import Analysis
 from bench.report.stats.estimate import estimate
 from bench.report.tables.table import Column, Table, TableRow, flat, interval_column, number_column, text_column
@@ -15,7 +16,7 @@ def rate_table(analysis: Analysis) -> Table:
         title="Learning rates",
         caption="Test accuracy of the cells that were trained at several learning rates (of the one-cycle schedule the "
         "peak), with the 95 % t interval of the mean. A rate that is best here is best of so many on test images: "
-        "`bench select rates` chooses on held-out training images.",
+        f"`{catalogue().command('select')}` chooses on held-out training images.",
         columns=(
             text_column("cell", "cell"),
             Column("rate", "lr", lambda row: f"{row['lr']:g}"),

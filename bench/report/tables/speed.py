@@ -17,7 +17,7 @@ def speedup_table(speedups: tuple[Speedup, ...], where: str = "") -> Table:
     return Table(
         name="speed",
         title="Training speed against the plain loop",
-        caption="Images a second while training the model as published, all cores busy: the plain loop (one image "
+        caption="Images a second while training the model at its preset, all cores busy: the plain loop (one image "
         "at a time through torchvision, a DataLoader with the best of 0, 1 and 2 workers, fp32) and this harness (a "
         "trial in each of its worker processes). Medians over interleaved rounds; the ratio with the 95 % t interval "
         f"of its logarithm. {where}".rstrip(),

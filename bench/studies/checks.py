@@ -1,4 +1,4 @@
-"""What `bench check quality` trains on each data set.
+"""What `bench check quality` trains on each data set of the built-in study.
 
 digits. As published, these networks say little on so few images: plain model1 stays at chance for hundreds of steps,
 and a rate that never drops leaves accuracies that differ by 5 to 10 points from seed to seed. With batch norm and the
@@ -15,9 +15,9 @@ Both train in fp32: it is the precision that every processor has.
 
 from collections.abc import Callable, Mapping
 
-from bench.check.quality import Plan
 from bench.plan.catalogue import catalogue, find_factors
 from bench.plan.cells import preset_cell
+from bench.plan.checks import Plan
 from bench.plan.protocol import Protocol
 
 
@@ -37,4 +37,4 @@ def mnist() -> Plan:
     return Plan(cells, Protocol("mnist", epochs=3), seeds=5, margin=0.01)
 
 
-PLANS: Mapping[str, Callable[[], Plan]] = {"digits": digits, "mnist": mnist}
+CHECKS: Mapping[str, Callable[[], Plan]] = {"digits": digits, "mnist": mnist}

@@ -1,0 +1,53 @@
+"""What `bench check quality` trains: cells under one protocol with a few seeds."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from bench.plan.catalogue import catalogue
+from bench.plan.cells import Cell, preset_cell
+from bench.plan.protocol import Optimizer, Protocol
+from bench.plan.trials import Trial
+
+# Of a study that doesn't say what to check: so many epochs at most, so many seeds a batch, and so large a loss.
+_EPOCHS, _SEEDS, _MARGIN = 3, 5, 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is trained: `seeds` in the first batch, as many in the second, and the `margin` (a fraction) below which a
+    loss of accuracy doesn't matter."""
+
+    cells: tuple[Cell, ...]
+    protocol: Protocol
+    seeds: int
+    margin: float
+
+    def trials(self, batch: int) -> list[Trial]:
+        """The trials of batch 0 or 1."""
+        seeds = range(batch * self.seeds, (batch + 1) * self.seeds)
+        return [Trial(cell, seed, self.protocol) for seed in seeds for cell in self.cells]
+
+
+def plans() -> Mapping[str, Callable[[], Plan]]:
+    """By data set, what the study in use has checked: what it says, or else its presets on each of its data sets."""
+    return catalogue().checks or {name: _Presets(name) for name in catalogue().datasets}
+
+
+@dataclass(frozen=True, slots=True)
+class _Presets:
+    """Every architecture at its preset, with the study's protocol but for a few epochs, in the precision that every
+    processor has."""
+
+    dataset: str
+
+    def __call__(self) -> Plan:
+        said = catalogue().defaults
+        protocol = Protocol(
+            self.dataset,
+            epochs=min(said.epochs, _EPOCHS),
+            batch_size=said.batch_size,
+            optimizer=cast(Optimizer, said.optimizer),
+            lr=said.lr,
+        )
+        return Plan(tuple(map(preset_cell, catalogue().architectures)), protocol, _SEEDS, _MARGIN)

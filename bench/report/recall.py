@@ -1,0 +1,94 @@
+"""How well each class is recognised, from the recorded confusions: what accuracy hides where classes are of unequal
+size."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.plan.cells import Cell
+from bench.report.evidence import Evidence
+from bench.report.mistakes import ConfusionError, counted_pairs
+from bench.report.stats.estimate import Estimate, estimate
+
+# Accuracy and balanced accuracy tell different stories where they differ by more than this.
+APART = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a network is measured by: a name, what it is, its unit, and whether more is better."""
+
+    name: str
+    what: str
+    unit: str = "%"
+    more_is_better: bool = True
+
+
+ACCURACY = Metric("accuracy", "the share of test images that were recognised")
+BALANCED = Metric(
+    "balanced accuracy", "the mean of the classes' recalls: every class counts alike, however many images"
+)
+RECALL = Metric("recall", "the share of a class's test images that were recognised")
+
+
+@dataclass(frozen=True)
+class Recall:
+    """A cell's balanced accuracy over its seeds and, class by class, the number of test images (0: there is nothing to
+    recognise) and each seed's recall, (seeds, classes), NaN for a class without images."""
+
+    cell: Cell
+    balanced: Estimate
+    images: NDArray[np.int64]
+    seeds: NDArray[np.float64]
+
+    @property
+    def of_classes(self) -> list[Estimate | None]:
+        """Recall over seeds, None for a class without images."""
+        return [estimate(self.seeds[:, label]) if images else None for label, images in enumerate(self.images.tolist())]
+
+    @property
+    def never(self) -> list[int]:
+        """The classes of which no network of the cell recognised a single image, although there are some."""
+        return [
+            int(label) for label in np.flatnonzero((self.images > 0) & (np.nan_to_num(self.seeds) == 0).all(axis=0))
+        ]
+
+    @property
+    def worst(self) -> int:
+        """The class with the lowest mean recall."""
+        means = np.where(self.images > 0, np.nan_to_num(self.seeds).mean(axis=0), np.inf)
+        return int(np.argmin(means))
+
+
+def recalls(evidence: Evidence) -> Mapping[Cell, Recall]:
+    """Of each cell whose trials recorded their confusions. Raises ConfusionError for a row that can't be counted."""
+    rows = evidence.confusion
+    recorded = {
+        trial: (classes, text)
+        for trial, classes, text in zip(rows["trial"], rows["classes"], rows["counts"], strict=True)
+    }
+    found = {}
+    for cell in evidence.cells:
+        counted = [_by_class(trial, *recorded[trial]) for trial in evidence.rows(cell)["trial"] if trial in recorded]
+        counted = [(images, right) for images, right in counted if images.any()]
+        if not counted:
+            continue
+        if len({len(images) for images, _ in counted}) > 1:
+            sizes = " and ".join(map(str, sorted({len(images) for images, _ in counted})))
+            raise ConfusionError(
+                f"confusion.csv has {sizes} classes for trials of {cell.label}: delete the lines that are wrong"
+            )
+        images = counted[-1][0]
+        shares = np.array([np.where(own > 0, right / np.maximum(own, 1), np.nan) for own, right in counted])
+        found[cell] = Recall(cell, estimate(np.nanmean(shares, axis=1)), images, shares)
+    return found
+
+
+def _by_class(trial: str, classes: int, text: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The number of a trial's test images and of the recognised ones, class by class."""
+    true, predicted, times = counted_pairs(trial, classes, text)
+    right = true == predicted
+    images = np.bincount(true, weights=times, minlength=classes).astype(np.int64)
+    return images, np.bincount(true[right], weights=times[right], minlength=classes).astype(np.int64)
