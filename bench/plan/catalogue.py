@@ -174,6 +174,7 @@ class Catalogue:
     name: str = ""
     title: str = ""
     digest: str = ""
+    named: str = ""
     modules: tuple[ModuleType, ...] = ()
 
     def command(self, verb: str, *words: str) -> str:
