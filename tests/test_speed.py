@@ -12,7 +12,9 @@ import torch
 
 from bench.cli import run_command_line
 from bench.errors import BenchError
-from bench.plan.cells import preset_cell
+from bench.plan.catalogue import catalogue
+from bench.plan.cells import Cell, preset_cell
+from bench.plan.designs import toggles
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.columns import columns
@@ -28,6 +30,7 @@ from bench.run.memory import Memory, forget_peak, peak_memory
 from bench.run.pool import share_memory
 from bench.run.speed import HARNESS_BATCHES, PLAIN_BATCHES, compare_speeds, measure_memory
 from bench.run.together import Together, all_at_once, wait_for_the_others
+from bench.train import timing
 from bench.train.data import Data, Split
 from tests.synthetic import write_rows
 
@@ -233,3 +236,21 @@ def captions(analysis: Analysis) -> list[str]:
     found += [chart.caption for chart in draw_charts(analysis) if chart.name in OF_SPEED]
     assert len(found) == 4
     return found
+
+
+def test_an_estimate_for_many_networks_times_some(few_digits: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = [Trial(cell, 0, Protocol("digits")) for cell in toggles(["model1", "model3"], catalogue().factors)]
+    assert len(trials) > 4
+    timed: list[Cell] = []
+    task_of = timing._training_task
+
+    def counted(trial: Trial, data: Data, steps: int) -> timing._Task:
+        timed.append(trial.cell)
+        return task_of(trial, data, steps)
+
+    monkeypatch.setattr(timing, "_training_task", counted)
+    monkeypatch.setattr(timing, "MOST_ESTIMATED", 4)
+    seconds = timing.seconds_per_image(trials, few_digits)
+    assert len(timed) <= 4
+    assert set(seconds) == {trial.cell for trial in trials}
+    assert min(seconds.values()) > 0

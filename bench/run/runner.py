@@ -266,13 +266,14 @@ def record(run: Run, trained: Trained) -> None:
 
 
 def record_images(run: Run, indices: Sequence[int]) -> None:
-    """Writes the test images at `indices` that no row holds yet."""
+    """Writes the test images at `indices` that no row holds yet, and what classes are called if no run has."""
     known = run.store.images()
     recorded = set(known.loc[known["data"] == run.provenance.data, "image"])
     new = [index for index in indices if index not in recorded]
-    if new:
-        with run.store.lock():
-            run.store.add_images(image_row(index, run.data.held_out, run.provenance) for index in new)
+    with run.store.lock():
+        run.store.add_images(image_row(index, run.data.held_out, run.provenance) for index in new)
+        if run.data.class_names is not None:
+            run.store.add_class_names(run.provenance.data, run.data.class_names)
 
 
 def time_trials(run: Run, untimed: Sequence[Trial]) -> None:

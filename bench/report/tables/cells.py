@@ -129,7 +129,7 @@ def hardest_table(analysis: Analysis) -> Table:
         caption="The test images that most trials missed, with their index in the test set.",
         columns=(
             number_column("image", "image", str),
-            text_column("label", "label"),
+            number_column("label", "label", str),
             number_column("missed by", "missed", lambda share: f"{share:.0%}".replace("%", " %")),
         ),
         rows=tuple(
