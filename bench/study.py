@@ -83,8 +83,12 @@ class Study:
 
     def __post_init__(self) -> None:
         frame = _caller()
-        object.__setattr__(self, "place", f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}")
+        place = f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+        object.__setattr__(self, "place", "" if frame.f_code.co_filename.startswith("<") else place)
         object.__setattr__(self, "_names", frame.f_globals)
+        self._check()
+
+    def _check(self) -> None:
         for one in arguments.listed("architectures", "[tiny]", self.architectures):
             if not (callable(one) or isinstance(one, Architecture | str)):
                 raise UsageError(f"an architecture is a function (shape, classes, ...) or a name, not {one!r}")
@@ -97,8 +101,8 @@ class Study:
         arguments.one_of("optimizer", get_args(Optimizer), self.optimizer)
         arguments.one_of("precision", ("auto", *get_args(Precision)), self.precision)
         arguments.mapping("preset", "{'scheduler': 'onecycle'}", self.preset)
-        arguments.text("title", self.title)
-        arguments.text("name", self.name)
+        for name in ("title", "name"):
+            arguments.text(name, getattr(self, name))
         for name in ("seeds", "epochs", "batch_size"):
             arguments.whole(name, getattr(self, name))
         if self.lr is not None:
@@ -234,14 +238,8 @@ def _with_presets(factor: Factor, architectures: Sequence[Architecture]) -> Fact
 
 
 def _caller() -> FrameType:
-    """Where a study is made: the innermost frame of a file that isn't this one."""
+    """What makes a study: the innermost frame outside of this file and of what dataclasses generate and do."""
     frame = sys._getframe(1)
-    ours = (__file__, dataclasses.__file__)
-    while frame.f_back is not None and (frame.f_code.co_filename in ours or _is_generated(frame)):
+    while frame.f_back is not None and frame.f_code.co_filename in ("<string>", __file__, dataclasses.__file__):
         frame = frame.f_back
     return frame
-
-
-def _is_generated(frame: FrameType) -> bool:
-    """Whether it is a dataclass's own `__init__`, and not what a user types at a prompt."""
-    return frame.f_code.co_filename == "<string>" and frame.f_code.co_name == "__init__"

@@ -81,8 +81,8 @@ _ODD_WHEN_PLANNED = {
     "rates for some": "STUDY = Study([tiny], rates={('step',): 0.1}, rates_by=['scheduler'], data='digits')",
     "adamw without a rate": "STUDY = Study([tiny], optimizer='adamw', data='digits')",
     "arrays of two sizes": "STUDY = Study([tiny], data=from_arrays('a', ([[[1]], [[1, 2]]], [0, 1]), ([[[1]]], [0])))",
-    "arrays with NaN": "STUDY = Study([tiny], data=from_arrays('a', (torch.full((9, 1, 8, 8), torch.nan), [0, 1, 2] * 3),"
-    " (torch.zeros(3, 1, 8, 8), [0, 1, 2])))",
+    "arrays with NaN": "STUDY = Study([tiny], data=from_arrays('a', (torch.full((9, 1, 8, 8), torch.nan),"
+    " [0, 1, 2] * 3), (torch.zeros(3, 1, 8, 8), [0, 1, 2])))",
     "labels out of range": "STUDY = Study([tiny], data=from_arrays('a', (torch.zeros(9, 1, 8, 8), [0, 1, 9] * 3),"
     " (torch.zeros(3, 1, 8, 8), [0, 1, 2]), classes=3))",
     "a class in test only": "STUDY = Study([tiny], data=from_arrays('a', (torch.zeros(9, 1, 8, 8), [0, 1, 1] * 3),"

@@ -85,7 +85,8 @@ def test_a_network_from_elsewhere_on_arrays(folder: Path) -> None:
     assert list(rows["parameters"]) == [11_227_812]
 
 
-def test_the_file_to_start_from(folder: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_the_file_to_start_from() -> None:
     made = bench("new", "first.py")
     assert (made.code, made.err) == (0, "")
     text = Path("first.py").read_text(encoding="utf-8")

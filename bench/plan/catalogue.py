@@ -159,10 +159,10 @@ class Defaults:
 @dataclass(frozen=True, eq=False)
 class Catalogue:
     """What there is to choose from. `name` is the study's, `digest` that of the files it was read from, both empty for
-    the built-in one; `folder` is where under a root its rows and reports go. `claims` are what was claimed of its
-    architectures, for the report to test, or a function that gives them; `checks` what `bench check quality` trains on
-    which data set, of a study that says so. `modules` are those of the study's file and of
-    what it imports from beside it, which other processes can't import; `named` is how the user named the study."""
+    the built-in one; `named` is how a command names it. `claims` are what was claimed of its architectures, for the
+    report to test, or a function that gives them; `checks` what `bench check quality` trains on which data set, of a
+    study that says so. `modules` are those of the study's file and of what it imports from beside it, which other
+    processes can't import."""
 
     architectures: Mapping[str, Architecture]
     factors: tuple[Factor, ...]
@@ -174,8 +174,8 @@ class Catalogue:
     name: str = ""
     title: str = ""
     digest: str = ""
-    modules: tuple[ModuleType, ...] = ()
     named: str = ""
+    modules: tuple[ModuleType, ...] = ()
 
     def command(self, verb: str, *words: str) -> str:
         """A command of the harness on this study, as `python -m bench report my_study.py`."""

@@ -103,6 +103,12 @@ class Factor:
         """The level as a sentence calls it."""
         return self.words[self.levels.index(level)]
 
+    @property
+    def off_is_absence(self) -> bool:
+        """Whether `off` is said in words as something that isn't there, or that needn't be named beside another level;
+        a width of 4 is no absence of width."""
+        return self.in_words(self.off) != f"{self.name.replace('_', ' ')} {format_level(self.off)}"
+
     def parse(self, text: str) -> Level:
         """The level written as `text`. Raises UsageError."""
         for level in self.levels:

@@ -25,6 +25,7 @@ from bench.report.stats.estimate import Estimate, estimate
 from bench.report.stats.noise import McNemar, VarianceSplit, compare_networks, split_variance
 from bench.report.stats.paired import Comparison, compare, holm, seeds_needed, smallest_effect_found
 from bench.report.stats.verdict import Verdict, judge
+from bench.report.sweeps import Sweep, sweeps
 
 HARDEST_IMAGES = 24
 
@@ -99,7 +100,11 @@ class Effect:
     def technique(self) -> str:
         """What was switched on: `batch norm`, or `advanced augmentation instead of basic augmentation`."""
         name = self.factor.in_words(self.level)
-        return name if self.without == self.factor.off else f"{name} instead of {self.factor.in_words(self.without)}"
+        return (
+            name
+            if self.without == self.factor.off and self.factor.off_is_absence
+            else f"{name} instead of {self.factor.in_words(self.without)}"
+        )
 
 
 def telling(effect: Effect) -> tuple[bool, float]:
@@ -135,6 +140,7 @@ class Analysis:
     confusions: tuple[Confusion, ...]
     hardest: tuple[HardImage, ...]
     precisions: tuple[PrecisionEffect, ...]
+    sweeps: tuple[Sweep, ...]
     speedups: tuple[Speedup, ...]
     overheads: tuple[Overhead, ...]
     layers: Mapping[Cell, tuple[Layer, ...]]
@@ -173,6 +179,7 @@ def analyse(evidence: Evidence, margin: float, layers_of: LayersOf | None = None
         confusions=tuple(confusions(evidence)),
         hardest=tuple(hard_images(evidence, HARDEST_IMAGES)),
         precisions=tuple(precision_effects(evidence)),
+        sweeps=tuple(sweeps(evidence)),
         speedups=speedups(evidence.speeds, evidence.protocol["code"]),
         overheads=overheads(evidence.overheads, evidence.protocol["code"]),
         layers=dict(_layers(evidence, layers_of)) if layers_of is not None else {},

@@ -30,6 +30,9 @@ _PARTS = {
 
 SELECTED = "selected"
 
+# What of a protocol is an axis that reports draw, besides the learning rate.
+SWEPT = ("epochs", "batch_size")
+
 # The digest of the network that a cell has today, on images of a shape (as in 3x32x32) and so many classes; None where
 # it can't be built.
 Networks = Callable[[Cell, str, int], str | None]
@@ -39,13 +42,15 @@ Networks = Callable[[Cell, str, int], str | None]
 class Chosen:
     """`rows` are of one protocol and `siblings` of those that differ from it in precision alone, newest of each cell
     and seed, with their cell's label in `cell`; `protocol` has what they share. `rates` are the protocol's rows at
-    every learning rate, newest of each cell, seed and rate."""
+    every learning rate, newest of each cell, seed and rate; `swept` those that differ in one of SWEPT
+    alone, by column."""
 
     protocol: Mapping[str, object]
     cells: Mapping[str, Cell]
     rows: pd.DataFrame
     siblings: pd.DataFrame
     rates: pd.DataFrame
+    swept: Mapping[str, pd.DataFrame]
     left_out: tuple[str, ...]
 
 
@@ -103,8 +108,16 @@ def choose(
         rows=latest,
         siblings=_latest(siblings),
         rates=_latest(pd.concat([current, swept]), "lr"),
+        swept={name: _along(name, current, elsewhere, rate) for name in SWEPT},
         left_out=tuple(filter(None, left_out)),
     )
+
+
+def _along(column: str, chosen: pd.DataFrame, elsewhere: pd.DataFrame, rate: str) -> pd.DataFrame:
+    """The chosen rows, and those that differ from them in one column of the protocol alone."""
+    same = [name for name in (*_SHARED, *_OF_PRECISION) if name != column]
+    others = elsewhere[(elsewhere[same] == chosen[same].iloc[0]).all(axis=1) & _at(elsewhere, rate)]
+    return _latest(pd.concat([chosen, others]), column)
 
 
 def _known(rows: pd.DataFrame, networks: Networks | None) -> tuple[pd.DataFrame, dict[str, Cell], int]:
@@ -136,14 +149,35 @@ def _known(rows: pd.DataFrame, networks: Networks | None) -> tuple[pd.DataFrame,
 
 
 def _with_parts(rows: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
-    """With a column for each part of the training digests. A digest that nobody took apart stands for all of them."""
+    """With a column for each part of the training digests. A digest that nobody took apart stands for all of them.
+
+    A training that a factor of the study changed has a loop and an optimiser of its own, which its level says as well.
+    It is of the protocol of those that nothing changed, so that the two can be compared, and has in `own` what it
+    trained with and in `changed` by what.
+    """
     apart = parts.pivot_table(index="training", columns="part", values="digest", aggfunc="first")
-    return rows.assign(
+    rows = rows.assign(
         **{
             column: rows["training"].map(apart[part]).fillna(rows["training"]) if part in apart else rows["training"]
             for part, column in _PARTS.items()
         }
     )
+    others = [part for part in apart.columns if part not in _PARTS]
+    is_own = rows["training"].isin(apart.index[apart[others].notna().any(axis=1)])
+    if not is_own.any():
+        return rows.assign(own="", changed="")
+    levels = [factor.column for factor in catalogue().factors if factor.change is not None]
+    code = apart[["loop", "optimizer", *others]].fillna("").agg(" ".join, axis=1)
+    rows = rows.assign(
+        own=rows["training"].map(code).where(is_own, ""),
+        changed=rows[["architecture", *levels]].astype(str).agg(" ".join, axis=1).where(is_own, ""),
+    )
+    for _, alike in rows.groupby(["device", "optimizer"]):
+        own = alike.index[is_own[alike.index]]
+        plain = alike.drop(own).sort_values("started_at", kind="stable").tail(1)
+        for column in ("loop", "optimizer_code"):
+            rows.loc[own, column] = plain[column].iloc[0] if len(plain) else "of its own"
+    return rows
 
 
 def _protocols(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -170,10 +204,11 @@ def _count(rows: pd.DataFrame) -> int:
 
 
 def _of_newest_code(rows: pd.DataFrame) -> pd.DataFrame:
-    """Without rows of a schedule or an augmentation whose code has changed since."""
-    for part, factor in _BY_LEVEL.items():
-        newest = rows.sort_values("started_at", kind="stable").groupby(factor)[part].last()
-        rows = rows[rows[part] == rows[factor].map(newest)]
+    """Without rows of a schedule, an augmentation or a change of the training whose code has changed since."""
+    for part, by in (*((part, [factor, "changed"]) for part, factor in _BY_LEVEL.items()), ("own", ["changed"])):
+        ordered = rows.sort_values("started_at", kind="stable")
+        newest = ordered.groupby(by)[part].transform("last")
+        rows = rows[rows[part] == newest.reindex(rows.index)]
     return rows
 
 

@@ -37,9 +37,9 @@ class Evidence:
 
     `trials` has the done rows with their cell's label in `cell`, one per cell and seed; `unfinished` the diverged and
     failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone, and
-    `other_epochs` their epochs; `rates` the done rows of this protocol at every learning rate; `left_out` says in
-    sentences which other rows there are; `class_names` what classes are called, or their
-    numbers. The other frames are as the store gives them, for `trials`.
+    `other_epochs` their epochs; `rates` the done rows of this protocol at every learning rate, and `swept` those at
+    every batch size and number of epochs, by column; `left_out` says in sentences which other rows there are;
+    `class_names` what classes are called, or their numbers. The other frames are as the store gives them, for `trials`.
     """
 
     dataset: str
@@ -50,6 +50,7 @@ class Evidence:
     other_precisions: pd.DataFrame
     other_epochs: pd.DataFrame
     rates: pd.DataFrame
+    swept: Mapping[str, pd.DataFrame]
     left_out: tuple[str, ...]
     epochs: pd.DataFrame
     correct: pd.DataFrame
@@ -166,6 +167,7 @@ def gather(
         other_precisions=others_done,
         other_epochs=_of(others_done, epochs),
         rates=chosen.rates[chosen.rates["status"] == "done"].reset_index(drop=True),
+        swept={name: rows[rows["status"] == "done"].reset_index(drop=True) for name, rows in chosen.swept.items()},
         left_out=chosen.left_out,
         epochs=_of(done, epochs),
         correct=_of(done, correct),

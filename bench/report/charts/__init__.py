@@ -16,6 +16,7 @@ from bench.report.charts import (
     schedules,
     shapley,
     speed,
+    sweeps,
 )
 from bench.report.charts.chart import Chart, save
 from bench.report.charts.style import applied, settle
@@ -24,6 +25,7 @@ __all__ = ["Chart", "draw_charts", "save"]
 
 _CHARTS = (
     effects,
+    sweeps,
     cells,
     curves,
     pareto,

@@ -12,12 +12,14 @@ from bench.report.tables.overhead import overhead_table
 from bench.report.tables.precision import precision_table
 from bench.report.tables.rates import rate_table
 from bench.report.tables.speed import speed_table
+from bench.report.tables.sweeps import sweep_table
 from bench.report.tables.table import Table
 
 __all__ = ["Table", "make_tables"]
 
 _TABLES = (
     effect_table,
+    sweep_table,
     cell_table,
     recall_table,
     architecture_table,
