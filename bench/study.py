@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any, get_args
 
 from bench.errors import UsageError, near_matches
@@ -238,13 +238,14 @@ def _with_presets(factor: Factor, architectures: Sequence[Architecture]) -> Fact
 
 
 def _caller() -> FrameType:
-    """What makes a study: the innermost frame outside of this file and of what dataclasses generate and do."""
+    """Where a study is made: the innermost frame of a file that isn't this one."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and _is_between(frame.f_code):
+    ours = (__file__, dataclasses.__file__)
+    while frame.f_back is not None and (frame.f_code.co_filename in ours or _is_generated(frame)):
         frame = frame.f_back
     return frame
 
 
-def _is_between(code: CodeType) -> bool:
-    is_generated = code.co_filename == "<string>" and code.co_name == "__init__"  # what is typed is <string> as well
-    return is_generated or code.co_filename in (__file__, dataclasses.__file__)
+def _is_generated(frame: FrameType) -> bool:
+    """Whether it is a dataclass's own `__init__`, and not what a user types at a prompt."""
+    return frame.f_code.co_filename == "<string>" and frame.f_code.co_name == "__init__"

@@ -110,9 +110,8 @@ def _catalogue(study: object, shown: str, called: str, modules: Sequence[ModuleT
         raise UsageError(f"{shown}: the study is {type(study).__name__}, and should be Study(...) from bench.study")
     title = (modules[0].__doc__ or "").strip().partition("\n")[0]
     with _one_line(study.place or shown):
-        found = study.catalogue(
-            folder_name(called), digest_of_files([Path(one.__file__ or "") for one in modules]), title
-        )
+        digest = digest_of_files([Path(one.__file__ or "") for one in modules])
+        found = study.catalogue(folder_name(called), digest, title)
     return replace(found, modules=tuple(one for one in modules if not is_installed(one)))
 
 

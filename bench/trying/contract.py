@@ -9,9 +9,7 @@ from pathlib import Path
 import torch
 
 from bench.errors import BenchError, UsageError
-from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell, preset_cell
-from bench.plan.designs import toggles
 from bench.plan.keys import training_digest
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
@@ -26,6 +24,7 @@ from bench.trying.factors import Tried, idle_levels
 from bench.trying.images import FEW, check_data, few_images
 from bench.trying.network import problems_of
 from bench.trying.steps import Fresh, Left, briefly, in_fresh_process, two_steps
+from bench.trying.turns import in_turns
 
 # The share of the time that what happens in this process may take; the rest is for the fresh one.
 SHARE = 0.6
@@ -90,7 +89,7 @@ class Contract:
                 left = len(cells) - number
                 break
             self._try(cell, data, few, asked)
-        yield from self._answers(len(cells) - left, len(asked), data)
+        yield from self._answers(len(cells) - left, len(asked), few, data)
         if torch.cuda.is_available():
             yield self._on_gpu(few)
         rest = max(self._seconds - (time.monotonic() - start), self._seconds / 10)
@@ -139,10 +138,12 @@ class Contract:
         if two_steps(replace(trial, seed=1), few).bits == left.bits:
             self._found.setdefault("another seed", []).append((cell, f"{cell.label} trains alike with another seed"))
 
-    def _answers(self, cells: int, networks: int, data: Data) -> Iterator[Check]:
+    def _answers(self, cells: int, networks: int, few: Data, data: Data) -> Iterator[Check]:
         more = few_images(data, MORE)
         idle, late = idle_levels(
-            self._tried, lambda cell: two_steps(briefly(Trial(cell, 0, self._protocol), more), more)
+            self._tried,
+            lambda cell: two_steps(briefly(Trial(cell, 0, self._protocol), more), more),
+            lambda cell: two_steps(briefly(Trial(cell, 0, self._protocol), few), few, generally=True),
         )
         self._found["factors"] = idle
         self._notes["factors"] = late
@@ -214,28 +215,6 @@ _DRAW = (
     "draw what is random from torch's, numpy's or Python's global generator, which a trial's seed sets, or from the "
     "generator that a change of the batch is given"
 )
-
-
-def in_turns(cells: Sequence[Cell]) -> list[Cell]:
-    """The cells in the order in which they are tried, and what stands between them and their presets: presets, then
-    single changes of them, a model after the other, then the rest."""
-    names = list(dict.fromkeys(cell.architecture for cell in cells))
-    varied = [
-        factor
-        for factor in catalogue().factors
-        if any(factor in cell.differences(preset_cell(cell.architecture)) for cell in cells)
-    ]
-    single = [cell for name in names for cell in toggles([name], varied)]
-    wanted = {(cell.architecture, factor.name, cell.levels[factor.name]) for cell in cells for factor in varied}
-    near = [
-        cell
-        for cell in single
-        if all(
-            (cell.architecture, factor.name, cell.levels[factor.name]) in wanted
-            for factor in cell.differences(preset_cell(cell.architecture))
-        )
-    ]
-    return list(dict.fromkeys([*(preset_cell(name) for name in names), *near, *cells]))
 
 
 def _one_line(error: Exception) -> str:

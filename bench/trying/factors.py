@@ -21,13 +21,13 @@ class Tried:
 
 
 def idle_levels(
-    tried: Mapping[Cell, Tried], on_more: Callable[[Cell], Left]
+    tried: Mapping[Cell, Tried], on_more: Callable[[Cell], Left], generally: Callable[[Cell], Left]
 ) -> tuple[list[tuple[Cell, str]], list[tuple[Cell, str]]]:
     """The levels that change nothing that two steps show, in any two cells that differ in nothing else: those that are
     wrong, and those of recipes that differ and so may act later.
 
     A network acts from its first image on, though a small rate of dropout may not on a few: `on_more` trains a cell on
-    more of them."""
+    more of them. `generally` trains it in the way that recipes of one's own are trained."""
     acts: set[tuple[str, str, Level]] = set()
     seen: dict[tuple[str, str, Level], tuple[Cell, Factor, bool]] = {}
     for cell, here in tried.items():
@@ -38,7 +38,8 @@ def idle_levels(
             without = tried.get(beside)
             if without is None or key in acts:
                 continue
-            same = here.left.bits == without.left.bits
+            one, other = (here.left, without.left) if factor.change is None else (generally(cell), generally(beside))
+            same = one.bits == other.bits
             if same and here.network != without.network:
                 same = on_more(cell).bits == on_more(beside).bits
             if not same:

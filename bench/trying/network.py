@@ -13,7 +13,7 @@ from bench.plan.seeds import stream
 from bench.train.called import called, place_of
 from bench.train.data import Data
 from bench.train.identity import network_part
-from bench.train.network import check_logits, plain_network, seed_generators
+from bench.train.network import NetworkError, check_logits, plain_network, seed_generators
 
 # How far an image's logits may move with the images beside it, as a share of the largest: other kernels serve other
 # batches, and round otherwise. Statistics of the batch move them by a hundred times as much.
@@ -43,7 +43,12 @@ def problems_of(cell: Cell, data: Data) -> Iterator[tuple[str, str]]:
             "set no seed in the builder",
         )
     try:
-        yield from (("gradients", f"{place}{problem}") for problem in _unlearned(network, data, cell))
+        unlearned = list(_unlearned(network, data, cell))
+    except BenchError as error:
+        yield "networks", str(error)
+        return
+    yield from (("gradients", f"{place}{problem}") for problem in unlearned)
+    try:
         yield from (("evaluation", f"{place}{problem}") for problem in _mismeasured(network, data, cell))
     except BenchError as error:
         yield "evaluation", str(error)
@@ -61,7 +66,7 @@ def _equal(one: nn.Module, other: nn.Module) -> bool:
 
 def _unlearned(network: nn.Module, data: Data, cell: Cell) -> Iterator[str]:
     """Parameters that no gradient reaches in training or in evaluation, where stochastic depth skips nothing; and those
-    that gradients reach, but no optimiser."""
+    that gradients reach, but no optimiser. Raises NetworkError where none flows at all."""
     images = _prepared(data)
     reached: set[str] = set()
     own = set(map(id, network.parameters()))
@@ -71,8 +76,10 @@ def _unlearned(network: nn.Module, data: Data, cell: Cell) -> Iterator[str]:
         logits = called(cell.label, network, images)
         check_logits(logits, len(images), data.classes, cell)
         if logits.grad_fn is None:
-            yield f"{cell.label} has logits that no gradient flows from: leave out .detach(), .data and torch.no_grad"
-            return
+            raise NetworkError(
+                f"{place_of(find_architecture(cell.architecture).build)}{cell.label} has logits that no gradient flows "
+                "from: leave out .detach(), .data and torch.no_grad"
+            )
         strangers += [leaf for leaf in _leaves(logits) if id(leaf) not in own and leaf is not images]
         called("the gradient", F.cross_entropy(logits.float(), data.train.labels).backward)
         reached |= {name for name, parameter in network.named_parameters() if parameter.grad is not None}

@@ -22,6 +22,8 @@ from bench.run.travel import packed
 from bench.run.worker import peak_memory_bytes, reason_of, start_worker, train_on_own_data
 from bench.train.data import Data
 from bench.train.fit import begin
+from bench.train.general import GeneralTraining
+from bench.train.recipe import recipe_of
 from bench.train.timing import seconds_per_image
 from bench.trying.images import few_images
 
@@ -69,9 +71,11 @@ def briefly(trial: Trial, few: Data) -> Trial:
     return replace(trial, protocol=short)
 
 
-def two_steps(trial: Trial, data: Data) -> Left:
-    """Trains two epochs of one step on `data`, which holds one batch. Raises BenchError for what can't train."""
-    training = begin([trial], data)
+def two_steps(trial: Trial, data: Data, *, generally: bool = False) -> Left:
+    """Trains two epochs of one step on `data`, which holds one batch: as a run does, or in the general way, which
+    rounds alike with and without a recipe of one's own. Raises BenchError for what can't train."""
+    alone = GeneralTraining(trial, data, recipe_of(trial), torch.device("cpu")) if generally else None
+    training = alone or begin([trial], data)
     losses, seconds = [], 0.0
     for _ in range(STEPS):
         start = time.perf_counter()
