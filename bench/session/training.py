@@ -61,7 +61,7 @@ def print_plan(run: Run, cells: Sequence[Cell], place: Place) -> None:
     for cell in cells:
         if cell not in run.left_out:
             print(f"  {cell.label}  (lr {rates[cell]:g})")
-    print(_counts(run, cells, len(missing)))
+    print(_counts(run, len(missing)))
     if missing:
         seconds = expected_seconds(missing, run.data)
         workers = max(place.workers, 1)
@@ -102,8 +102,7 @@ def train_and_time(
     if timing and device == "cuda" and gpu_and_cuda(device)[0] is None:
         raise UsageError("--timing times the networks on this machine, which has no GPU: leave it out")
     missing = run.missing(retry_failed)
-    cells = list(dict.fromkeys(trial.cell for trial in run.trials))
-    print(_counts(run, cells, len(missing)), flush=True)
+    print(_counts(run, len(missing)), flush=True)
     if not missing and not (timing and run.untimed()):
         return _exit_code(run)
     try:
@@ -171,9 +170,9 @@ def _exit_code(run: Run) -> int:
     return 1 if run.left_out or outcome_counts(run.rows())["failed"] else 0
 
 
-def _counts(run: Run, cells: Sequence[Cell], missing: int) -> str:
-    seeds = len({trial.seed for trial in run.trials})
+def _counts(run: Run, missing: int) -> str:
+    cells, seeds = ({trial.cell for trial in run.trials}, {trial.seed for trial in run.trials})
     return (
-        f"{len(cells) - len(run.left_out)} cells x {seeds} seeds = {len(run.trials)} trials: "
+        f"{len(cells)} cells x {len(seeds)} seeds = {len(run.trials)} trials: "
         f"{len(run.trials) - missing} recorded, {missing} to train"
     )
