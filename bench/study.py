@@ -14,7 +14,8 @@ from typing import Any, get_args
 
 from bench.errors import UsageError, near_matches
 from bench.plan import arguments
-from bench.plan.catalogue import Architecture, Catalogue, Defaults, Published, Rates, built_in
+from bench.plan.architecture import Architecture, Published
+from bench.plan.catalogue import Catalogue, Defaults, Rates, built_in
 from bench.plan.designs import DESIGNS
 from bench.plan.factors import HARNESS, Factor
 from bench.plan.levels import Level

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from bench.plan.catalogue import Architecture, Catalogue, catalogue
+from bench.plan.architecture import Architecture
+from bench.plan.catalogue import Catalogue, catalogue
 from bench.plan.factors import Factor
 
 

@@ -9,7 +9,8 @@ from torch import nn
 
 from architectures.model3 import model3
 from bench.errors import UsageError
-from bench.plan.catalogue import Architecture, catalogue, find_architecture
+from bench.plan.architecture import Architecture
+from bench.plan.catalogue import catalogue, find_architecture
 from bench.plan.factors import Factor
 from bench.plan.levels import Level
 from bench.train.fast.activation import fast_generator

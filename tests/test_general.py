@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.errors import UsageError
-from bench.plan.catalogue import Architecture, catalogue, using
+from bench.plan.architecture import Architecture
+from bench.plan.catalogue import catalogue, using
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import Factor
 from bench.plan.levels import Level, Levels

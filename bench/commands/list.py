@@ -3,7 +3,8 @@
 from tabulate import tabulate
 
 from bench.commands import options as opt
-from bench.plan.catalogue import Architecture, catalogue
+from bench.plan.architecture import Architecture
+from bench.plan.catalogue import catalogue
 from bench.plan.designs import DESIGNS
 from bench.plan.factors import Factor, level_of
 from bench.plan.levels import format_level

@@ -12,7 +12,8 @@ from typing import Any
 from architectures.model1 import model1
 from architectures.model2 import model2
 from architectures.model3 import model3
-from bench.plan.catalogue import Architecture, Published, Rates
+from bench.plan.architecture import Architecture, Published
+from bench.plan.catalogue import Rates
 from bench.studies.checks import CHECKS
 from bench.studies.data import DATASETS
 from bench.study import Study

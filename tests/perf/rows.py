@@ -17,7 +17,8 @@ from torch import nn
 from architectures.blocks import Shape, assemble
 from architectures.model1 import BLOCKS
 from architectures.spec import Classifier
-from bench.plan.catalogue import Architecture, Catalogue, catalogue
+from bench.plan.architecture import Architecture
+from bench.plan.catalogue import Catalogue, catalogue
 from bench.plan.cells import Cell
 from bench.plan.designs import factorial
 from bench.plan.protocol import Protocol

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from bench.plan.catalogue import Architecture, catalogue, find_architecture
+from bench.plan.architecture import Architecture
+from bench.plan.catalogue import catalogue, find_architecture
 from bench.plan.factors import level_of
 from bench.plan.levels import format_level
 from bench.report.analysis import Analysis, CellResult
