@@ -19,15 +19,19 @@ from typer.exceptions import TyperException
 from bench.commands.check import check
 from bench.commands.data import data
 from bench.commands.list import list_names
+from bench.commands.new import new
 from bench.commands.readme import readme
 from bench.commands.report import report
+from bench.commands.rerun import rerun
+from bench.commands.rows import rows
 from bench.commands.run import run
 from bench.commands.select import select
 from bench.commands.show import show
 from bench.commands.speed import speed
 from bench.commands.status import status
 from bench.commands.train import train
-from bench.errors import BenchError, Terminated
+from bench.commands.try_study import try_study
+from bench.errors import BenchError, Terminated, printable
 from bench.run.interrupt import raise_for
 
 _log = logging.getLogger(__name__)
@@ -54,8 +58,12 @@ def options(
     logging.getLogger("bench").setLevel(logging.DEBUG if debug else logging.WARNING)
 
 
+app.command()(new)
+app.command("try")(try_study)
 app.command()(run)
+app.command()(rerun)
 app.command()(report)
+app.command()(rows)
 app.command()(readme)
 app.command()(train)
 app.command()(show)
@@ -88,7 +96,8 @@ def run_command_line(arguments: Sequence[str]) -> int:
         return _fail(error.format_message(), error.exit_code)
     except OSError as error:
         _log.debug("it arose here", exc_info=error)
-        return _fail(_words(error), 1)
+        read_enough = isinstance(error, BrokenPipeError)  # whoever reads what is printed
+        return _fail("" if read_enough else _words(error), 1)
     except Terminated:
         return _fail("terminated", 143)
     except KeyboardInterrupt:
@@ -119,5 +128,5 @@ def _words(error: OSError) -> str:
 
 def _fail(message: str, code: int) -> int:
     if message:
-        print(f"bench: {' '.join(message.split())}", file=sys.stderr)
+        print(f"bench: {printable(message)}", file=sys.stderr)
     return code

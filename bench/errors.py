@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_LONGEST_LINE = 1000
+
 
 class BenchError(Exception):
     """Something outside the program went wrong. The message is the one line that a user reads."""
@@ -29,6 +31,23 @@ class Terminated(SystemExit):
 
     def __init__(self) -> None:
         super().__init__(143)
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception says, in one line that can be printed: empty where it says nothing, or fails to."""
+    try:
+        text = str(error)
+    except Exception:
+        return ""
+    return printable(text[: 2 * _LONGEST_LINE])
+
+
+def printable(text: str) -> str:
+    """A text in one line, shortened, with escapes for what would do something to a terminal instead of standing
+    there."""
+    words = " ".join(text.split())
+    shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in words)
+    return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]}..."
 
 
 def near_matches(name: str, known: Iterable[str]) -> str:

@@ -1,16 +1,27 @@
 """What a study's file imports: `STUDY = Study(architectures=[tiny], data="digits")` beside a builder `tiny`.
 
-Nothing else is public. `bench new my_study.py` writes such a file with comments to start from.
+Nothing else is public. `bench new my_study.py` writes such a file with comments to start from. From Python, as in a
+notebook, `run(STUDY)` trains it and returns its rows as a DataFrame, and `report(STUDY)` writes its report.
 """
 
+import dataclasses
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from types import FrameType
+from typing import Any, get_args
 
 from bench.errors import UsageError, near_matches
+from bench.plan import arguments
 from bench.plan.catalogue import Architecture, Catalogue, Defaults, Published, Rates, built_in
+from bench.plan.designs import DESIGNS
 from bench.plan.factors import HARNESS, Factor
 from bench.plan.levels import Level
+from bench.plan.protocol import Optimizer, Precision
+from bench.plan.rates import DEFAULT_TRIED, checked_rate, default_rates, rates_by
+from bench.session.modules import digest_of_files, folder_name, is_installed, modules_of
+from bench.session.python import report, run
 from bench.sources.arrays import from_arrays, npz
 from bench.sources.folder import image_folder
 from bench.sources.idx import from_idx
@@ -30,19 +41,9 @@ __all__ = [
     "hugging_face",
     "image_folder",
     "npz",
+    "report",
+    "run",
 ]
-
-# What rates a study has that says none: those found for small convolutional networks with SGD, by the schedule and
-# whether there is batch norm. The report says that nobody chose them for this study.
-DEFAULT_RATES: Mapping[tuple[Level, ...], float] = {
-    ("step", False): 0.01,
-    ("step", True): 0.03,
-    ("onecycle", False): 0.03,
-    ("onecycle", True): 0.1,
-}
-
-# What `bench select rates` tries where a study doesn't say.
-DEFAULT_TRIED = (0.003, 0.01, 0.03, 0.1, 0.3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,8 @@ class Study:
     what `bench run` takes where its options don't say otherwise: design, seeds, epochs, batch_size, optimizer, lr,
     precision. `rates` are the learning rates: one for all, or by the levels of the factors that `rates_by` names, as
     in {("sgd",): 0.05, ("adamw",): 0.001}. `preset` says the levels of training factors for all architectures where
-    they aren't `off`. `claims` are what `bench.report.claims` tests, or a function that returns them.
+    they aren't `off`. `claims` are what `bench.report.claims` tests, or a function that returns them. `name` is that of
+    the folder of its rows: its file's, if not said.
 
     Raises UsageError for what can't be, when it is made.
     """
@@ -75,9 +77,61 @@ class Study:
     preset: Mapping[str, Level] = field(default_factory=dict)
     claims: Sequence[Any] | Callable[[], Sequence[Any]] = ()
     title: str = ""
+    name: str = ""
+    place: str = field(init=False, default="", repr=False)
+    _names: Mapping[str, Any] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        frame = _caller()
+        place = f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+        object.__setattr__(self, "place", "" if frame.f_code.co_filename.startswith("<") else place)
+        object.__setattr__(self, "_names", frame.f_globals)
+        self._check()
+
+    def _check(self) -> None:
+        for one in arguments.listed("architectures", "[tiny]", self.architectures):
+            if not (callable(one) or isinstance(one, Architecture | str)):
+                raise UsageError(f"an architecture is a function (shape, classes, ...) or a name, not {one!r}")
+        for one in arguments.listed("factors", "[Factor('width', (8, 16))]", self.factors):
+            if not isinstance(one, Factor):
+                raise UsageError(f"factors are a list of Factor(...), not {one!r}")
+        for name in arguments.listed("rates_by", "['scheduler']", self.rates_by):
+            arguments.text("rates_by: the name of a factor", name)
+        arguments.one_of("design", DESIGNS, self.design)
+        arguments.one_of("optimizer", get_args(Optimizer), self.optimizer)
+        arguments.one_of("precision", ("auto", *get_args(Precision)), self.precision)
+        arguments.mapping("preset", "{'scheduler': 'onecycle'}", self.preset)
+        for name in ("title", "name"):
+            arguments.text(name, getattr(self, name))
+        for name in ("seeds", "epochs", "batch_size"):
+            arguments.whole(name, getattr(self, name))
+        if self.lr is not None:
+            arguments.above_zero("lr", self.lr)
+        if not callable(self.claims):
+            for one in arguments.listed("claims", "[Claim(...)]", self.claims):
+                if not callable(getattr(one, "test", None)):
+                    raise UsageError(f"a claim is Claim(...) from bench.report.claims, not {one!r}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_names": {}}  # where a builder uses its study, the whole file needn't travel
+
+    def here(self) -> Catalogue:
+        """As `catalogue`, for a study that was made in this process. Raises UsageError."""
+        file = self._names.get("__file__")
+        modules = modules_of(self._names)
+        files = [Path(place) for one in modules if isinstance(place := getattr(one, "__file__", None), str)]
+        title = str(self._names.get("__doc__") or "").strip().partition("\n")[0] if isinstance(file, str) else ""
+        found = self.catalogue(
+            folder_name(Path(file).stem) if isinstance(file, str) else "study",
+            digest_of_files(files) if files else "",
+            title,
+        )
+        # What is in __main__ travels by content anyway.
+        carried = tuple(one for one in modules if one.__name__ != "__main__" and not is_installed(one))
+        return replace(found, modules=carried)
 
     def catalogue(self, name: str, digest: str = "", title: str = "") -> Catalogue:
-        """The study as what there is to choose from. Raises UsageError."""
+        """The study as what there is to choose from. Its own name counts before `name`. Raises UsageError."""
         architectures = self._architectures()
         factors = self._factors(architectures)
         datasets = self._datasets()
@@ -88,15 +142,15 @@ class Study:
             datasets=datasets,
             defaults=Defaults(
                 design=self.design,
-                seeds=_whole("seeds", self.seeds),
-                epochs=_whole("epochs", self.epochs),
-                batch_size=_whole("batch_size", self.batch_size),
+                seeds=self.seeds,
+                epochs=self.epochs,
+                batch_size=self.batch_size,
                 optimizer=self.optimizer,
                 lr=self.lr,
                 precision=self.precision,
             ),
             claims=self.claims if callable(self.claims) else tuple(self.claims),
-            name=name,
+            name=folder_name(self.name) if self.name else name,
             title=self.title or title,
             digest=digest,
         )
@@ -104,8 +158,6 @@ class Study:
         return found
 
     def _architectures(self) -> list[Architecture]:
-        if isinstance(self.architectures, str) or not isinstance(self.architectures, Sequence):
-            raise UsageError(f"architectures are a list, as in [tiny], not {self.architectures!r}")
         found = [self._architecture(one) for one in self.architectures]
         names = [one.name for one in found]
         for name in names:
@@ -125,9 +177,6 @@ class Study:
 
     def _factors(self, architectures: Sequence[Architecture]) -> tuple[Factor, ...]:
         """The harness's factors that apply and that the study doesn't replace, then its own."""
-        for factor in self.factors:
-            if not isinstance(factor, Factor):
-                raise UsageError(f"factors are a list of Factor(...), not {factor!r}")
         own = {factor.name for factor in self.factors}
         harness = [
             _with_presets(factor, architectures)
@@ -140,15 +189,15 @@ class Study:
         if isinstance(self.rates, Rates):
             return self.rates
         if self.rates is None and not self.rates_by:
-            return _default_rates({factor.name for factor in factors if factor.change is None})
+            return default_rates({factor.name for factor in factors if factor.change is None})
         if isinstance(self.rates, int | float) and not isinstance(self.rates, bool):
-            return Rates((), {(): _rate(self.rates)}, {(): DEFAULT_TRIED})
+            return Rates((), {(): checked_rate(self.rates)}, {(): DEFAULT_TRIED})
         if not isinstance(self.rates, Mapping) or not self.rates_by:
             raise UsageError(
                 "rates are a number, or numbers by levels with the names of the factors that they go by: "
                 "rates={('sgd',): 0.05, ('adamw',): 0.001}, rates_by=['optimizer']"
             )
-        return _rates_by(tuple(self.rates_by), self.rates, factors)
+        return rates_by(tuple(self.rates_by), self.rates, factors)
 
     def _datasets(self) -> dict[str, Any]:
         if self.data is None:
@@ -175,29 +224,6 @@ class Study:
         return found
 
 
-def _default_rates(harness: set[str]) -> Rates:
-    """The rates of a study that says none, by those of the harness's factors in it that they depend on."""
-    by = tuple(name for name in ("scheduler", "batch_norm") if name in harness) if "scheduler" in harness else ()
-    rates: dict[tuple[Level, ...], float] = {}
-    for levels, rate in DEFAULT_RATES.items():
-        rates.setdefault(levels[: len(by)], rate)
-    return Rates(by, rates, dict.fromkeys(rates, DEFAULT_TRIED), selected=False)
-
-
-def _rates_by(by: tuple[str, ...], given: Mapping[Any, float], factors: Sequence[Factor]) -> Rates:
-    known = {factor.name: factor for factor in factors}
-    for name in by:
-        if name not in known:
-            raise UsageError(f"rates_by: no factor is called {name!r}: {near_matches(name, known)}")
-    rates = {(levels if isinstance(levels, tuple) else (levels,)): _rate(rate) for levels, rate in given.items()}
-    for levels in rates:
-        if len(levels) != len(by) or any(
-            level not in known[name].levels for name, level in zip(by, levels, strict=True)
-        ):
-            raise UsageError(f"rates: {levels!r} isn't one level of each of {', '.join(by)}")
-    return Rates(by, rates, dict.fromkeys(rates, DEFAULT_TRIED))
-
-
 def _with_presets(factor: Factor, architectures: Sequence[Architecture]) -> Factor:
     """The harness's factor with a level for each builder's default, as a dropout of 0.25."""
     levels = list(factor.levels)
@@ -211,13 +237,15 @@ def _with_presets(factor: Factor, architectures: Sequence[Architecture]) -> Fact
     return factor.with_levels(sorted(levels) if all(isinstance(one, int | float) for one in levels) else levels)
 
 
-def _whole(name: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UsageError(f"{name} is a whole number above 0, not {value!r}")
-    return value
+def _caller() -> FrameType:
+    """Where a study is made: the innermost frame of a file that isn't this one."""
+    frame = sys._getframe(1)
+    ours = (__file__, dataclasses.__file__)
+    while frame.f_back is not None and (frame.f_code.co_filename in ours or _is_generated(frame)):
+        frame = frame.f_back
+    return frame
 
 
-def _rate(value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < float("inf"):
-        raise UsageError(f"a learning rate is a number above 0, not {value!r}")
-    return float(value)
+def _is_generated(frame: FrameType) -> bool:
+    """Whether it is a dataclass's own `__init__`, and not what a user types at a prompt."""
+    return frame.f_code.co_filename == "<string>" and frame.f_code.co_name == "__init__"

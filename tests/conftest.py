@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from bench.plan import catalogue as catalogue_module
 from bench.studies.data import DATASETS, IDX_FILES
 from bench.train.data import Data, Split
 from bench.train.fast.activation import Activation
@@ -19,6 +20,14 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _catalogue() -> Iterator[None]:
+    """A test that puts a study in use leaves the one of before."""
+    before = list(catalogue_module._current)
+    yield
+    catalogue_module._current[:] = before
 
 
 @pytest.fixture(scope="session")

@@ -103,6 +103,8 @@ def test_charts_are_written_as_the_same_bytes_every_time(full: Drawn, tmp_path: 
     assert not pyplot.get_fignums()
     again = written([full.charts["pareto"]], tmp_path / "written again")
     assert again == {name: files[name] for name in ("pareto.svg", "pareto.png")}
+    save(full.charts["pareto"], tmp_path)
+    assert [path.name for path in tmp_path.glob("*.*")] == ["pareto.svg"]
 
 
 def test_charts_of_many_cells_show_the_most_telling_and_say_where_the_rest_is(many: Drawn) -> None:
@@ -295,7 +297,7 @@ def test_seeds_in_words() -> None:
 def written(charts: Iterable[Chart], folder: Path) -> dict[str, bytes]:
     folder.mkdir()
     for chart in charts:
-        save(chart, folder)
+        save(chart, folder, png=True)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 

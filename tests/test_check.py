@@ -83,6 +83,8 @@ def test_a_baseline_reads_as_it_was_written_and_its_changes_are_named(tmp_path: 
     assert "1 rows changed, 0 new, 1 gone" in said
     assert "~ model1 off off 0.0: parameters 7616 to 9" in said
     assert "- model1 off off 0.1" in said
+    write_baseline(tmp_path, ExactRow, [replace(rows[0], receptive_field=None), *rows[1:]])
+    assert [row.receptive_field for row in read_baseline(tmp_path, ExactRow)][:2] == [None, 34]
 
 
 def test_a_baseline_with_a_row_twice_is_refused(tmp_path: Path) -> None:
@@ -197,7 +199,7 @@ def test_one_more_channel_is_caught(tmp_path: Path) -> None:
 
 
 def test_a_missing_batch_norm_is_caught(tmp_path: Path) -> None:
-    switch, with_one_missing = 'if levels["batch_norm"]:', 'if levels["batch_norm"] and conv.pool == 1:'
+    switch, with_one_missing = "if batch_norm:", "if batch_norm and conv.pool == 1:"
     assert planted(tmp_path, "architectures/blocks.py", switch, with_one_missing) == 3
     failed = messages(tmp_path)
     assert len(failed) == 12
@@ -209,7 +211,10 @@ def test_a_missing_batch_norm_is_caught(tmp_path: Path) -> None:
     ("old", "new"),
     [
         ("    size = (height, width)\n", "    # a comment\n    size = (height, width)\n"),
-        ("    head = architecture.classifier\n", "    last = architecture.classifier\n    head = last\n"),
+        (
+            "    channels, height, width = shape\n    size",
+            "    channels, *sides = shape\n    height, width = sides\n    size",
+        ),
     ],
     ids=["comment", "refactoring"],
 )

@@ -1,6 +1,7 @@
 """`bench check quality`: the rule, its power, and real trainings against baselines that were tampered with."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bench.plan.cells import preset_cell
 from bench.plan.checks import Plan
 from bench.plan.protocol import Protocol
 from bench.record.schema import QualityRow
+from bench.run.serial import Serial
 from bench.studies.checks import CHECKS
 
 RESULTS = Path(__file__).parent.parent / "results"
@@ -76,7 +78,16 @@ def test_the_committed_baseline_has_both_batches_and_enough_seeds() -> None:
 
 @pytest.fixture(scope="module")
 def tiny_rows() -> list[QualityRow]:
-    return train_baseline(TINY, Path("unused"), workers=1)
+    with in_this_process():
+        return train_baseline(TINY, Path("unused"), workers=1)
+
+
+@contextmanager
+def in_this_process() -> Iterator[None]:
+    """Trials are trained here, which gives the same bits and saves a process each time; the command's test has one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bench.check.quality.LocalPool", lambda _workers, data: Serial(data))
+        yield
 
 
 def shifted(rows: Sequence[QualityRow], by: Sequence[float]) -> list[QualityRow]:
@@ -85,8 +96,13 @@ def shifted(rows: Sequence[QualityRow], by: Sequence[float]) -> list[QualityRow]
 
 
 def checked(baseline: Sequence[QualityRow]) -> CheckRow:
-    [row] = check_quality(TINY, baseline, Path("unused"), workers=1)
+    [row] = checks(TINY, baseline)
     return row
+
+
+def checks(plan: Plan, baseline: Sequence[QualityRow]) -> list[CheckRow]:
+    with in_this_process():
+        return check_quality(plan, baseline, Path("unused"), workers=1)
 
 
 def test_a_rerun_passes_outright(tiny_rows: list[QualityRow]) -> None:
@@ -120,7 +136,7 @@ def test_a_cell_is_new_or_missing_where_one_side_lacks_it(tiny_rows: list[Qualit
     assert checked(tiny_rows[:1]).verdict is Verdict.MISSING
     assert checked(tiny_rows[:3]).message == "the baseline lacks seeds 3"
     gone = replace(tiny_rows[0], architecture="model0")
-    [row, stranger] = check_quality(TINY, [*tiny_rows, gone], Path("unused"), workers=1)
+    [row, stranger] = checks(TINY, [*tiny_rows, gone])
     assert (row.verdict, stranger.verdict) == (Verdict.PASS, Verdict.MISSING)
     assert stranger.name.startswith("digits model0 batch_norm=on")
 
@@ -128,7 +144,7 @@ def test_a_cell_is_new_or_missing_where_one_side_lacks_it(tiny_rows: list[Qualit
 def test_a_diverged_trial_fails(tiny_rows: list[QualityRow]) -> None:
     hot = replace(TINY, protocol=replace(TINY.protocol, lr=1e30))
     baseline = [replace(row, lr=1e30) for row in tiny_rows]
-    [row] = check_quality(hot, baseline, Path("unused"), workers=1)
+    [row] = checks(hot, baseline)
     assert row.verdict is Verdict.FAIL
     assert "diverged" in row.message
 
@@ -136,13 +152,15 @@ def test_a_diverged_trial_fails(tiny_rows: list[QualityRow]) -> None:
 def test_the_command_updates_then_passes_then_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["check", "quality", "--results", str(tmp_path), "--workers", "1"]
     with using(replace(catalogue(), checks={"digits": lambda: TINY})):
-        assert run_command_line([*command, "--update"]) == 0
+        with in_this_process():
+            assert run_command_line([*command, "--update"]) == 0
         assert "4 new, 0 gone" in capsys.readouterr().out
         assert run_command_line(command) == 0
         assert "margin 3 points" in capsys.readouterr().out
         better = shifted(read_baseline(tmp_path, QualityRow), [0.06] * 4)
         write_baseline(tmp_path, QualityRow, better)
-        assert run_command_line(command) == 3
+        with in_this_process():
+            assert run_command_line(command) == 3
     assert not list(tmp_path.glob("digits/*"))
 
 

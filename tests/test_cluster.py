@@ -17,6 +17,7 @@ import pytest
 
 import bench
 from bench.cli import run_command_line
+from bench.plan.catalogue import catalogue, using
 from bench.plan.cells import preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial, trials
@@ -30,6 +31,7 @@ from bench.run.serial import Serial
 from bench.run.training import ATTEMPTS, train_all
 from bench.run.worker import Trained
 from bench.train.data import Data
+from tests.foreign import write_study
 from tests.test_crash import ROOT, TIMES, alive, recorded, wait_for
 
 SHORT = Protocol("digits", epochs=1)
@@ -133,6 +135,27 @@ def test_every_executor_gives_the_same_bits(tmp_path: Path) -> None:
     ]
     for curve in curves[1:]:
         pd.testing.assert_frame_equal(curve.reset_index(drop=True), curves[0].reset_index(drop=True))
+
+
+@needs_ray
+@pytest.mark.usefixtures("cluster")
+def test_a_study_of_ones_own_reaches_nodes_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its networks, its loss and its change of batches stand in modules beside its file, which no node has."""
+    names = ["lenet5", "resnet8", "vit", "squeezenet"]
+    for way in ("cluster", "serial"):
+        file = write_study(tmp_path / way, names)
+        place = ["--cluster", "auto"] if way == "cluster" else ["--workers", "0"]
+        options = ["--factors", "smooth,mirror", "--no-timing", "--no-report", "--results", str(tmp_path / way)]
+        monkeypatch.delitem(sys.modules, "nets", raising=False)
+        monkeypatch.delitem(sys.modules, "parts", raising=False)
+        with using(catalogue()):
+            assert run_command_line(["run", str(file), *options, *place]) == 0
+    stores = [Store(tmp_path / way / "stripes" / "stripes") for way in ("cluster", "serial")]
+    same = ["trial", "architecture", "seed", "status", "error", "test_accuracy", "test_loss", "train_loss"]
+    found, expected = (store.trials()[same].sort_values("trial", ignore_index=True) for store in stores)
+    pd.testing.assert_frame_equal(found, expected)
+    assert len(expected) == len(names) * 3 * 2
+    assert (expected["status"] == "done").all()
 
 
 def deadly(stack: Sequence[Trial], _data: Data) -> list[Trained]:
@@ -323,7 +346,7 @@ def test_a_head_that_says_nothing_is_answered_in_one_line(
 def test_options_that_lie(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: list[str], words: str
 ) -> None:
-    monkeypatch.setattr("bench.commands.options.find_spec", lambda _name: None)
+    monkeypatch.setattr("bench.session.request.find_spec", lambda _name: None)
     assert run_command_line(["run", "--all", *options]) == 2
     error = capsys.readouterr().err
     assert words in error

@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 
 from bench.cli import run_command_line
 from bench.errors import UsageError
+from bench.record.store import Store
 from bench.sources.dataset import choose_dataset, find_dataset
 from bench.studies.data import DATASETS, DataError, fetch_dataset, idx_paths
 from bench.train.data import Data, Split
@@ -145,7 +146,7 @@ def test_training_and_test_images_have_one_size(tmp_path: Path, size: int) -> No
 
 @pytest.mark.parametrize("command", ["run --all --seeds 1 --no-report", "train --model model2", "speed", "status",
                                      "select --val 20", "run --all --plan --batch-size 199"])  # fmt: skip
-@pytest.mark.parametrize("size", [1, 14])
+@pytest.mark.parametrize("size", [1, 6])
 def test_images_that_are_too_small_are_answered_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, size: int
 ) -> None:
@@ -156,6 +157,21 @@ def test_images_that_are_too_small_are_answered_in_one_line(
     assert f"needs larger images than {size}x{size}" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "results").exists()
+
+
+def test_what_is_too_large_for_the_images_is_left_out_and_the_rest_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On 14x14 images the unpadded networks shrink to nothing, the padded one doesn't."""
+    write_images(tmp_path / "KMNIST" / "raw", (14, 14))
+    places = ["--dataset", "kmnist", "--data-dir", str(tmp_path), "--results", str(tmp_path / "results")]
+    command = "run --all --design presets --seeds 1 --epochs 1 --workers 0 --no-timing --no-report --precision fp32"
+    assert run_command_line([*command.split(), *places]) == 1
+    said = capsys.readouterr()
+    for model in ("model1", "model2"):
+        assert f"bench: left out: {model} can't be built for images of 1x14x14: it needs larger images" in said.err
+    assert "1 cells x 1 seeds = 1 trials" in said.out
+    assert Store(tmp_path / "results" / "kmnist").trials()["architecture"].tolist() == ["model3"]
 
 
 @pytest.mark.parametrize("file", range(4))

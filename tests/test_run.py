@@ -17,6 +17,7 @@ from bench.record.store import Store
 from bench.run.pool import LocalPool
 from bench.run.progress import Progress, describe, format_duration
 from bench.run.runner import prepare_run, record, time_trials, train_missing
+from bench.run.serial import Serial
 from bench.run.worker import Trained, train_stack
 from bench.train.data import Data, Split
 from bench.train.outcome import Epoch, Outcome
@@ -25,9 +26,10 @@ SHORT = Protocol("digits", epochs=1)
 TIMES = ["run", "started_at", "train_seconds", "train_images_per_second", "peak_memory_bytes"]
 
 
-def trained_rows(folder: Path, planned: list[Trial], workers: int) -> pd.DataFrame:
+def trained_rows(folder: Path, planned: list[Trial], workers: int = 0) -> pd.DataFrame:
+    """Without workers they are trained in this process."""
     run = prepare_run(planned, "presets", Path("unused"), folder)
-    train_missing(run, run.missing(), lambda data, stacks: LocalPool(min(workers, stacks), data))
+    train_missing(run, run.missing(), lambda data, _stacks: LocalPool(workers, data) if workers else Serial(data))
     assert run.missing() == []
     return run.rows().sort_values("trial", ignore_index=True)
 
@@ -54,7 +56,7 @@ def test_rows_are_the_same_in_any_order_with_any_number_of_workers(tmp_path: Pat
 def test_correctness_bits_agree_with_the_accuracy(tmp_path: Path) -> None:
     import base64
 
-    trained_rows(tmp_path, [Trial(preset_cell("model3"), 0, Protocol("digits", epochs=3))], workers=1)
+    trained_rows(tmp_path, [Trial(preset_cell("model3"), 0, Protocol("digits", epochs=3))])
     correct = pd.read_csv(tmp_path / "digits" / "correct.csv").iloc[0]
     bits = np.unpackbits(np.frombuffer(base64.b64decode(correct["correct"]), dtype=np.uint8))
     row = Store(tmp_path / "digits").trials().iloc[0]
@@ -83,6 +85,8 @@ def test_the_command_trains_once_and_resumes(tmp_path: Path, capsys: pytest.Capt
         "trials",
         "epochs",
         "correct",
+        "predicted",
+        "labels",
         "confusion",
         "images",
         "timings",
@@ -147,7 +151,7 @@ def test_what_is_compared_is_timed_in_the_same_rounds(tmp_path: Path) -> None:
 
 def test_rows_measured_on_training_images_go_to_a_file_of_their_own(tmp_path: Path) -> None:
     protocol = Protocol("digits", epochs=1, val=200)
-    trained_rows(tmp_path, [Trial(preset_cell("model3"), 0, protocol)], workers=1)
+    trained_rows(tmp_path, [Trial(preset_cell("model3"), 0, protocol)])
     assert not (tmp_path / "digits" / "trials.csv").exists()
     assert not (tmp_path / "digits" / "correct.csv").exists()
     store = Store(tmp_path / "digits", "selection.csv")
@@ -199,7 +203,8 @@ def test_the_reason_of_a_failure_holds_no_path(few_digits: Data, message: str, k
 
 def test_a_trial_that_diverges_is_a_row_without_accuracies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["run", "--models", "model1", "--design", "presets", "--seeds", "1", "--epochs", "9"]
-    command += ["--lr", "1e6", "--dataset", "digits", "--results", str(tmp_path), "--no-timing"]
+    command += ["--lr", "1e6", "--dataset", "digits", "--workers", "0", "--no-timing"]
+    command += ["--results", str(tmp_path)]
     assert run_command_line(command) == 0
     assert "1 trials diverged and 0 failed; they count in no mean." in capsys.readouterr().out
     row = Store(tmp_path / "digits").trials().iloc[0]

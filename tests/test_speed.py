@@ -30,7 +30,6 @@ from bench.run.memory import Memory, forget_peak, peak_memory
 from bench.run.pool import share_memory
 from bench.run.speed import HARNESS_BATCHES, PLAIN_BATCHES, compare_speeds, measure_memory
 from bench.run.together import Together, all_at_once, wait_for_the_others
-from bench.studies.data import DATASETS
 from bench.train import timing
 from bench.train.data import Data, Split
 from tests.synthetic import write_rows
@@ -62,8 +61,8 @@ def test_what_a_run_costs_around_the_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("bench.run.overhead.COUNTS", (2, 6))
-    command = ["speed", "--overhead", "--models", "model3", "--rounds", "2", "--results", str(tmp_path)]
-    assert run_command_line(command) == 0
+    command = ["speed", "--overhead", "--models", "model3", "--rounds", "2", "--workers", "1"]
+    assert run_command_line([*command, "--results", str(tmp_path)]) == 0
     rows = Store(tmp_path / "digits").overheads()
     assert rows["trials"].tolist() == [2, 6, 2, 6]
     assert (rows["seconds"] > 0).all()
@@ -72,26 +71,41 @@ def test_what_a_run_costs_around_the_training(
     assert "ms a trial" in capsys.readouterr().out
 
 
+@pytest.fixture
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain loop of one thread. More of them wait for each other at every layer, which takes for ever where other
+    tests run beside this one."""
+    monkeypatch.setattr("bench.run.speed.usable_cores", lambda: 1)
+
+
+@pytest.mark.usefixtures("one_core")
 def test_both_loops_are_timed_in_turns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["speed", "--models", "model3", "--rounds", "2", "--workers", "2", "--precision", "fp32"]
-    assert run_command_line([*command, "--results", str(tmp_path)]) == 0
+    options = "--models model3 --rounds 2 --workers 2 --batch-size 8 --precision fp32"
+    assert run_command_line(["speed", *options.split(), "--results", str(tmp_path)]) == 0
     rows = Store(tmp_path / "digits").speeds()
     assert Counter(rows["arm"]) == {"plain": 6, "harness": 2}
     assert rows["round"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
     assert (rows["seconds"] > 0).all()
-    harness = rows[rows["arm"] == "harness"]
+    harness, plain = rows[rows["arm"] == "harness"], rows[rows["arm"] == "plain"]
     assert (harness["processes"] == 2).all()
+    assert set(plain["loader_workers"]) == {0, 1, 2}
     assert harness["images"].nunique() == 1
     assert "times" in capsys.readouterr().out
 
 
-def test_a_stack_counts_every_member_and_steps_outlast_the_schedule() -> None:
-    # A one-cycle rate ends after 15 steps here, and there are more to be timed.
-    trial = Trial(preset_cell("model3"), 0, Protocol("digits", epochs=1, precision="fp32"))
-    samples = list(compare_speeds([trial], DATASETS["digits"].load(Path("unused")), workers=1, rounds=1, members=2))
+@pytest.mark.usefixtures("one_core")
+def test_a_stack_counts_every_member_and_steps_outlast_the_schedule(
+    few_digits: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The test above measures memory and has every number of loading processes.
+    monkeypatch.setattr("bench.run.speed.measure_memory", lambda *_: {0: None, None: None})
+    monkeypatch.setattr("bench.run.speed.LOADER_WORKERS", (0,))
+    # A one-cycle rate ends after 25 steps here, and there are more to be timed.
+    trial = Trial(preset_cell("model3"), 0, Protocol("digits", epochs=1, batch_size=8, precision="fp32"))
+    samples = list(compare_speeds([trial], few_digits, workers=1, rounds=1, members=2))
     assert [(sample.arm, sample.images) for sample in samples] == [
-        *[("plain", PLAIN_BATCHES * 64)] * 3,
-        ("harness", 2 * HARNESS_BATCHES * 64),
+        ("plain", PLAIN_BATCHES * 8),
+        ("harness", 2 * HARNESS_BATCHES * 8),
     ]
 
 

@@ -16,12 +16,12 @@ def readme(
     reports: Reports = Path("reports"),
 ) -> int:
     """Rewrite what stands between `<!-- bench: DATASET TABLE -->` and `<!-- bench: end -->` from the recorded rows."""
-    from bench.commands.report import DEFAULT_MARGIN
     from bench.record.store import Store
     from bench.report.analysis import Analysis, analyse
     from bench.report.evidence import gather
     from bench.report.readme import ReadmeError, drifted, read, rewrite, write
     from bench.run.networks import layers_today, network_today
+    from bench.session.reports import DEFAULT_MARGIN
 
     def analysis_of(dataset: str) -> Analysis:
         store = Store(results / opt.plain_name(dataset))

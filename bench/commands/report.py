@@ -1,9 +1,6 @@
 """`bench report`: turns rows into the page, the charts and the tables."""
 
-import gc
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,13 +9,13 @@ import typer
 from bench.commands import options as opt
 from bench.errors import BenchError, UsageError
 from bench.plan.catalogue import catalogue
+from bench.session.reports import DEFAULT_MARGIN, chosen_margin, write_reports
 
 Margin = Annotated[
     float,
     typer.Option("--margin", help="The practical margin in percentage points: a smaller difference doesn't matter."),
 ]
 Reports = Annotated[Path, typer.Option("--reports", help="Reports go to ROOT/<dataset>/.", metavar="ROOT")]
-DEFAULT_MARGIN = 0.05
 
 
 def report(
@@ -30,6 +27,7 @@ def report(
     results: opt.Results = Path("results"),
     reports: Reports = Path("reports"),
     margin: Margin = DEFAULT_MARGIN,
+    png: Annotated[bool, typer.Option("--png", help="Write each chart as a PNG as well, as for slides.")] = False,
     where: Annotated[
         list[str] | None,
         typer.Option(
@@ -53,53 +51,9 @@ def report(
     options = [] if margin == DEFAULT_MARGIN else ["--margin", f"{margin:g}"]
     for text in where or []:
         options += ["--where", text]
-    write_reports(names, results, reports, fraction, conditions, shlex.join(options))
-
-
-def write_reports(
-    datasets: Sequence[str],
-    results: Path,
-    reports: Path,
-    margin: float = DEFAULT_MARGIN / 100,
-    where: Mapping[str, str] | None = None,
-    options: str = "",
-    prefer: Collection[str] = (),
-) -> None:
-    """Writes a report a data set and says where its page is. `margin` is a fraction; `options` are the command's; where
-    there are trials to `prefer`, the report is on their protocol."""
-    with _garbage_left():
-        from bench.record.store import Store
-        from bench.report.analysis import analyse
-        from bench.report.evidence import gather
-        from bench.report.write import write_report
-        from bench.run.networks import layers_today, network_today
-
-        for dataset in datasets:
-            evidence = gather(Store(results / dataset), dataset, where, network_today, prefer)
-            analysis = analyse(evidence, margin, layers_today)
-            command = f"{catalogue().command('report', '--dataset', dataset)} {options}".rstrip()
-            write_report(analysis, reports / dataset, command)
-            print(f"Report: {reports / dataset / 'index.html'}")
-
-
-@contextmanager
-def _garbage_left() -> Iterator[None]:
-    """Within it, Python doesn't look for garbage in cycles. A report makes little of it, and among the objects of torch
-    and of a hundred thousand trials each search takes a quarter of a second."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
-
-
-def chosen_margin(points: float) -> float:
-    """The margin as a fraction. Raises UsageError."""
-    if not 0 <= points <= 100:
-        raise UsageError(f"--margin is 0 or more points, and no more than accuracies can differ, 100, not {points:g}")
-    return points / 100
+    if png:
+        options.append("--png")
+    write_reports(names, results, reports, fraction, conditions, shlex.join(options), png=png)
 
 
 def _condition(text: str) -> tuple[str, str]:

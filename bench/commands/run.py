@@ -51,15 +51,15 @@ def run(
 
     A trial that has a row is not trained again: run the same command after an interruption to go on.
     """
+    given = {name: value for name, value in locals().items() if value is not None and value is not False}
     opt.use_study(study)
     cells = opt.chosen_cells(all_models, models, design, factors)
     place = opt.chosen_place(workers, cluster, gpus_per_stack)
     count = opt.chosen_seeds(seeds)
     checked = opt.protocol_of(epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val)
 
-    from bench.commands.session import print_plan, print_result, report_on, settle, train_and_time
-    from bench.report.summary import outcome_counts
     from bench.run.runner import prepare_run
+    from bench.session.training import carry_out, print_plan, settle
 
     protocol = settle(checked, dataset, data_dir, precision, device, cluster is not None)
     wanted = list(trials(cells, count, protocol))
@@ -67,8 +67,5 @@ def run(
     if plan:
         print_plan(prepared, cells, place)
         return 0
-    code = train_and_time(prepared, place, cluster is None if timing is None else timing, retry_failed)
-    print_result(prepared, cells)
-    if report and val == 0 and outcome_counts(prepared.rows())["done"]:
-        report_on(prepared, opt.root_of(reports))
-    return code
+    timed = cluster is None if timing is None else timing
+    return carry_out(prepared, place, timed, retry_failed, opt.root_of(reports) if report else None, given)

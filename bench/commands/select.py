@@ -8,6 +8,7 @@ import typer
 
 from bench.commands import options as opt
 from bench.errors import UsageError
+from bench.plan.catalogue import catalogue
 from bench.plan.selection import augmentation_trials, rate_trials
 
 # Without --val one training image in so many is held out.
@@ -58,9 +59,9 @@ def select(
     if val == 0:
         raise UsageError("--val 0 would choose on test images: hold training images out")
 
-    from bench.commands.session import settle, train_and_time
-    from bench.report.selection import augmentation_table, rate_table, render_selection
+    from bench.report.selection import as_written, augmentation_table, rate_table, render_selection
     from bench.run.runner import prepare_run
+    from bench.session.training import settle, train_and_time
     from bench.sources.dataset import find_dataset
 
     protocol = settle(checked, dataset, data_dir, precision, device, cluster is not None)
@@ -70,6 +71,9 @@ def select(
     wanted = list(plan(names, count, protocol))
     run = prepare_run(wanted, "selection", data_dir, opt.root_of(results))
     code = train_and_time(run, place, timing=False)
-    print(render_selection(table(run.rows(), run.data.classes)))
+    found = table(run.rows(), run.data.classes)
+    print(render_selection(found))
+    if what == "rates" and catalogue().name:
+        print(f"For the study's file: {as_written(found)}")
     print(f"Rows: {run.store.trials_path}")
     return code

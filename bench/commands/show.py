@@ -32,12 +32,13 @@ def show(
 
     from bench.run.networks import cell_summary
     from bench.sources.dataset import choose_dataset
+    from bench.train.network import shape_text
 
     architecture = find_architecture(cell.architecture)
     chosen, _ = choose_dataset(dataset, data_dir)
     data = chosen.load(data_dir)
     summary = cell_summary(cell, data.input_shape, data.classes)
-    print(f"{architecture.name}: {architecture.title}".rstrip(": "))
+    print(": ".join(filter(None, (architecture.name, architecture.title))))
     print("Preset: " + ", ".join(f"{f.name} {format_level(level_of(cell.levels, f))}" for f in catalogue().factors))
     if architecture.published:
         published = architecture.published
@@ -45,7 +46,9 @@ def show(
             f"Published: {published.parameters:,} parameters, {published.test_accuracy:.2%} after "
             f"{published.epochs} epochs, one run"
         )
-    print(f"Source: {architecture.source}\n" if architecture.source else "")
+    if architecture.source:
+        print(f"Source: {architecture.source}")
+    print()
     print(
         tabulate(
             _rows(summary),
@@ -55,7 +58,7 @@ def show(
         )
     )
     print(
-        f"\nFor one {'x'.join(map(str, data.input_shape))} image of {data.name} ({data.classes} classes); "
+        f"\nFor one {shape_text(data.input_shape)} image of {data.name} ({data.classes} classes); "
         "receptive field in pixels, its total that of the last map."
     )
 

@@ -45,7 +45,6 @@ def speed(
     from tabulate import tabulate
     from tqdm import tqdm
 
-    from bench.commands.session import settle
     from bench.plan.cells import preset_cell
     from bench.plan.trials import Trial
     from bench.report.overhead import overheads
@@ -56,6 +55,7 @@ def speed(
     from bench.run.rows import speed_row
     from bench.run.runner import prepare_run
     from bench.run.speed import GPU_STACK, LOADER_WORKERS, compare_speeds
+    from bench.session.training import settle
 
     def shown(samples: Iterable[Sample], total: int) -> list[Sample]:
         """All samples, before any is recorded: a comparison that was cut short is none."""

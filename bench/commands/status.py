@@ -45,10 +45,10 @@ def status(
 
     from tabulate import tabulate
 
-    from bench.commands.session import settle
     from bench.report.words import plural
     from bench.run.runner import prepare_run
     from bench.run.staleness import stale_trials
+    from bench.session.training import settle
 
     protocol = settle(checked, dataset, data_dir, precision, device)
     run = prepare_run(list(trials(cells, count, protocol)), opt.chosen_design(design), data_dir, opt.root_of(results))

@@ -63,10 +63,10 @@ def _train(
     data_dir: Path,
     results: Path,
 ) -> int:
-    from bench.commands.session import settle
     from bench.errors import BenchError
     from bench.run.runner import network_summary, prepare_run, record
     from bench.run.worker import train_stack, use_one_thread
+    from bench.session.training import settle
     from bench.train.outcome import Epoch
 
     protocol = settle(checked, dataset, data_dir, *asked)

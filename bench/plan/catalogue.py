@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.errors import UsageError, near_matches
+from bench.plan import arguments
 from bench.plan.factors import Factor, level_of
 from bench.plan.levels import Level, Levels, format_level
 
@@ -34,6 +35,18 @@ class Published:
     test_accuracy: float
     dataset: str
     curve: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        arguments.whole("Published: parameters", self.parameters)
+        arguments.whole("Published: epochs", self.epochs)
+        arguments.share("Published: test_accuracy", self.test_accuracy)
+        arguments.text("Published: dataset", self.dataset)
+        for epoch, pair in arguments.mapping("Published: curve", "{1: (0.69, 0.96)}", self.curve).items():
+            arguments.whole("Published: an epoch of the curve", epoch)
+            if not isinstance(pair, list | tuple) or len(pair) != 2:
+                raise UsageError(f"Published: the curve has training and test accuracy at an epoch, not {pair!r}")
+            for accuracy in pair:
+                arguments.share("Published: an accuracy of the curve", accuracy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +72,18 @@ class Architecture:
                 "an architecture is a function (shape, classes, **levels) that returns an nn.Module, not "
                 f"{self.build!r}"
             )
-        named = self.name or getattr(self.build, "__name__", type(self.build).__name__)
-        if not named.isidentifier() and not _is_plain(named):
+        if inspect.iscoroutinefunction(self.build) or inspect.isgeneratorfunction(self.build):
+            raise UsageError(f"{self.build.__name__} gives its network later: make it a plain function that returns it")
+        arguments.text("an architecture's title", self.title)
+        arguments.text("an architecture's source", self.source)
+        arguments.mapping("an architecture's preset", "{'scheduler': 'onecycle'}", self.preset)
+        if self.published is not None and not isinstance(self.published, Published):
+            raise UsageError(f"published is Published(...) from bench.study, not {type(self.published).__name__}")
+        named = arguments.text("an architecture's name", self.name) or getattr(self.build, "__name__", "")
+        named = named or type(self.build).__name__
+        if not _is_plain(named):
             raise UsageError(
-                f"an architecture's name is letters, digits, - and _, not {named!r}: "
+                f"an architecture's name is up to {_LONGEST_NAME} letters, digits, - and _, not {named!r}: "
                 "give it one, as in Architecture(build, name='tiny')"
             )
         object.__setattr__(self, "name", named)
@@ -138,10 +159,10 @@ class Defaults:
 @dataclass(frozen=True, eq=False)
 class Catalogue:
     """What there is to choose from. `name` is the study's, `digest` that of the files it was read from, both empty for
-    the built-in one; `folder` is where under a root its rows and reports go. `claims` are what was claimed of its
-    architectures, for the report to test, or a function that gives them; `checks` what `bench check quality` trains on
-    which data set, of a study that says so. `modules` are those of the study's file and of
-    what it imports from beside it, which other processes can't import; `named` is how the user named the study."""
+    the built-in one; `named` is how a command names it. `claims` are what was claimed of its architectures, for the
+    report to test, or a function that gives them; `checks` what `bench check quality` trains on which data set, of a
+    study that says so. `modules` are those of the study's file and of what it imports from beside it, which other
+    processes can't import."""
 
     architectures: Mapping[str, Architecture]
     factors: tuple[Factor, ...]
@@ -153,8 +174,8 @@ class Catalogue:
     name: str = ""
     title: str = ""
     digest: str = ""
-    modules: tuple[ModuleType, ...] = ()
     named: str = ""
+    modules: tuple[ModuleType, ...] = ()
 
     def command(self, verb: str, *words: str) -> str:
         """A command of the harness on this study, as `python -m bench report my_study.py`."""
@@ -305,7 +326,11 @@ def _preset(architecture: Architecture, factors: Sequence[Factor]) -> Levels:
 
 
 def _is_plain(name: str) -> bool:
-    return 0 < len(name) <= 60 and name.isascii() and name.replace("-", "_").replace(".", "_").isidentifier()
+    plain = name.isidentifier() or (name.isascii() and name.replace("-", "_").replace(".", "_").isidentifier())
+    return len(name) <= _LONGEST_NAME and plain
+
+
+_LONGEST_NAME = 60
 
 
 def _first_line(build: Callable[..., Any]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from bench.errors import UsageError
+from bench.plan import arguments
 from bench.plan.levels import Level, Levels, format_level
 
 # What a factor's name is: a keyword of a builder, and a column of the rows.
@@ -27,6 +28,8 @@ TAKEN = frozenset(
         *("peak_memory_bytes", "started_at", "input", "classes", "network", "training", "data", "code", "machine"),
         *("metric", "round", "images", "seconds", "threads", "arm", "loader_workers", "processes", "memory_bytes"),
         *("training_bytes", "layers", "study", "source", "cell", "is_preset"),
+        *("epoch", "image", "label", "predicted", "right", "machine_cpu", "machine_vectors", "machine_cores"),
+        *("machine_memory_bytes", "machine_gpu", "machine_os", "machine_python", "machine_torch", "machine_cuda"),
     }
 )
 
@@ -76,6 +79,9 @@ class Factor:
             raise UsageError(
                 f"factor {self.name}: change is a function (recipe, level) that returns a recipe, not {self.change!r}"
             )
+        arguments.text(f"factor {self.name}: summary", self.summary)
+        for word in arguments.listed(f"factor {self.name}: words", "('no blur', 'blur')", self.words):
+            arguments.text(f"factor {self.name}: the words of a level", word)
         put(self, "words", tuple(self.words) or tuple(self._in_plain_words(level) for level in levels))
         if len(self.words) != len(levels):
             raise UsageError(f"factor {self.name} has {len(levels)} levels and words for {len(self.words)}")

@@ -14,7 +14,7 @@ RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("epochs", "epoch", "epochs_to_99", "batch_size", "parameters", "images"), (1.0, 1e12)),
     "macs": (1.0, 1e15),
     "classes": (1.0, 1e4),
-    **dict.fromkeys(("seed", "val", "receptive_field", "round", "image", "label"), (0.0, 1e15)),
+    **dict.fromkeys(("seed", "val", "receptive_field", "round", "image", "label", "mistakes"), (0.0, 1e15)),
     **dict.fromkeys(("threads", "processes", "loader_workers", "trials"), (0.0, 1e6)),
     **dict.fromkeys(
         ("test_loss", "val_loss", "train_loss", "lr", "selected_lr", "seconds", "train_seconds"), (0.0, math.inf)

@@ -110,6 +110,26 @@ class CorrectRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictedRow:
+    """What the last epoch's network took the `mistakes` test images for that it got wrong, in their order: base64 of a
+    byte a class, or of two, the low one first, where `predicted` decodes to twice as many bytes as there are mistakes.
+    What it took the others for, LabelsRow says; which are which, CorrectRow."""
+
+    trial: str
+    mistakes: int
+    predicted: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsRow:
+    """The labels of the test images of the data that `data` digests, written as PredictedRow has classes."""
+
+    data: str
+    images: int
+    labels: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConfusionRow:
     """How often the last epoch's network took each class for each other, on the test images.
 
@@ -262,6 +282,8 @@ Row = (
     | PartRow
     | EpochRow
     | CorrectRow
+    | PredictedRow
+    | LabelsRow
     | ConfusionRow
     | ClassRow
     | ImageRow

@@ -22,9 +22,11 @@ from bench.record.schema import (
     CorrectRow,
     EpochRow,
     ImageRow,
+    LabelsRow,
     MachineRow,
     OverheadRow,
     PartRow,
+    PredictedRow,
     Row,
     SpeedRow,
     TimingRow,
@@ -39,6 +41,8 @@ _log = logging.getLogger(__name__)
 _FILES: dict[type[Row], str] = {
     EpochRow: "epochs.csv",
     CorrectRow: "correct.csv",
+    PredictedRow: "predicted.csv",
+    LabelsRow: "labels.csv",
     ConfusionRow: "confusion.csv",
     ClassRow: "classes.csv",
     ImageRow: "images.csv",
@@ -60,6 +64,7 @@ class Store:
         self._has_folder = False
         self._known_machines: set[str] | None = None
         self._known_parts: set[str] | None = None
+        self._known_labels: set[str] | None = None
         self._frames: dict[Path, tuple[tuple[int, int] | None, pd.DataFrame]] = {}
 
     def add_trial(self, row: TrialRow, details: Iterable[Row] = ()) -> None:
@@ -119,6 +124,14 @@ class Store:
             self._append(self.folder / _FILES[MachineRow], [row])
             self._known_machines.add(row.machine)
 
+    def add_labels(self, row: LabelsRow) -> None:
+        """Records the labels of a data set's test images unless they are known."""
+        if self._known_labels is None:
+            self._known_labels = set(self.labels()["data"])
+        if row.data not in self._known_labels:
+            self._append(self.folder / _FILES[LabelsRow], [row])
+            self._known_labels.add(row.data)
+
     def trials(self) -> pd.DataFrame:
         """One row per trial, columns as in TrialRow."""
         return self._read(self.trials_path, TrialRow)
@@ -130,6 +143,14 @@ class Store:
     def correct(self) -> pd.DataFrame:
         """One row per recorded trial, columns as in CorrectRow."""
         return self._details(CorrectRow, ["trial"])
+
+    def predicted(self) -> pd.DataFrame:
+        """One row per recorded trial that has them, columns as in PredictedRow."""
+        return self._details(PredictedRow, ["trial"])
+
+    def labels(self) -> pd.DataFrame:
+        """One row per digest of data, columns as in LabelsRow."""
+        return self._read(self.folder / _FILES[LabelsRow], LabelsRow).drop_duplicates("data")
 
     def confusion(self) -> pd.DataFrame:
         """One row per recorded trial, columns as in ConfusionRow."""

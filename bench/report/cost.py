@@ -18,8 +18,7 @@ _Speeds = dict[tuple[str, int], float]
 @dataclass(frozen=True, slots=True)
 class Cost:
     """A cell's network. MACs are of one forward pass of one image; a receptive field that is the whole image is None;
-    speeds are medians in images/s with one thread
-    (latency in seconds an image), NaN where nothing was timed."""
+    speeds are medians in images/s with one thread (latency in seconds an image), NaN where nothing was timed."""
 
     parameters: int
     macs: int

@@ -7,6 +7,7 @@ from tabulate import tabulate
 
 from bench.plan.augmentation import BASIC_CANDIDATES
 from bench.plan.catalogue import catalogue
+from bench.plan.levels import format_level
 from bench.report.stats.estimate import estimate
 
 # Of rates whose mean accuracies differ by no more than this, the lowest is taken: it diverges least. The tie is the
@@ -20,7 +21,8 @@ CHOSEN, TIED, CHANCE = "chosen", "tied", "chance"
 
 
 def rate_table(rows: pd.DataFrame, classes: int) -> pd.DataFrame:
-    """One line per rate and levels of the factors that rates go by: mean `accuracy` on held-out images, `lowest`, `n`.
+    """One line per combination of the levels that the study's rates go by, and rate: mean `accuracy` on held-out
+    images, `lowest` and `n`.
 
     The mean is over architectures and seeds. `first` marks the lowest rate within TIE of the highest mean. `verdict`
     says what the rows tell about it: `chosen` where it beats every other rate, or else `tied` for it and for those that
@@ -43,8 +45,10 @@ def render_selection(table: pd.DataFrame) -> str:
     )
     if "lr" in lines:
         lines["lr"] = lines["lr"].map("{:g}".format)
-    headers = {"accuracy": "val accuracy", "verdict": ""}
-    headers |= {factor.column: factor.name.replace("_", " ") for factor in catalogue().factors}
+    for column, factor in catalogue().by_column.items():
+        if column in lines and column != "augmentation":
+            lines[column] = lines[column].map(lambda value, factor=factor: format_level(factor.read(value)))
+    headers = {str(name): str(name).replace("_", " ") for name in lines} | {"accuracy": "val accuracy", "verdict": ""}
     text = tabulate(lines.rename(columns=headers).to_dict("list"), headers="keys", disable_numparse=True)
     if (table["verdict"] == TIED).any():
         text += (
@@ -53,6 +57,18 @@ def render_selection(table: pd.DataFrame) -> str:
     if (table["verdict"] == CHANCE).any():
         text += "\nNot settled where none is better than chance: more --epochs may tell."
     return text
+
+
+def as_written(table: pd.DataFrame) -> str:
+    """The rates of the lines that are `first`, as a study's file says them."""
+    rates = catalogue().rates
+    factors = [catalogue().by_name[name] for name in rates.by]
+    chosen = table[table["first"]]
+    if not factors:
+        return f"rates={chosen['lr'].iloc[0]:g}"
+    levels = [tuple(factor.read(line[factor.column]) for factor in factors) for _, line in chosen.iterrows()]
+    said = ", ".join(f"{one!r}: {rate:g}" for one, rate in zip(levels, chosen["lr"], strict=True))
+    return f"rates={{{said}}}, rates_by={list(rates.by)!r}"
 
 
 def _judged(rows: pd.DataFrame, group: list[str], candidate: str, classes: int, tie: float) -> pd.DataFrame:

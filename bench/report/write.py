@@ -37,21 +37,22 @@ class ReportError(BenchError):
     """A report can't be written."""
 
 
-def write_report(analysis: Analysis, folder: Path, command: str) -> None:
-    """Writes the report into `folder` in place of an older one. `command` is what makes it. Raises ReportError.
+def write_report(analysis: Analysis, folder: Path, command: str, png: bool = False) -> None:
+    """Writes the report into `folder` in place of an older one. `command` is what makes it; with `png` there is a PNG
+    of each chart beside its SVG. Raises ReportError.
 
     Everything is written aside first and then renamed into place, file by file: whatever goes wrong before, an older
     report stays as it was, and no file is ever half written. What is not a report's stays too.
     """
     try:
         with _aside(folder) as unfinished:
-            _write_files(analysis, unfinished, command)
+            _write_files(analysis, unfinished, command, png)
             _move_into_place(unfinished, folder)
     except OSError as error:
         raise ReportError(f"{folder} can't be written: {error.strerror or error}") from error
 
 
-def _write_files(analysis: Analysis, folder: Path, command: str) -> None:
+def _write_files(analysis: Analysis, folder: Path, command: str, png: bool) -> None:
     tables, charts = list(make_tables(analysis)), []
     (folder / "tables").mkdir()
     (folder / "charts").mkdir()
@@ -60,7 +61,7 @@ def _write_files(analysis: Analysis, folder: Path, command: str) -> None:
         for suffix, text in (("md", readable.markdown()), ("csv", table.csv()), ("tex", readable.latex())):
             _write(folder / "tables" / f"{table.name}.{suffix}", text)
     for chart in draw_charts(analysis):
-        save(chart, folder / "charts")
+        save(chart, folder / "charts", png)
         chart.figure.clear()  # its words are still needed, but all figures at once would fill the memory
         charts.append(chart)
     _write(folder / "index.html", render_page(analysis, tables, charts, folder / "charts", command))

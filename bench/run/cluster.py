@@ -1,7 +1,6 @@
 """Trains stacks on a Ray cluster. Ray itself lives in a process of its own, `bench.run.ray_driver`: where a cluster is
 lost it may end the process that it runs in, or hang it, and the process that writes rows must do neither."""
 
-import multiprocessing
 import os
 import queue
 import re
@@ -22,6 +21,7 @@ from bench.plan.trials import Trial
 from bench.run.executor import Finished
 from bench.run.pool import share_memory
 from bench.run.ray_driver import Capacity, Failure, Message, drive
+from bench.run.spawning import BareSpawnContext
 from bench.run.travel import packed
 from bench.run.worker import Train, train_stack
 from bench.train.data import Data
@@ -76,7 +76,7 @@ class RayExecutor:
         self._device = device
         self._said_empty = False
         self._heard = time.monotonic()
-        context = multiprocessing.get_context("spawn")
+        context = BareSpawnContext()
         self._pipe, theirs = context.Pipe()
         self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._process = context.Process(

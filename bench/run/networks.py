@@ -1,15 +1,16 @@
 """Which network a cell has today, and what is computed of it."""
 
-from functools import cache
 from typing import TYPE_CHECKING
 
-from bench.plan.catalogue import Catalogue, catalogue
+from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell
 
 if TYPE_CHECKING:
     from bench.train.summary import Summary
 
 # torch takes seconds to import, and rows can be read meanwhile: it is imported where it is used.
+
+_summaries: dict[tuple[object, ...], "Summary"] = {}
 
 
 def network_today(cell: Cell, shape: str, classes: int) -> str | None:
@@ -38,21 +39,24 @@ def layers_today(cell: Cell, shape: str, classes: int) -> list[tuple[str, int | 
 def cell_summary(cell: Cell, input_shape: tuple[int, int, int], classes: int) -> "Summary":
     """Parameters, MACs and receptive field of the cell's network, layer by layer. Leaves torch's global generator as
     it was. Raises NetworkError for a network that can't be built or run on such images."""
-    return _summary(catalogue(), cell, input_shape, classes)
+    kind = (catalogue(), cell.network, input_shape, classes)
+    if kind not in _summaries:
+        _summaries[kind] = _summary(cell, input_shape, classes)
+    return _summaries[kind]
 
 
-@cache
-def _summary(_known: Catalogue, cell: Cell, input_shape: tuple[int, int, int], classes: int) -> "Summary":
+def _summary(cell: Cell, input_shape: tuple[int, int, int], classes: int) -> "Summary":
     import torch
 
     from bench.train.network import NetworkError, plain_network
     from bench.train.summary import summarise
 
     with torch.random.fork_rng(devices=[]):
-        try:
-            return summarise(plain_network(cell, input_shape, classes), input_shape)
-        except ValueError as error:
-            raise NetworkError(f"{cell.label}: {error}") from error
+        network = plain_network(cell, input_shape, classes)
+    try:
+        return summarise(network, input_shape)
+    except ValueError as error:
+        raise NetworkError(f"{cell.label}: {error}") from error
 
 
 def _sides(shape: str) -> tuple[int, int, int]:

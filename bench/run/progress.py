@@ -1,10 +1,9 @@
-"""How far a run is: a bar in a terminal, plain lines elsewhere."""
+"""How far a run is: a bar in a terminal or a notebook, plain lines elsewhere."""
 
 import sys
 import time
 from collections.abc import Mapping, Sequence
-
-from tqdm import tqdm
+from typing import Any
 
 from bench.plan.cells import Cell
 from bench.plan.trials import Trial
@@ -27,11 +26,7 @@ class Progress:
         self._finished_expected = 0.0
         self._finished_seconds = 0.0
         self._start = time.monotonic()
-        self._bar = (
-            tqdm(total=self._total, bar_format="{n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}")
-            if sys.stderr.isatty()
-            else None
-        )
+        self._bar = _bar(self._total)
         self._last = "starting workers"
         if self._bar is None:
             self._print_line()
@@ -74,6 +69,15 @@ class Progress:
         """Leaves the bar as it stands."""
         if self._bar is not None:
             self._bar.close()
+
+
+def _bar(total: int) -> Any:
+    """A bar of tqdm's for where this runs; None where nobody would see it move."""
+    if "ipykernel" not in sys.modules and not sys.stderr.isatty():
+        return None
+    from tqdm.auto import tqdm  # a terminal's, or a notebook's
+
+    return tqdm(total=total, bar_format="{n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}")
 
 
 def describe(trained: Trained) -> str:

@@ -14,7 +14,19 @@ from bench.plan.cells import Cell
 from bench.plan.keys import Parts, training_digest, trial_keys
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
-from bench.record.schema import SCHEMA, ConfusionRow, CorrectRow, EpochRow, ImageRow, SpeedRow, TimingRow, TrialRow
+from bench.record.classes import packed_classes
+from bench.record.schema import (
+    SCHEMA,
+    ConfusionRow,
+    CorrectRow,
+    EpochRow,
+    ImageRow,
+    LabelsRow,
+    PredictedRow,
+    SpeedRow,
+    TimingRow,
+    TrialRow,
+)
 from bench.run.speed import SpeedSample
 from bench.run.worker import Trained
 from bench.train.data import Data, Split
@@ -158,6 +170,18 @@ def correct_row(named: Named, outcome: Outcome, test: Split) -> CorrectRow:
     """Which test images a finished trial got right."""
     right = np.array(outcome.predicted) == test.labels.numpy()
     return CorrectRow(named.key, len(right), base64.b64encode(np.packbits(right).tobytes()).decode())
+
+
+def predicted_row(named: Named, outcome: Outcome, test: Split) -> PredictedRow:
+    """What a finished trial took the test images for that it got wrong."""
+    predicted = np.array(outcome.predicted)
+    taken = predicted[predicted != test.labels.numpy()]
+    return PredictedRow(named.key, len(taken), packed_classes(taken) or None)
+
+
+def labels_row(test: Split, provenance: Provenance) -> LabelsRow:
+    """The labels of the test images."""
+    return LabelsRow(provenance.data, len(test), packed_classes(test.labels.numpy()))
 
 
 def confusion_row(named: Named, outcome: Outcome, test: Split, classes: int) -> ConfusionRow:

@@ -4,6 +4,7 @@ import datetime
 import math
 import secrets
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -34,7 +35,9 @@ from bench.run.rows import (
     correct_row,
     epoch_rows,
     image_row,
+    labels_row,
     name_trials,
+    predicted_row,
     timing_row,
     trial_row,
 )
@@ -61,6 +64,7 @@ class Run:
 
     Rows measured on held-out training images go to a file of their own. `named` has the trials with their keys, in the
     plan's order. Two cells that are the same but for their names share a key: one is trained, and both have a row.
+    `left_out` are cells whose network can't be built on these data.
     """
 
     named: tuple[Named, ...]
@@ -68,6 +72,7 @@ class Run:
     store: Store
     provenance: Provenance
     machine: MachineRow
+    left_out: tuple[Cell, ...] = ()
 
     @cached_property
     def trials(self) -> tuple[Trial, ...]:
@@ -164,28 +169,32 @@ def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: P
         machine=machine.machine,
     )
     file = "selection.csv" if protocol.val else "trials.csv"
-    buildable = _buildable(trials, data)
+    failed = _unbuildable(trials, data)
+    buildable = [trial for trial in trials if trial.cell not in failed]
     for trial in {(trial.cell.network, trial.protocol.batch_size): trial for trial in buildable}.values():
         check_batches(trial, data)
     named = tuple(name_trials(buildable, data, full.digest))
-    return Run(named, data, Store(results / protocol.dataset, file), provenance, machine)
+    return Run(named, data, Store(results / protocol.dataset, file), provenance, machine, tuple(failed))
 
 
-def _buildable(trials: Sequence[Trial], data: Data) -> list[Trial]:
-    """The trials whose network there is on this data; says which cells there is none of. Raises NetworkError where
-    there is none at all."""
+def _unbuildable(trials: Sequence[Trial], data: Data) -> dict[Cell, NetworkError]:
+    """The cells whose network can't be built on these data, and why; says it in a line an architecture. Raises
+    NetworkError where no cell's can be."""
     failed: dict[Cell, NetworkError] = {}
-    for cell in dict.fromkeys(trial.cell for trial in trials):
+    cells = list(dict.fromkeys(trial.cell for trial in trials))
+    for cell in cells:
         try:
             network_part(cell, data.input_shape, data.classes)
         except NetworkError as error:
             failed[cell] = error
-    left = [trial for trial in trials if trial.cell not in failed]
-    if not left:
-        raise next(iter(failed.values()))
-    for reason in failed.values():
-        print(f"bench: left out: {reason}", file=sys.stderr)
-    return left
+    if len(failed) == len(cells):
+        raise failed[cells[0]]
+    counts = Counter(cell.architecture for cell in failed)
+    for architecture, count in counts.items():
+        reason = next(error for cell, error in failed.items() if cell.architecture == architecture)
+        more = f" (and {count - 1} more cells of {architecture})" if count > 1 else ""
+        print(f"bench: left out: {reason}{more}", file=sys.stderr)
+    return failed
 
 
 def expected_seconds(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
@@ -250,7 +259,9 @@ def record(run: Run, trained: Trained) -> None:
         details += epoch_rows(named, outcome)
         if outcome.status == "done" and trial.protocol.val == 0:
             details.append(correct_row(named, outcome, run.data.held_out))
+            details.append(predicted_row(named, outcome, run.data.held_out))
             details.append(confusion_row(named, outcome, run.data.held_out, run.data.classes))
+            run.store.add_labels(labels_row(run.data.held_out, run.provenance))
     run.store.add_trial(row, details)
 
 

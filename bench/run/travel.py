@@ -9,7 +9,7 @@ from types import ModuleType
 
 import cloudpickle
 
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, UsageError, one_line
 from bench.plan.catalogue import catalogue, use
 
 # The built-in study is in every process that has this package.
@@ -32,7 +32,7 @@ def packed() -> bytes:
         with _by_value(known.modules):
             return bytes(cloudpickle.dumps(needed))
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise UsageError(
             f"the study can't be sent to other processes ({type(error).__name__}: {reason}): make what a builder or a "
             "change uses inside of it, as an open file or a lock; or train in this process with --workers 0"
@@ -46,7 +46,7 @@ def unpack(study: bytes) -> None:
     try:
         use(pickle.loads(study))  # noqa: S301  # this run packed it
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ArrivalError(
             f"a worker process can't load the study ({type(error).__name__}: {reason}): import at the top of its file "
             "what it needs, and only what every machine has or what lies beside the file"

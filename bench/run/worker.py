@@ -13,6 +13,7 @@ from multiprocessing.connection import wait
 
 import torch
 
+from bench.errors import one_line
 from bench.plan.trials import Trial
 from bench.record.schema import MachineRow
 from bench.run.travel import ArrivalError, unpack
@@ -99,7 +100,7 @@ def train_stack(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = N
 
 def reason_of(exception: BaseException) -> str:
     """An exception in one line, as a row may hold it: of a path only the file's name stays."""
-    message = re.sub(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s'\":/\\]+[/\\])+", "", " ".join(str(exception).split()))
+    message = re.sub(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s'\":/\\]+[/\\])+", "", one_line(exception))
     return f"{type(exception).__name__}: {message}"
 
 

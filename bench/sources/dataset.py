@@ -36,7 +36,16 @@ class Dataset:
 
     def present(self, data_dir: Path) -> bool:
         """Whether its files are there; always for a data set without files."""
-        return all(os.path.exists(path) for path in self.files(data_dir))
+        return all(_is_there(path) for path in self.files(data_dir))
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a path. Raises OSError where one may not look."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def find_dataset(name: str) -> Dataset:

@@ -1,6 +1,5 @@
 """Loads a user's study: a file, `module:NAME`, or the entry point of an installed package."""
 
-import hashlib
 import importlib
 import importlib.util
 import linecache
@@ -14,8 +13,9 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from bench.errors import BenchError, UsageError, near_matches
+from bench.errors import BenchError, Terminated, UsageError, near_matches, one_line
 from bench.plan.catalogue import Catalogue
+from bench.session.modules import digest_of_files, folder_name, is_installed, lies_in
 from bench.study import Study
 
 # The name that a file's study stands under, if not said.
@@ -68,9 +68,9 @@ def _from_file(path: Path, name: str) -> Catalogue:
     sys.modules[module.__name__] = module
     with _one_line(path.name, where):
         exec(compile(source, str(where), "exec"), module.__dict__)  # noqa: S102  # it is the user's own file
-    helpers = [one for key, one in list(sys.modules.items()) if key not in before and _lies_in(one, where.parent)]
+    helpers = [one for key, one in list(sys.modules.items()) if key not in before and lies_in(one, where.parent)]
     modules = [module, *(one for one in helpers if one is not module)]
-    return _found(modules, name, path.name, _plain(where.stem))
+    return _found(modules, name, path.name, folder_name(where.stem))
 
 
 def _read(path: Path) -> str:
@@ -109,9 +109,10 @@ def _catalogue(study: object, shown: str, called: str, modules: Sequence[ModuleT
     if not isinstance(study, Study):
         raise UsageError(f"{shown}: the study is {type(study).__name__}, and should be Study(...) from bench.study")
     title = (modules[0].__doc__ or "").strip().partition("\n")[0]
-    with _one_line(shown):
-        found = study.catalogue(_plain(called), _digest_of([Path(one.__file__ or "") for one in modules]), title)
-    return replace(found, modules=tuple(one for one in modules if not _is_installed(one)))
+    with _one_line(study.place or shown):
+        digest = digest_of_files([Path(one.__file__ or "") for one in modules])
+        found = study.catalogue(folder_name(called), digest, title)
+    return replace(found, modules=tuple(one for one in modules if not is_installed(one)))
 
 
 @contextmanager
@@ -120,15 +121,20 @@ def _one_line(shown: str, where: Path | None = None) -> Iterator[None]:
     try:
         yield
     except SyntaxError as error:
-        raise UsageError(f"{Path(error.filename or shown).name}, line {error.lineno}: {error.msg}") from error
-    except (KeyboardInterrupt, GeneratorExit):
+        place = _place(error, shown, where) if error.lineno is None else _file(error, shown)
+        raise UsageError(f"{place}: {error.msg}") from error
+    except (KeyboardInterrupt, Terminated):
         raise
     except SystemExit as error:
         raise UsageError(f"{shown} ends the process when it is read (exit {error.code}): leave that out") from error
     except BaseException as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
         raise UsageError(f"{_place(error, shown, where)}: {kind}{text}".rstrip(": ")) from error
+
+
+def _file(error: SyntaxError, shown: str) -> str:
+    return f"{Path(error.filename or shown).name}, line {error.lineno}"
 
 
 def _place(error: BaseException, shown: str, where: Path | None) -> str:
@@ -141,31 +147,6 @@ def _place(error: BaseException, shown: str, where: Path | None) -> str:
         if Path(frame.filename).parent == where.parent and not frame.filename.startswith("<")
     ]
     return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else shown
-
-
-def _lies_in(module: ModuleType, folder: Path) -> bool:
-    file = getattr(module, "__file__", None)
-    if not isinstance(file, str) or _is_installed(module):
-        return False
-    return file.endswith(".py") and Path(file).resolve().is_relative_to(folder)
-
-
-def _is_installed(module: ModuleType) -> bool:
-    return "site-packages" in Path(module.__file__ or "").parts
-
-
-def _digest_of(files: list[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        if file.is_file():
-            digest.update(f"{file.name}\n".encode())
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _plain(name: str) -> str:
-    """A name that a folder can have."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", name).strip("_") or "study"
 
 
 def _installed() -> dict[str, EntryPoint]:

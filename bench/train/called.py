@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, Terminated, UsageError, one_line
 
 Result = TypeVar("Result")
 
@@ -21,10 +21,10 @@ def called(what: str, function: Callable[..., Result], *given: Any, place: str =
     but errors of ours and a device that has too little memory. `place` is said where nothing of a user's failed."""
     try:
         return function(*given)
-    except (BenchError, torch.OutOfMemoryError, MemoryError):
+    except (BenchError, torch.OutOfMemoryError, MemoryError, Terminated):
         raise
-    except Exception as error:
-        message = " ".join(str(error).split())
+    except (Exception, SystemExit) as error:
+        message = one_line(error)
         reason = f"{type(error).__name__}: {message}" if message else type(error).__name__
         raise UsageError(f"{_raised_at(error) or place_of(function) or place}{what} fails: {reason}") from error
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
 
+from bench.errors import Terminated
 from bench.plan.augmentation import AUGMENTATIONS, Augmentation
 from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell
@@ -101,9 +102,9 @@ def _network(cell: Cell, input_shape: tuple[int, int, int], classes: int) -> str
                 "what is random from torch's, numpy's or Python's global generator, which a trial's seed sets"
             )
         return found
-    except NetworkError:
+    except (NetworkError, Terminated):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise NetworkError(f"{cell.label} fails on images of {shape_text(input_shape)}: {said(error)}") from error
 
 

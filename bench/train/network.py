@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, Terminated, UsageError, one_line
 from bench.plan.catalogue import find_architecture
 from bench.plan.cells import Cell
 from bench.plan.seeds import stream
 from bench.plan.trials import Trial
+from bench.train.called import place_of
 from bench.train.data import Data
 from bench.train.fast.activation import Activation, fast_generator
 from bench.train.fast.fuse import fuse
@@ -36,14 +37,16 @@ def plain_network(cell: Cell, input_shape: tuple[int, int, int], classes: int) -
         network = build(input_shape, classes, **cell.keywords)
         if isinstance(network, nn.Module):
             _materialise(network, input_shape)
-    except Exception as error:
+    except Terminated:
+        raise
+    except (Exception, SystemExit) as error:
         raise NetworkError(
             f"{cell.label} can't be built for images of {shape_text(input_shape)}: {said(error)}"
         ) from error
     if not isinstance(network, nn.Module):
+        given = "nothing" if network is None else type(network).__name__
         raise NetworkError(
-            f"{cell.label}: its builder returns {'nothing' if network is None else type(network).__name__}, and should "
-            "return an nn.Module"
+            f"{place_of(build)}{cell.label}: its builder returns {given}, and should return an nn.Module"
         )
     if not _takes_channels_last(network, input_shape):
         network.register_forward_pre_hook(_lay_channels_first)
@@ -52,11 +55,12 @@ def plain_network(cell: Cell, input_shape: tuple[int, int, int], classes: int) -
 
 def check_logits(logits: object, images: int, classes: int, cell: Cell) -> None:
     """Raises NetworkError for what isn't one logit a class of each image."""
+    place = place_of(find_architecture(cell.architecture).build)
     wanted = f"logits are a float tensor ({images}, {classes}) for {images} images of {classes} classes"
     if not isinstance(logits, Tensor):
-        raise NetworkError(f"{cell.label} returns {type(logits).__name__}: {wanted}")
+        raise NetworkError(f"{place}{cell.label} returns {type(logits).__name__}: {wanted}")
     if tuple(logits.shape) != (images, classes) or not logits.is_floating_point():
-        raise NetworkError(f"{cell.label} returns {str(logits.dtype)[6:]} {tuple(logits.shape)}: {wanted}")
+        raise NetworkError(f"{place}{cell.label} returns {str(logits.dtype)[6:]} {tuple(logits.shape)}: {wanted}")
 
 
 def seed_generators(seed: int) -> None:
@@ -71,14 +75,14 @@ def shape_text(shape: tuple[int, int, int]) -> str:
     return "x".join(map(str, shape))
 
 
-def said(error: Exception) -> str:
+def said(error: BaseException) -> str:
     """An exception in one line, with the line of the file that it comes from."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
-    text = " ".join(str(error).split()) or type(error).__name__
-    kind = "" if isinstance(error, BenchError | ValueError) else f"{type(error).__name__}: "
+    text = one_line(error)
+    kind = "" if text and isinstance(error, BenchError | ValueError) else f"{type(error).__name__}: "
     where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-    return f"{kind}{text}{where}"
+    return f"{kind}{text}".removesuffix(": ") + where
 
 
 def build_network(trial: Trial, data: Data) -> nn.Module:

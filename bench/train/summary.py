@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
 from bench.train.follow import Follow
+from bench.train.network import said, shape_text
 from bench.train.sight import Measured, Sight, side_of, tensors_in
 from bench.train.support import Measuring, PositiveFollow, positive_weights
 
@@ -126,7 +127,7 @@ class _Run:
 
 def _run_blank(network: nn.Module, input_shape: tuple[int, int, int]) -> _Run:
     """A run on one blank image, or on two where it can't be one; `flops` are of one image. Raises ValueError."""
-    shape, problem = "x".join(map(str, input_shape)), ""
+    shape, problem = shape_text(input_shape), ""
     for count in _IMAGES:
         images = torch.zeros(count, *input_shape, device=_device(network), requires_grad=True)
         weights = {name: tensor.detach() for name, tensor in network.named_parameters()}
@@ -137,12 +138,12 @@ def _run_blank(network: nn.Module, input_shape: tuple[int, int, int]) -> _Run:
                 run = _Run(follow, counter)
                 result = run.of(network, weights, follow.image(images))
         except Exception as error:  # a network is anybody's code
-            problem = f"fails on a blank image of {shape}: {_in_one_line(error)}"
+            problem = f"fails on a blank image of {shape}: {said(error)}"
             continue
         if isinstance(result, Tensor) and result.ndim == 2 and len(result) == count:
             run.flops = defaultdict(int, {module: flops // count for module, flops in run.flops.items()})
             return run
-        problem = f"gives {_said(result)} for {count} images of {shape}, not one tensor of logits, (images, classes)"
+        problem = f"gives {_what(result)} for {count} images of {shape}, not one tensor of logits, (images, classes)"
     raise ValueError(f"the network {problem}")
 
 
@@ -228,11 +229,7 @@ def _device(network: nn.Module) -> torch.device:
     return next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
 
 
-def _said(result: object) -> str:
+def _what(result: object) -> str:
     if isinstance(result, Tensor):
         return f"a tensor of {'x'.join(map(str, result.shape)) or 'one number'}"
     return "nothing" if result is None else f"a {type(result).__name__}"
-
-
-def _in_one_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

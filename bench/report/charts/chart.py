@@ -19,11 +19,13 @@ class Chart:
     figure: Figure
 
 
-def save(chart: Chart, folder: Path) -> None:
-    """Writes <name>.svg and <name>.png into `folder`: the same bytes for the same rows, whenever they are written.
+def save(chart: Chart, folder: Path, png: bool = False) -> None:
+    """Writes <name>.svg into `folder`, with `png` <name>.png as well: the same bytes for the same rows, whenever they
+    are written.
 
     No figure is left open: pyplot, which would keep it, never learns of it.
     """
     with applied():
         chart.figure.savefig(folder / f"{chart.name}.svg", metadata={"Date": None, "Creator": None})
-        chart.figure.savefig(folder / f"{chart.name}.png", metadata={"Software": None})
+        if png:
+            chart.figure.savefig(folder / f"{chart.name}.png", metadata={"Software": None})

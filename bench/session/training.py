@@ -1,13 +1,13 @@
-"""What the training commands do and print. Imports torch."""
+"""What training does and prints, from the data set on. Imports torch."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-from bench.commands.options import Place
-from bench.commands.report import write_reports
 from bench.errors import InterruptedRunError, Terminated, UsageError
 from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell
@@ -19,6 +19,9 @@ from bench.run.pool import LocalPool
 from bench.run.progress import format_duration
 from bench.run.runner import Run, expected_seconds, record_images, time_trials, train_missing
 from bench.run.serial import Serial
+from bench.session.recorded import record_run
+from bench.session.reports import write_reports
+from bench.session.request import Place
 from bench.sources.dataset import choose_dataset
 from bench.train.data import Data
 from bench.train.device import choose_device, gpu_and_cuda, multiplies_bf16
@@ -56,8 +59,9 @@ def print_plan(run: Run, cells: Sequence[Cell], place: Place) -> None:
     missing = run.missing()
     rates = {trial.cell: trial.lr for trial in run.trials}
     for cell in cells:
-        print(f"  {cell.label}  (lr {rates[cell]:g})")
-    print(_counts(run, cells, len(missing)))
+        if cell not in run.left_out:
+            print(f"  {cell.label}  (lr {rates[cell]:g})")
+    print(_counts(run, len(missing)))
     if missing:
         seconds = expected_seconds(missing, run.data)
         workers = max(place.workers, 1)
@@ -65,19 +69,45 @@ def print_plan(run: Run, cells: Sequence[Cell], place: Place) -> None:
         print(f"About {format_duration(total)} of training with {workers} workers, from a few timed steps.")
 
 
-def train_and_time(run: Run, place: Place, timing: bool, retry_failed: bool = False) -> int:
-    """Trains what is missing and times networks; the exit code. Ctrl-C and SIGTERM keep what is finished, and raise
-    InterruptedRunError."""
+def carry_out(
+    run: Run,
+    place: Place,
+    timing: bool,
+    retry_failed: bool = False,
+    reports: Path | None = None,
+    given: Mapping[str, Any] = MappingProxyType({}),
+) -> int:
+    """Trains what is missing, times networks, prints the table and writes the report to `reports`; the exit code.
+
+    `given` are the options that the run's file will say. Raises InterruptedRunError as `train_and_time` does.
+    """
+    code = train_and_time(run, place, timing, retry_failed, given)
+    print_result(run, list(dict.fromkeys(trial.cell for trial in run.trials)))
+    on_test = run.trials[0].protocol.val == 0
+    if reports is not None and on_test and outcome_counts(run.rows())["done"]:
+        report_on(run, reports)
+    return code
+
+
+def train_and_time(
+    run: Run,
+    place: Place,
+    timing: bool,
+    retry_failed: bool = False,
+    given: Mapping[str, Any] = MappingProxyType({}),
+) -> int:
+    """Trains what is missing and times networks; the exit code. What was resolved stands beside the rows first, with
+    the options as `given`. Ctrl-C and SIGTERM keep what is finished, and raise InterruptedRunError."""
     device = run.trials[0].protocol.device
     if timing and device == "cuda" and gpu_and_cuda(device)[0] is None:
         raise UsageError("--timing times the networks on this machine, which has no GPU: leave it out")
     missing = run.missing(retry_failed)
-    cells = list(dict.fromkeys(trial.cell for trial in run.trials))
-    print(_counts(run, cells, len(missing)), flush=True)
+    print(_counts(run, len(missing)), flush=True)
     if not missing and not (timing and run.untimed()):
         return _exit_code(run)
     try:
         with run.store.lock():
+            record_run(run, given)
             run.adopt()
             if missing := run.missing(retry_failed):
                 train_missing(run, missing, partial(_executor, place, device))
@@ -109,15 +139,20 @@ def print_result(run: Run, cells: Sequence[Cell]) -> None:
 
 def report_on(run: Run, reports: Path) -> None:
     """Writes the report on the run's protocol; the hardest test images are recorded before, to be shown."""
+    record_hardest(run)
+    keys = {named.key for named in run.named}
+    write_reports([run.data.name], run.store.folder.parent, reports, prefer=keys)
+
+
+def record_hardest(run: Run) -> None:
+    """Records the test images that most of the run's trials missed."""
     # What a report is made with takes seconds to import, and training needs none of it.
     from bench.report.analysis import HARDEST_IMAGES
     from bench.report.evidence import gather
 
-    dataset, results = run.data.name, run.store.folder.parent
     keys = {named.key for named in run.named}
-    evidence = gather(run.store, dataset, networks=network_today, prefer=keys)
+    evidence = gather(run.store, run.data.name, networks=network_today, prefer=keys)
     record_images(run, [index for index, _ in evidence.hardest_images(HARDEST_IMAGES)])
-    write_reports([dataset], results, reports, prefer=keys)
 
 
 def _executor(place: Place, device: Device, data: Data, stacks: int) -> Executor:
@@ -132,12 +167,12 @@ def _executor(place: Place, device: Device, data: Data, stacks: int) -> Executor
 
 
 def _exit_code(run: Run) -> int:
-    return 1 if outcome_counts(run.rows())["failed"] else 0
+    return 1 if run.left_out or outcome_counts(run.rows())["failed"] else 0
 
 
-def _counts(run: Run, cells: Sequence[Cell], missing: int) -> str:
-    seeds = len({trial.seed for trial in run.trials})
+def _counts(run: Run, missing: int) -> str:
+    cells, seeds = ({trial.cell for trial in run.trials}, {trial.seed for trial in run.trials})
     return (
-        f"{len(cells)} cells x {seeds} seeds = {len(run.trials)} trials: "
+        f"{len(cells)} cells x {len(seeds)} seeds = {len(run.trials)} trials: "
         f"{len(run.trials) - missing} recorded, {missing} to train"
     )

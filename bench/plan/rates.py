@@ -1,0 +1,51 @@
+"""The learning rates of a study: those that it says, or what the harness takes where nobody chose."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.errors import UsageError, near_matches
+from bench.plan import arguments
+from bench.plan.catalogue import Rates
+from bench.plan.factors import Factor
+from bench.plan.levels import Level
+
+# What rates a study has that says none: those found for small convolutional networks with SGD, by the schedule and
+# whether there is batch norm. The report says that nobody chose them for this study.
+DEFAULT_RATES: Mapping[tuple[Level, ...], float] = {
+    ("step", False): 0.01,
+    ("step", True): 0.03,
+    ("onecycle", False): 0.03,
+    ("onecycle", True): 0.1,
+}
+
+# What `bench select rates` tries where a study doesn't say.
+DEFAULT_TRIED = (0.003, 0.01, 0.03, 0.1, 0.3)
+
+
+def default_rates(harness: set[str]) -> Rates:
+    """The rates of a study that says none, by those of the harness's factors in it that they depend on."""
+    by = tuple(name for name in ("scheduler", "batch_norm") if name in harness) if "scheduler" in harness else ()
+    rates: dict[tuple[Level, ...], float] = {}
+    for levels, rate in DEFAULT_RATES.items():
+        rates.setdefault(levels[: len(by)], rate)
+    return Rates(by, rates, dict.fromkeys(rates, DEFAULT_TRIED), selected=False)
+
+
+def rates_by(by: tuple[str, ...], given: Mapping[Any, float], factors: Sequence[Factor]) -> Rates:
+    """The rates that a study gives, by the levels of the factors called `by`. Raises UsageError."""
+    known = {factor.name: factor for factor in factors}
+    for name in by:
+        if name not in known:
+            raise UsageError(f"rates_by: no factor is called {name!r}: {near_matches(name, known)}")
+    rates = {(levels if isinstance(levels, tuple) else (levels,)): checked_rate(rate) for levels, rate in given.items()}
+    for levels in rates:
+        if len(levels) != len(by) or any(
+            level not in known[name].levels for name, level in zip(by, levels, strict=True)
+        ):
+            raise UsageError(f"rates: {levels!r} isn't one level of each of {', '.join(by)}")
+    return Rates(by, rates, dict.fromkeys(rates, DEFAULT_TRIED))
+
+
+def checked_rate(value: object) -> float:
+    """A learning rate. Raises UsageError."""
+    return arguments.above_zero("a learning rate", value)

@@ -1,0 +1,1 @@
+"""What the command line and Python both do: a request resolved, trained, recorded, reported."""

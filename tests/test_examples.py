@@ -1,0 +1,124 @@
+"""The studies under examples/ and the file that `bench new` writes: they hold, and they train."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.studies import bench
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of one's own, as a user has it."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} <= {"pictures", "results"}
+
+
+def _pictures(folder: Path) -> None:
+    """Three classes of small pictures of several sizes, each with a colour of its own."""
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 12), ("test", 6)):
+        for channel, name in enumerate(("aster", "dahlia", "iris")):
+            place = folder / "pictures" / split / name
+            place.mkdir(parents=True)
+            for number in range(count):
+                pixels = generator.integers(0, 80, (40 + number, 36, 3))
+                pixels[..., channel] += 120
+                Image.fromarray(pixels.astype(np.uint8)).save(place / f"{number}.png")
+
+
+def _copied(name: str, folder: Path) -> str:
+    shutil.copy(EXAMPLES / name, folder / name)
+    return name
+
+
+def _tries(*arguments: object) -> str:
+    ran = bench("try", *arguments, "--workers", 1)
+    assert (ran.code, ran.err) == (0, ""), ran.out
+    assert "FAIL" not in ran.out
+    assert "not tried" not in ran.out
+    return ran.out
+
+
+def _runs(*arguments: object) -> pd.DataFrame:
+    ran = bench("run", *arguments, "--workers", 0, "--no-report", "--no-timing")
+    assert ran.code == 0, ran.err
+    [file] = Path("results").rglob("trials.csv")
+    rows = pd.read_csv(file)
+    assert set(rows["status"]) == {"done"}
+    return rows
+
+
+def test_my_pictures(folder: Path) -> None:
+    _pictures(folder)
+    said = _tries(_copied("flowers.py", folder), "--batch-size", 8, "--seconds", 300)
+    assert "3x32x32, 3 classes" in said
+    rows = _runs("flowers.py", "--batch-size", 8, "--epochs", 1, "--seeds", 1, "--factors", "width,dropout")
+    assert sorted(rows["width"]) == [8, 16, 16, 32]
+    assert sorted(rows["dropout"]) == [0.0, 0.0, 0.0, 0.1]
+
+
+def test_loss_optimizer_and_batches(folder: Path) -> None:
+    said = _tries(_copied("smoothing.py", folder), "--seconds", 300)
+    assert "every level of 8 factors changes something" in said
+    names = "label_smoothing,optimizer,mixup"
+    rows = _runs("smoothing.py", "--batch-size", 128, "--epochs", 1, "--seeds", 1, "--factors", names)
+    assert len(rows) == 4
+    assert sorted(rows["lr"]) == [0.005, 0.03, 0.03, 0.03]
+
+
+def test_a_network_from_elsewhere_on_arrays(folder: Path) -> None:
+    text = (EXAMPLES / "resnet18.py").read_text(encoding="utf-8")
+    assert "each=20" in text
+    (folder / "resnet18.py").write_text(text.replace("each=20", "each=2").replace("each=5", "each=1"), encoding="utf-8")
+    assert "3x32x32, 100 classes" in _tries("resnet18.py", "--seconds", 300)
+    rows = _runs("resnet18.py", "--epochs", 1, "--seeds", 1)
+    assert list(rows["classes"]) == [100]
+    assert list(rows["parameters"]) == [11_227_812]
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_file_to_start_from() -> None:
+    made = bench("new", "first.py")
+    assert (made.code, made.err) == (0, "")
+    text = Path("first.py").read_text(encoding="utf-8")
+    assert "bench try first.py" in text
+    assert "my_study" not in text
+    said = _tries("first.py", "--seconds", 300)
+    assert "8 cells x 5 seeds = 40 trials" in said
+    assert "every level of 5 factors changes something" in said
+    rows = _runs("first.py", "--seeds", 1, "--design", "presets")
+    assert list(rows["test_accuracy"] > 0.9) == [True]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("there.py", "there.py is there already, and stays as it is"),
+        ("no/such/folder.py", "there is no folder no/such: make it first"),
+        ("study.txt", "a study is a Python file like my_study.py, not 'study.txt'"),
+        (".py", "a study is a Python file"),
+        ("", "a study is a Python file"),
+        ("folder.py", "is there already"),
+        ("a\nb.py", "text on one line"),
+        ("x" * 300 + ".py", "can't be written: File name too long"),
+    ],
+)
+def test_new_writes_nowhere_else(name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("there.py").write_text("mine", encoding="utf-8")
+    Path("folder.py").mkdir()
+    ran = bench("new", name)
+    assert ran.code in {1, 2}
+    assert len(ran.lines) == 1
+    assert said in ran.err
+    assert Path("there.py").read_text(encoding="utf-8") == "mine"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder.py", "there.py"]
