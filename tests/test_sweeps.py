@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.plan.catalogue import catalogue, using
+from bench.plan.catalogue import built_in, catalogue, using
 from bench.plan.cells import preset_cell
 from bench.plan.designs import toggles
 from bench.plan.protocol import Protocol
@@ -18,6 +18,7 @@ from bench.report.evidence import gather
 from bench.report.sweeps import Sweep
 from bench.report.tables import make_tables
 from bench.studies.load import load_study
+from tests import synthetic
 from tests.fake_rows import write_rows
 
 FAKE = str(Path(__file__).parent / "fake.py")
@@ -91,3 +92,17 @@ def test_every_other_level_is_an_effect_named_as_what_it_replaces(analysis: Anal
     otter = [effect.technique for effect in analysis.effects if effect.architecture == "otter"]
     assert [name for name in otter if "width" in name] == ["width 8 instead of width 4", "width 16 instead of width 8"]
     assert [name for name in otter if "noise" in name] == ["noise weak", "noise strong"]
+
+
+def test_cells_that_share_their_trials_have_a_curve_each(tmp_path: Path) -> None:
+    """Two names of one network: a trial is trained once, and both cells have its row."""
+    with using(built_in()):
+        first = preset_cell("model1")
+        store = synthetic.write_rows(tmp_path / "mnist", [first], seeds=2, images=100)
+        path = store.folder / "trials.csv"
+        header, *lines = path.read_text().splitlines(keepends=True)
+        shared = [line.replace("model1", "model2") for line in lines]
+        path.write_text("".join([header, *lines, *shared]))
+        curves = {curve.cell.architecture: curve for curve in analyse(gather(store, "mnist"), 0.0005).curves}
+        assert curves["model1"].seeds.equals(curves["model2"].seeds)
+        assert curves["model2"].n == 2

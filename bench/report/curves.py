@@ -66,7 +66,12 @@ def _by_cell(evidence: Evidence) -> Iterator[tuple[Cell, dict[str, NDArray[Any]]
     passes over all of them."""
     trials, rows = evidence.trials, evidence.epochs
     places = {cell.label: place for place, cell in enumerate(evidence.cells)}
-    trial = pd.Index(trials["trial"]).get_indexer(pd.Index(rows["trial"]))
+    if trials["trial"].is_unique:
+        trial = pd.Index(trials["trial"]).get_indexer(pd.Index(rows["trial"]))
+    else:  # cells that are the same but for their names share trials, and so their epochs
+        places_of_trials = pd.DataFrame({"trial": trials["trial"], "at": np.arange(len(trials))})
+        rows = rows.merge(places_of_trials, on="trial")
+        trial = rows["at"].to_numpy()
     cell = np.where(trial >= 0, trials["cell"].map(places).to_numpy(dtype=np.int64)[trial], -1)
     order = np.argsort(cell, kind="stable")
     order = order[np.searchsorted(cell[order], 0) :]
