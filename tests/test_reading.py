@@ -49,7 +49,7 @@ LIES = {
     "a time in words": (with_field("started_at", "yesterday"), "line 3: started_at is not as this version writes it"),
     "a time of its own zone": (with_field("started_at", "2026-01-01T00:00:00+02:00"), "line 3: started_at is not as"),
     "a day that there is not": (with_field("started_at", "2026-02-30T00:00:00Z"), "line 3: started_at is not as"),
-    "no shape": (with_field("input", "1x28"), "line 3: input is not as this version writes it, 1x28x28 ('1x28')"),
+    "no shape": (with_field("input", "1x28"), "line 3: input is not as this version writes it, 3x32x32 ('1x28')"),
     "done without an accuracy": (with_field("test_accuracy", ""), "line 3: it says that the trial is done, and has no"),
     "no seed": (with_field("seed", ""), "line 3: seed is not a whole number ('')"),
     "seed in words": (with_field("seed", "three"), "line 3: seed is not a whole number ('three')"),

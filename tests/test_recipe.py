@@ -300,7 +300,7 @@ def test_torchs_own_count_by_their_names_and_by_what_they_hold(tmp_path: Path) -
 
 
 def test_a_function_of_code_that_is_nowhere_written_counts_by_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(sys.modules["__main__"], "__file__")  # as at a prompt
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)  # as at a prompt
     made: list[dict[str, Any]] = [{"__name__": "__main__"} for _ in range(3)]
     for names, number in zip(made, (1, 2, 1), strict=True):
         exec(f"def made(value):\n    return value + {number}", names)

@@ -94,7 +94,7 @@ def test_the_command_trains_once_and_resumes(tmp_path: Path, capsys: pytest.Capt
     }
     page = tmp_path / "reports" / "digits" / "index.html"
     assert f"Report: {page}" in first.out
-    assert "model1 as published reaches" in page.read_text()
+    assert "model1 at its preset reaches" in page.read_text()
     page.unlink()
 
     assert run_command_line(command) == 0
