@@ -241,6 +241,7 @@ def until_back(executor: RayExecutor) -> list[Finished]:
 
 
 @needs_ray
+@pytest.mark.slow
 def test_nodes_that_come_late_and_nodes_that_die(empty_cluster: Any, tmp_path: Path) -> None:
     """No node at first; then one, which is killed at work; then another, which finishes. Ten epochs take seconds, so
     that the kill meets a trial."""
@@ -260,6 +261,7 @@ def test_nodes_that_come_late_and_nodes_that_die(empty_cluster: Any, tmp_path: P
 
 
 @needs_ray
+@pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     errors = tmp_path / "errors"

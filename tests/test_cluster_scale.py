@@ -71,7 +71,8 @@ def check(run: Run, count: int) -> None:
 
 
 @needs_ray
-@pytest.mark.parametrize("count", [200, *(pytest.param(n, marks=pytest.mark.slow) for n in (1000, 10_000))])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [200, 1000, 10_000])
 def test_overhead_of_short_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """Trials that are set up, handed over and recorded, but not trained: on a cluster of two CPUs, in two workers."""
     cluster = start_cluster(monkeypatch, 2)

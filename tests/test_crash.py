@@ -143,14 +143,15 @@ def kill_a_run(results: Path, seeds: int, target: str, generator: random.Random)
     return at_work
 
 
-def test_twenty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wanted", [8, pytest.param(20, marks=pytest.mark.slow)])
+def test_kills_lose_nothing_and_double_nothing(wanted: int, tmp_path: Path) -> None:
     """The run, one worker or the whole group, at random moments; then the run is finished and compared with one that
     nobody disturbed."""
     generator = random.Random(0)
     killed, plain = tmp_path / "killed", tmp_path / "plain"
     seen: set[str] = set()
     kills = 0
-    while kills < 20:
+    while kills < wanted:
         seeds = len(seen) + 40
         kills += kill_a_run(killed, seeds, tuple(WORKERS)[kills % 3], generator)
         trials = Store(killed / "digits").trials()["trial"]
@@ -164,7 +165,9 @@ def test_twenty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(rows(killed), rows(plain))
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_stops_and_says_how_to_go_on(tmp_path: Path, number: int, code: int) -> None:
     process = start(tmp_path)
     assert wait_for(lambda: recorded(tmp_path) >= 2)
@@ -271,6 +274,7 @@ def complaint_of(process: "subprocess.Popen[str]") -> str:
     return next(line for line in process.stderr if "can't be written" in line)
 
 
+@pytest.mark.slow
 def test_a_results_folder_that_comes_back_gets_every_row(tmp_path: Path) -> None:
     process = start(tmp_path, seeds=24, workers=1)
     assert wait_for(lambda: recorded(tmp_path) >= 2)

@@ -118,6 +118,7 @@ def test_what_was_edited_beside_the_file_is_stale_and_nothing_else(tmp_path: Pat
     assert "1 recorded, 5 to train" in output(start(tmp_path, "run", *options, "--plan"))
 
 
+@pytest.mark.slow
 def test_ten_networks_are_whole_after_a_kill_and_report(tmp_path: Path) -> None:
     for name in ("killed", "plain"):
         write_study(tmp_path / name, list(ZOO))

@@ -30,6 +30,7 @@ def done(folder: Path, packages: Path, *arguments: str) -> str:
     return process.stdout
 
 
+@pytest.mark.slow
 def test_an_installed_package_starts_tries_runs_and_reports_in_an_empty_folder(tmp_path: Path) -> None:
     packages, folder = tmp_path / "packages", tmp_path / "empty"
     folder.mkdir()

@@ -136,7 +136,7 @@ print(rows[["cell", "status", "error", "study"]].to_csv(index=False))
 '''
 
 
-@pytest.mark.parametrize("way", ["script", "-c"])
+@pytest.mark.parametrize("way", ["script", pytest.param("-c", marks=pytest.mark.slow)])
 def test_functions_of_main_reach_workers_and_a_script_runs_once(way: str, tmp_path: Path) -> None:
     """There is no `if __name__ == "__main__":` in it."""
     (tmp_path / "helper.py").write_text(HELPER)
