@@ -13,7 +13,7 @@ from bench.report.charts import confusion
 from bench.report.charts.style import applied
 from bench.report.evidence import gather
 from bench.report.findings import preset_sentences
-from bench.report.recall import recalls
+from bench.report.recall import _all_by_class, _by_class, recalls
 from bench.report.tables import make_tables
 from tests.synthetic import write_rows
 
@@ -96,3 +96,13 @@ def test_without_names_classes_are_numbers_and_names_of_other_data_are_not_these
     store = store_of(tmp_path)
     store.add_class_names("other data", NAMES)
     assert gather(store, "pebbles").class_names[:2] == ("0", "1")
+
+
+@pytest.mark.parametrize("text", ["0:0:5 1:2:3 1:1:4 2:2:1", "5 0 0 0 4 3 0 0 1"])
+def test_many_trials_at_once_are_counted_as_one_by_one(text: str) -> None:
+    said = [(3, text), (3, text.replace("5", "9"))]
+    together = _all_by_class(said)
+    alone = [_by_class("trial", classes, own) for classes, own in said]
+    assert [tuple(map(list, pair)) for pair in together] == [tuple(map(list, pair)) for pair in alone]
+    for other in ((3, "0:3:1"), (2, "0:0:1"), (3, "1 2"), (3, "x"), (3, "")):
+        assert _all_by_class([*said, other]) == []

@@ -1,7 +1,8 @@
 """How well each class is recognised, from the recorded confusions: what accuracy hides where classes are of unequal
 size."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,10 @@ from bench.plan.cells import Cell
 from bench.report.evidence import Evidence
 from bench.report.mistakes import ConfusionError, counted_pairs
 from bench.report.stats.estimate import Estimate, estimate
+
+# How rows write their counts: the pairs that occurred, or as older ones do a number for every pair.
+_PAIRS = re.compile(r"[0-9]{1,9}:[0-9]{1,9}:[0-9]{1,9}(?: [0-9]{1,9}:[0-9]{1,9}:[0-9]{1,9})*").fullmatch
+_NUMBERS = re.compile(r"[0-9]{1,9}(?: [0-9]{1,9})*").fullmatch
 
 # Accuracy and balanced accuracy tell different stories where they differ by more than this.
 APART = 0.05
@@ -71,7 +76,8 @@ def recalls(evidence: Evidence) -> Mapping[Cell, Recall]:
     }
     found = {}
     for cell in evidence.cells:
-        counted = [_by_class(trial, *recorded[trial]) for trial in evidence.rows(cell)["trial"] if trial in recorded]
+        own = {trial: recorded[trial] for trial in evidence.rows(cell)["trial"] if trial in recorded}
+        counted = _all_by_class(list(own.values())) or [_by_class(trial, *said) for trial, said in own.items()]
         counted = [(images, right) for images, right in counted if images.any()]
         if not counted:
             continue
@@ -80,10 +86,32 @@ def recalls(evidence: Evidence) -> Mapping[Cell, Recall]:
             raise ConfusionError(
                 f"confusion.csv has {sizes} classes for trials of {cell.label}: delete the lines that are wrong"
             )
-        images = counted[-1][0]
-        shares = np.array([np.where(own > 0, right / np.maximum(own, 1), np.nan) for own, right in counted])
-        found[cell] = Recall(cell, estimate(np.nanmean(shares, axis=1)), images, shares)
+        images, right = (np.array(part) for part in zip(*counted, strict=True))
+        shares = np.where(images > 0, right / np.maximum(images, 1), np.nan)
+        found[cell] = Recall(cell, estimate(np.nanmean(shares, axis=1)), images[-1], shares)
     return found
+
+
+def _all_by_class(said: Sequence[tuple[int, str]]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """As `_by_class`, of many trials of the same classes at once; empty where one of them isn't plain, which is for
+    `_by_class` to say."""
+    texts = [text for _, text in said]
+    if len({classes for classes, _ in said}) != 1:
+        return []
+    count = said[0][0]
+    if all(map(_PAIRS, texts)):
+        numbers = np.fromstring(" ".join(texts).replace(":", " "), dtype=np.int64, sep=" ").reshape(-1, 3)
+        true, predicted, times = numbers.T
+        trials = np.repeat(np.arange(len(texts)), [text.count(":") // 2 for text in texts])
+        if max(true.max(), predicted.max()) >= count:
+            return []
+        counts = np.zeros((len(texts), count, 2), dtype=np.int64)
+        np.add.at(counts, (trials, true, (true == predicted).astype(np.int64)), times)
+        return [(own.sum(axis=1), own[:, 1]) for own in counts]
+    if all(map(_NUMBERS, texts)) and {text.count(" ") for text in texts} == {count**2 - 1}:
+        dense = np.fromstring(" ".join(texts), dtype=np.int64, sep=" ").reshape(-1, count, count)
+        return [(own.sum(axis=1), own.diagonal()) for own in dense]
+    return []
 
 
 def _by_class(trial: str, classes: int, text: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
