@@ -1,8 +1,9 @@
 """Designs, protocols, trials and seeds."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -11,13 +12,15 @@ from bench.plan.augmentation import AUGMENTATIONS, BASIC_CANDIDATES, Augmentatio
 from bench.plan.catalogue import catalogue, find_factors, using
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.designs import DESIGNS
-from bench.plan.factors import Factor, level_of
+from bench.plan.factors import TAKEN, Factor, level_of
 from bench.plan.keys import Parts, trial_key
 from bench.plan.levels import Levels, format_level
 from bench.plan.protocol import Protocol
 from bench.plan.seeds import STREAMS, stream
 from bench.plan.selection import augmentation_trials, rate_trials
 from bench.plan.trials import Trial, trials
+from bench.record.columns import columns
+from bench.record.schema import Row
 from bench.record.store import Store
 from bench.report.selection import augmentation_table, rate_table
 from tests.catalogues import grown, untouched
@@ -225,3 +228,10 @@ def test_a_trial_is_named_by_what_its_augmentation_does(monkeypatch: pytest.Monk
 def test_unknown_factor_is_answered_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean batch_norm"):
         find_factors(["batchnorm"])
+
+
+def test_a_factor_never_takes_the_place_of_a_column() -> None:
+    for row_type in get_args(Row):
+        if "levels" in {field.name for field in fields(row_type)}:
+            assert set(columns(row_type, ())) <= TAKEN
+    assert Factor("optimizer", ("sgd", "adamw"), change=untouched).column == "factor_optimizer"

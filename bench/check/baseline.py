@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from bench.plan.catalogue import catalogue
 from bench.plan.factors import Factor
-from bench.record.columns import columns, to_cells
+from bench.record.columns import columns, from_frame, to_cells
 from bench.record.reading import StoreError, WriteError, read_rows
 from bench.record.replacing import replace_text
 from bench.record.schema import ExactRow, QualityRow
@@ -46,16 +46,9 @@ def as_row(row_type: type[BaselineRow], record: Mapping[Any, Any]) -> BaselineRo
     changing = [f for f in catalogue().factors if f.changes_network or row_type is QualityRow]
     levels = {factor.column: _as_written(factor, record[factor.column]) for factor in changing}
     fixed = {
-        field.name: _as_typed(field.type, record[field.name]) for field in fields(row_type) if field.name in record
+        field.name: from_frame(record[field.name], field.type) for field in fields(row_type) if field.name in record
     }
     return row_type(levels=levels, **fixed)
-
-
-def _as_typed(kind: Any, value: Any) -> Any:
-    """A value of a frame, where a whole number that may be missing is a float, as a row has it."""
-    if value is None or value != value:  # noqa: PLR0124  # not a number
-        return None
-    return int(value) if kind in {int, int | None} else value
 
 
 def _as_written(factor: Factor, value: Any) -> str | float | None:

@@ -1,7 +1,6 @@
 """Options that several commands share."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -174,7 +173,7 @@ def use_study(text: str | None) -> None:
         from bench.plan.catalogue import use
         from bench.studies.load import load_study
 
-        use(replace(load_study(text), named=text))
+        use(load_study(text))
 
 
 def split_study(words: Sequence[str]) -> list[str]:

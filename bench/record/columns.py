@@ -80,6 +80,13 @@ def off_of(factor: str) -> str | float | None:
     return None if known is None else known.written(known.off)
 
 
+def from_frame(value: Any, kind: Any) -> Any:
+    """A value of a frame, where a whole number that may be missing is a float, as a row has it."""
+    if value is None or value != value:  # noqa: PLR0124  # not a number
+        return None
+    return int(value) if kind in {int, int | None} else value
+
+
 def to_cells(row: Row, names: Sequence[str]) -> list[str]:
     """The row as text under the columns `names`, at full precision: on and off for a switch, nothing for None."""
     levels = factors_of(row)

@@ -15,6 +15,7 @@ from bench.plan.keys import Parts, training_digest, trial_keys
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.classes import packed_classes
+from bench.record.columns import from_frame
 from bench.record.schema import (
     SCHEMA,
     ConfusionRow,
@@ -32,6 +33,7 @@ from bench.run.worker import Trained
 from bench.train.data import Data, Split
 from bench.train.fit import stacks
 from bench.train.identity import network_part, training_parts
+from bench.train.network import shape_text
 from bench.train.outcome import Outcome
 from bench.train.summary import Summary
 from bench.train.timing import Sample
@@ -117,7 +119,7 @@ def trial_row(trained: Trained, named: Named, summary: Summary, provenance: Prov
         train_images_per_second=trained_images / seconds if seconds else None,
         peak_memory_bytes=trained.peak_memory_bytes,
         started_at=trained.started_at,
-        input="x".join(map(str, data.input_shape)),
+        input=shape_text(data.input_shape),
         classes=data.classes,
         network=named.parts.network,
         training=named.parts.training,
@@ -132,18 +134,11 @@ def trial_row(trained: Trained, named: Named, summary: Summary, provenance: Prov
 def adopted_row(record: Mapping[Any, Any], named: Named, provenance: Provenance) -> TrialRow:
     """The row of a trial that is recorded, as `record` of a frame of trials, under another cell's name."""
     values = {
-        field.name: _value(record[field.name], field.type) for field in fields(TrialRow) if field.name != "levels"
+        field.name: from_frame(record[field.name], field.type) for field in fields(TrialRow) if field.name != "levels"
     }
     values |= {"schema": SCHEMA, "run": provenance.run, "design": provenance.design}
     levels = written_levels(named.trial.cell.levels)
     return TrialRow(**values | {"architecture": named.trial.cell.architecture, "levels": levels})
-
-
-def _value(value: Any, kind: Any) -> Any:
-    """A value of a frame as a row has it."""
-    if value is None or value != value:  # noqa: PLR0124  # not a number
-        return None
-    return int(value) if kind in {int, int | None} else value
 
 
 def epoch_rows(named: Named, outcome: Outcome) -> list[EpochRow]:

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UsageError, near_matches
+from bench.errors import UsageError, near_matches, one_line
 from bench.plan.catalogue import Rates, catalogue, find_architecture, use
 from bench.plan.cells import Cell
 from bench.plan.factors import Factor
@@ -154,7 +154,7 @@ def read_run(path: Path) -> Recorded:
     except OSError as error:
         raise NoRunError(f"{path} can't be read: {error.strerror or error}") from None
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else one_line(error)
         raise NoRunError(f"{path} is no run as `bench run` writes it: {reason}") from None
 
 

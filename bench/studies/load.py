@@ -38,6 +38,10 @@ def looks_like_study(text: str) -> bool:
 def load_study(text: str) -> Catalogue:
     """The study that `text` names: my_study.py, my_study.py:NAME, module:NAME or an entry point. Raises UsageError,
     with the line of the user's file where there is one."""
+    return replace(_loaded(text), named=text)
+
+
+def _loaded(text: str) -> Catalogue:
     place, colon, name = text.rpartition(":")
     if not colon or not name.isidentifier():
         place, name = text, NAME
