@@ -1,14 +1,20 @@
 """`python -m bench`, and the command `bench`. Little is imported before Ctrl-C is answered."""
 
+import gc
 import io
 import os
 import sys
 from typing import Any, NoReturn
 
+# How much has to be made before Python looks for garbage in cycles, of which there is little here. Among the objects of
+# torch and of a hundred thousand trials each search takes a quarter of a second, and imports alone call for several.
+_RARE = (200_000, 50, 100)
+
 
 def main() -> NoReturn:
     """Runs the process's own command line, and exits."""
     _open_standard_streams()
+    gc.set_threshold(*_RARE)
     try:
         from bench import cli
     except KeyboardInterrupt:

@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 something outside the program went wrong or a trial failed
 ended with SIGTERM.
 """
 
+import gc
 import io
 import logging
 import os
@@ -82,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold what is no text
     code = run_command_line(sys.argv[1:] if arguments is None else arguments)
+    gc.freeze()  # among torch's objects the interpreter's last searches for garbage take a second
     sys.exit(_flushed(code))
 
 

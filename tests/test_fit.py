@@ -17,9 +17,9 @@ from bench.plan.trials import Trial
 from bench.train.augment import augment, draw
 from bench.train.data import Data
 from bench.train.fit import fit
-from bench.train.network import build_network
 from bench.train.optim import Schedule, make_update
 from bench.train.outcome import Outcome
+from bench.train.seeded import build_network
 from bench.train.weights import Weights
 
 FACTORS = catalogue().factors

@@ -28,9 +28,10 @@ from bench.train.fast.fuse import FusedSequential, fuse
 from bench.train.fast.stackable import can_stack, stack_kind
 from bench.train.fit import begin, fit, together
 from bench.train.general import GeneralTraining
-from bench.train.network import build_network, plain_network
+from bench.train.network import plain_network
 from bench.train.outcome import Outcome
 from bench.train.recipe import Recipe
+from bench.train.seeded import build_network
 from bench.train.single import Training
 from bench.train.stack import StackTraining
 from tests.zoo import ZOO

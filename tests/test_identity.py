@@ -20,7 +20,7 @@ from bench.plan.cells import Cell, preset_cell
 from bench.plan.keys import IDENTITY, Mark
 from bench.plan.trials import Trial
 from bench.train.code import digest_of
-from bench.train.identity import network_part
+from bench.train.network_identity import network_part
 from bench.train.optim import OptimizerKind, ScheduleKind
 from bench.train.trace import network_digest
 
@@ -172,7 +172,8 @@ from bench.plan.cells import preset_cell
 from bench.plan.keys import Parts, trial_key
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
-from bench.train.identity import network_part, training_parts
+from bench.train.identity import training_parts
+from bench.train.network_identity import network_part
 
 trial = Trial(preset_cell("model3"), 0, Protocol("digits"))
 adamw = Trial(preset_cell("model3"), 0, Protocol("digits", optimizer="adamw", lr=0.01))

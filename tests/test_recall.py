@@ -103,6 +103,7 @@ def test_many_trials_at_once_are_counted_as_one_by_one(text: str) -> None:
     said = [(3, text), (3, text.replace("5", "9"))]
     together = _all_by_class(said)
     alone = [_by_class("trial", classes, own) for classes, own in said]
-    assert [tuple(map(list, pair)) for pair in together] == [tuple(map(list, pair)) for pair in alone]
+    assert together is not None
+    assert [part.tolist() for part in together] == [[list(own) for own in part] for part in zip(*alone, strict=True)]
     for other in ((3, "0:3:1"), (2, "0:0:1"), (3, "1 2"), (3, "x"), (3, "")):
-        assert _all_by_class([*said, other]) == []
+        assert _all_by_class([*said, other]) is None

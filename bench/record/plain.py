@@ -63,7 +63,8 @@ def read_plain(
     if not parts:
         return None
     whole_columns = {c.name: np.concatenate([part.pop(c.name) for part in parts]) for c in columns}
-    return pd.DataFrame({name: pd.Series(values, dtype=values.dtype) for name, values in whole_columns.items()}), torn
+    series = {name: pd.Series(values, dtype=values.dtype, copy=False) for name, values in whole_columns.items()}
+    return pd.DataFrame(series, copy=False), torn
 
 
 def _chunks(file: io.BufferedReader) -> Iterator[bytes]:

@@ -3,7 +3,6 @@
 from binascii import a2b_base64
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -143,11 +142,7 @@ def gather(
         raise NoRowsError(
             f"{store.trials_path} has no {'such ' if where else ''}rows: make some with `{catalogue().run_command}`"
         )
-    # Parsing lets other threads work: meanwhile it is found out which networks are today's.
-    with ThreadPoolExecutor() as pool:
-        details = [pool.submit(read) for read in (store.epochs, store.correct, store.confusion)]
-        chosen = choose(recorded, store.parts(), networks, prefer)
-        epochs, correct, confusion = (detail.result() for detail in details)
+    chosen = choose(recorded, store.parts(), networks, prefer)
     if chosen is None:
         raise NoRowsError(
             f"{store.trials_path} has rows of other networks or augmentations than today's only: "
@@ -157,7 +152,7 @@ def gather(
     if done.empty:
         raise NoRowsError(f"no trial in {store.trials_path} is done: `{catalogue().command('status')}` tells more")
     others_done = chosen.siblings[chosen.siblings["status"] == "done"].reset_index(drop=True)
-    images = store.images()
+    epochs, images = store.epochs(), store.images()
     return Evidence(
         dataset=dataset,
         cells=tuple(sorted((chosen.cells[str(label)] for label in done["cell"].unique()), key=_order)),
@@ -170,8 +165,8 @@ def gather(
         swept={name: rows[rows["status"] == "done"].reset_index(drop=True) for name, rows in chosen.swept.items()},
         left_out=chosen.left_out,
         epochs=_of(done, epochs),
-        correct=_of(done, correct),
-        confusion=_of(done, confusion),
+        correct=_of(done, store.correct()),
+        confusion=_of(done, store.confusion()),
         images=images[images["data"] == chosen.protocol["data"]],
         class_names=_class_names(store.class_names(), chosen.protocol["data"], int(done["classes"].max())),
         timings=store.timings(),

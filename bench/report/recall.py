@@ -17,6 +17,9 @@ from bench.report.stats.estimate import Estimate, estimate
 _PAIRS = re.compile(r"[0-9]{1,9}:[0-9]{1,9}:[0-9]{1,9}(?: [0-9]{1,9}:[0-9]{1,9}:[0-9]{1,9})*").fullmatch
 _NUMBERS = re.compile(r"[0-9]{1,9}(?: [0-9]{1,9})*").fullmatch
 
+# Class by class, the number of test images and of those that were recognised.
+Counts = tuple[NDArray[np.int64], NDArray[np.int64]]
+
 # Accuracy and balanced accuracy tell different stories where they differ by more than this.
 APART = 0.05
 
@@ -77,44 +80,55 @@ def recalls(evidence: Evidence) -> Mapping[Cell, Recall]:
     found = {}
     for cell in evidence.cells:
         own = {trial: recorded[trial] for trial in evidence.rows(cell)["trial"] if trial in recorded}
-        counted = _all_by_class(list(own.values())) or [_by_class(trial, *said) for trial, said in own.items()]
-        counted = [(images, right) for images, right in counted if images.any()]
-        if not counted:
+        counted = _all_by_class(list(own.values())) or _one_by_one(cell, own)
+        if counted is None:
             continue
-        if len({len(images) for images, _ in counted}) > 1:
-            sizes = " and ".join(map(str, sorted({len(images) for images, _ in counted})))
-            raise ConfusionError(
-                f"confusion.csv has {sizes} classes for trials of {cell.label}: delete the lines that are wrong"
-            )
-        images, right = (np.array(part) for part in zip(*counted, strict=True))
-        shares = np.where(images > 0, right / np.maximum(images, 1), np.nan)
-        found[cell] = Recall(cell, estimate(np.nanmean(shares, axis=1)), images[-1], shares)
+        images, right = counted
+        filled = images.any(axis=1)
+        if filled.any():
+            images, right = images[filled], right[filled]
+            shares = np.where(images > 0, right / np.maximum(images, 1), np.nan)
+            found[cell] = Recall(cell, estimate(np.nanmean(shares, axis=1)), images[-1], shares)
     return found
 
 
-def _all_by_class(said: Sequence[tuple[int, str]]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """As `_by_class`, of many trials of the same classes at once; empty where one of them isn't plain, which is for
-    `_by_class` to say."""
+def _all_by_class(said: Sequence[tuple[int, str]]) -> Counts | None:
+    """As `_by_class`, of many trials of the same classes at once, (trials, classes) each; None where one of them isn't
+    plain, which is for `_by_class` to say."""
     texts = [text for _, text in said]
     if len({classes for classes, _ in said}) != 1:
-        return []
+        return None
     count = said[0][0]
     if all(map(_PAIRS, texts)):
         numbers = np.fromstring(" ".join(texts).replace(":", " "), dtype=np.int64, sep=" ").reshape(-1, 3)
         true, predicted, times = numbers.T
         trials = np.repeat(np.arange(len(texts)), [text.count(":") // 2 for text in texts])
         if max(true.max(), predicted.max()) >= count:
-            return []
+            return None
         counts = np.zeros((len(texts), count, 2), dtype=np.int64)
         np.add.at(counts, (trials, true, (true == predicted).astype(np.int64)), times)
-        return [(own.sum(axis=1), own[:, 1]) for own in counts]
+        return counts.sum(axis=2), counts[:, :, 1]
     if all(map(_NUMBERS, texts)) and {text.count(" ") for text in texts} == {count**2 - 1}:
         dense = np.fromstring(" ".join(texts), dtype=np.int64, sep=" ").reshape(-1, count, count)
-        return [(own.sum(axis=1), own.diagonal()) for own in dense]
-    return []
+        return dense.sum(axis=2), dense.diagonal(axis1=1, axis2=2)
+    return None
 
 
-def _by_class(trial: str, classes: int, text: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _one_by_one(cell: Cell, said: Mapping[str, tuple[int, str]]) -> Counts | None:
+    """None where there is nothing to count."""
+    counted = [_by_class(trial, *own) for trial, own in said.items()]
+    if not counted:
+        return None
+    if len({len(images) for images, _ in counted}) > 1:
+        sizes = " and ".join(map(str, sorted({len(images) for images, _ in counted})))
+        raise ConfusionError(
+            f"confusion.csv has {sizes} classes for trials of {cell.label}: delete the lines that are wrong"
+        )
+    images, right = (np.array(part) for part in zip(*counted, strict=True))
+    return images, right
+
+
+def _by_class(trial: str, classes: int, text: str) -> Counts:
     """The number of a trial's test images and of the recognised ones, class by class."""
     true, predicted, times = counted_pairs(trial, classes, text)
     right = true == predicted

@@ -15,8 +15,8 @@ _summaries: dict[tuple[object, ...], "Summary"] = {}
 
 def network_today(cell: Cell, shape: str, classes: int) -> str | None:
     """The digest of the cell's network on images of a shape, as in 3x32x32; None where it can't be built on them."""
-    from bench.train.identity import network_part
     from bench.train.network import NetworkError
+    from bench.train.network_identity import network_part
 
     try:
         return network_part(cell, _sides(shape), classes)

@@ -32,8 +32,9 @@ from bench.run.speed import SpeedSample
 from bench.run.worker import Trained
 from bench.train.data import Data, Split
 from bench.train.fit import stacks
-from bench.train.identity import network_part, training_parts
+from bench.train.identity import training_parts
 from bench.train.network import shape_text
+from bench.train.network_identity import network_part
 from bench.train.outcome import Outcome
 from bench.train.summary import Summary
 from bench.train.timing import Sample

@@ -47,8 +47,8 @@ from bench.sources.dataset import find_dataset
 from bench.train.data import Data
 from bench.train.device import cpu_vectors, gpu_and_cuda
 from bench.train.fit import check_batches
-from bench.train.identity import network_part
 from bench.train.network import NetworkError
+from bench.train.network_identity import network_part
 from bench.train.summary import Summary
 from bench.train.timing import seconds_per_image, time_networks
 

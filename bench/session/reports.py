@@ -1,8 +1,6 @@
 """Writes the reports that recorded rows support."""
 
-import gc
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from bench.errors import UsageError
@@ -25,21 +23,20 @@ def write_reports(
     """Writes a report a data set and says where its page is. `margin` is a fraction; `options` are the command's; where
     there are trials to `prefer`, the report is on their protocol. With `png` charts are written as PNG too. Returns
     the pages."""
-    pages = []
-    with _garbage_left():
-        from bench.record.store import Store
-        from bench.report.analysis import analyse
-        from bench.report.evidence import gather
-        from bench.report.write import write_report
-        from bench.run.networks import layers_today, network_today
+    from bench.record.store import Store
+    from bench.report.analysis import analyse
+    from bench.report.evidence import gather
+    from bench.report.write import write_report
+    from bench.run.networks import layers_today, network_today
 
-        for dataset in datasets:
-            evidence = gather(Store(results / dataset), dataset, where, network_today, prefer)
-            analysis = analyse(evidence, margin, layers_today)
-            command = f"{catalogue().command('report', '--dataset', dataset)} {options}".rstrip()
-            write_report(analysis, reports / dataset, command, png)
-            pages.append(reports / dataset / "index.html")
-            print(f"Report: {pages[-1]}")
+    pages = []
+    for dataset in datasets:
+        evidence = gather(Store(results / dataset), dataset, where, network_today, prefer)
+        analysis = analyse(evidence, margin, layers_today)
+        command = f"{catalogue().command('report', '--dataset', dataset)} {options}".rstrip()
+        write_report(analysis, reports / dataset, command, png)
+        pages.append(reports / dataset / "index.html")
+        print(f"Report: {pages[-1]}")
     return pages
 
 
@@ -48,16 +45,3 @@ def chosen_margin(points: float) -> float:
     if not 0 <= points <= 100:
         raise UsageError(f"--margin is 0 or more points, and no more than accuracies can differ, 100, not {points:g}")
     return points / 100
-
-
-@contextmanager
-def _garbage_left() -> Iterator[None]:
-    """Within it, Python doesn't look for garbage in cycles. A report makes little of it, and among the objects of torch
-    and of a hundred thousand trials each search takes a quarter of a second."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()

@@ -15,9 +15,10 @@ from bench.train.called import called
 from bench.train.contract import changed_batch, loss_of, made_optimizer, made_scheduler
 from bench.train.data import Data
 from bench.train.evaluation import evaluate
-from bench.train.network import build_readable_network, check_logits
+from bench.train.network import check_logits
 from bench.train.optim import optimizer_of, schedule_of
 from bench.train.recipe import AroundStep, Recipe
+from bench.train.seeded import build_readable_network
 
 
 class GeneralTraining:

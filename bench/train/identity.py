@@ -1,14 +1,11 @@
-"""What a trial uses of networks and code, as the digests that its key is made of."""
+"""What a trial trains with, as the digests that its key is made of."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
 
-from bench.errors import Terminated
 from bench.plan.augmentation import AUGMENTATIONS, Augmentation
-from bench.plan.catalogue import catalogue
-from bench.plan.cells import Cell
 from bench.plan.protocol import Device
 from bench.plan.trials import Trial
 from bench.train.augment import augment, distorted, undistorted
@@ -22,13 +19,12 @@ from bench.train.fast.fuse import fuse
 from bench.train.fast.stacked import StackedActivation, StackedLinear, StackedNetwork
 from bench.train.general import GeneralTraining
 from bench.train.loop import train
-from bench.train.network import NetworkError, check_logits, plain_network, said, shape_text
+from bench.train.network import check_logits, plain_network
 from bench.train.optim import OptimizerKind, ScheduleKind, optimizer_of, schedule_of
 from bench.train.outcome import Epoch, Outcome
 from bench.train.recipe import Recipe, recipe_of
 from bench.train.single import Training
 from bench.train.stack import StackTraining
-from bench.train.trace import network_digest
 from bench.train.values import digest_of_values
 
 # What a loop calls that is a part of its own, is a matter of speed, or only records. `fuse` and the layers that it puts
@@ -38,18 +34,6 @@ _STACKED = (StackedActivation, StackedLinear, StackedNetwork)
 
 # What hands on what a user's callables give, or says what is wrong with it.
 _ASKS = (called, changed_batch, check_logits, loss_of, made_optimizer, made_scheduler)
-
-# To run a network takes some ten milliseconds, and a plan asks for each as often as it has trials.
-_networks: dict[tuple[object, ...], str] = {}
-
-
-def network_part(cell: Cell, input_shape: tuple[int, int, int], classes: int) -> str:
-    """The digest of what the cell's network computes and how it starts. Raises NetworkError
-    where it can't be built or doesn't map them to logits."""
-    kind = (catalogue(), cell.network, input_shape, classes)
-    if kind not in _networks:
-        _networks[kind] = _network(cell, input_shape, classes)
-    return _networks[kind]
 
 
 def training_parts(trial: Trial, *, stacks: bool = True) -> Mapping[str, str]:
@@ -84,28 +68,6 @@ def _own_parts(recipe: Recipe) -> dict[str, str]:
     if "schedule" in parts and every != usual.every:
         parts["schedule"] = _short(f"{parts['schedule']} every {every}")
     return parts
-
-
-def _network(cell: Cell, input_shape: tuple[int, int, int], classes: int) -> str:
-    def check(logits: object, images: int) -> None:
-        check_logits(logits, images, classes, cell)
-
-    def digest() -> str:
-        return network_digest(lambda: plain_network(cell, input_shape, classes), input_shape, check)
-
-    try:
-        found = digest()
-        # Of the built-in study's networks it is known.
-        if catalogue().name and digest() != found:
-            raise NetworkError(
-                f"{cell.label} starts or computes differently each time that it is built with the same seed: draw "
-                "what is random from torch's, numpy's or Python's global generator, which a trial's seed sets"
-            )
-        return found
-    except (NetworkError, Terminated):
-        raise
-    except (Exception, SystemExit) as error:
-        raise NetworkError(f"{cell.label} fails on images of {shape_text(input_shape)}: {said(error)}") from error
 
 
 def _short(text: str) -> str:

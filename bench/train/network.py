@@ -1,4 +1,4 @@
-"""A cell's network: as it is written, and as it trains."""
+"""A cell's network as it is written."""
 
 import random
 import sysconfig
@@ -14,12 +14,7 @@ from torch.nn.parameter import is_lazy
 from bench.errors import BenchError, Terminated, UsageError, one_line
 from bench.plan.catalogue import find_architecture
 from bench.plan.cells import Cell
-from bench.plan.seeds import stream
-from bench.plan.trials import Trial
 from bench.train.called import place_of
-from bench.train.data import Data
-from bench.train.fast.activation import Activation, fast_generator
-from bench.train.fast.fuse import fuse
 
 # Where code that isn't the user's lies.
 _LIBRARIES = tuple({*sysconfig.get_paths().values(), str(Path(__file__).parents[1]), "<"})
@@ -83,31 +78,6 @@ def said(error: BaseException) -> str:
     kind = "" if text and isinstance(error, BenchError | ValueError) else f"{type(error).__name__}: "
     where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
     return f"{kind}{text}".removesuffix(": ") + where
-
-
-def build_network(trial: Trial, data: Data) -> nn.Module:
-    """The trial's network, initialised from its seed's stream, in training mode, fused. Its dropout draws from a stream
-    of its own; what else draws takes the global generators, which are left seeded from that stream."""
-    seed_generators(stream("init", trial.seed))
-    network = fuse(plain_network(trial.cell, data.input_shape, data.classes))
-    seed_generators(stream("dropout", trial.seed))
-    dropout_generator = fast_generator(stream("dropout", trial.seed))
-    for module in network.modules():
-        if isinstance(module, Activation):
-            module.generator = dropout_generator
-    return network
-
-
-def build_readable_network(trial: Trial, data: Data) -> nn.Module:
-    """As `build_network`, with every module where its author put it, for who looks at them by name while it trains."""
-    seed_generators(stream("init", trial.seed))
-    network = fuse(plain_network(trial.cell, data.input_shape, data.classes), in_place=False)
-    seed_generators(stream("dropout", trial.seed))
-    dropout_generator = fast_generator(stream("dropout", trial.seed))
-    for module in network.modules():
-        if isinstance(module, Activation):
-            module.generator = dropout_generator
-    return network
 
 
 def _materialise(network: nn.Module, input_shape: tuple[int, int, int]) -> None:

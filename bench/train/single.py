@@ -12,8 +12,8 @@ from bench.plan.trials import Trial
 from bench.train.augment import augment
 from bench.train.data import Data
 from bench.train.evaluation import evaluate
-from bench.train.network import build_network
 from bench.train.optim import Schedule, make_update
+from bench.train.seeded import build_network
 from bench.train.weights import Weights, can_round
 
 

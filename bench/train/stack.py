@@ -17,8 +17,8 @@ from bench.train.data import Data
 from bench.train.evaluation import evaluate
 from bench.train.fast.activation import Activation
 from bench.train.fast.stacked import StackedNetwork
-from bench.train.network import build_network
 from bench.train.optim import Schedule, make_update
+from bench.train.seeded import build_network
 from bench.train.weights import Weights
 
 # Steps that run before one is recorded as a CUDA graph: they set up what later ones only use.

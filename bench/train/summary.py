@@ -5,6 +5,8 @@ counts: convolutions, linear layers and matrix products, attention's included, w
 Not counted are activations, norms, pools, softmax, sums and other work that goes element by element.
 """
 
+import inspect
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -135,6 +137,7 @@ def _run_blank(network: nn.Module, input_shape: tuple[int, int, int]) -> _Run:
         follow = Follow()
         try:
             with FlopCounterMode(display=False) as counter:
+                _leave_compiler(counter)
                 run = _Run(follow, counter)
                 result = run.of(network, weights, follow.image(images))
         except Exception as error:  # a network is anybody's code
@@ -145,6 +148,14 @@ def _run_blank(network: nn.Module, input_shape: tuple[int, int, int]) -> _Run:
             return run
         problem = f"gives {_what(result)} for {count} images of {shape}, not one tensor of logits, (images, classes)"
     raise ValueError(f"the network {problem}")
+
+
+def _leave_compiler(counter: FlopCounterMode) -> None:
+    """Keeps torch from importing its compiler, which takes longer than all the counting, to tell it to leave the
+    counter's calls alone. Where the compiler is there, as for a network that is compiled, it is told."""
+    if counter.mode is not None and "torch._dynamo" not in sys.modules:
+        count = inspect.unwrap(type(counter.mode).__torch_dispatch__)
+        count.__dict__["__dynamo_disable"] = count
 
 
 def _fields(network: nn.Module, input_shape: tuple[int, int, int], run: _Run) -> dict[nn.Module | None, int | None]:

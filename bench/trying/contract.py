@@ -18,7 +18,8 @@ from bench.run.worker import reason_of, use_one_thread
 from bench.sources.dataset import find_dataset
 from bench.train.data import Data
 from bench.train.fit import check_batches
-from bench.train.identity import network_part, training_parts
+from bench.train.identity import training_parts
+from bench.train.network_identity import network_part
 from bench.trying.checks import Check, by_message
 from bench.trying.factors import Tried, idle_levels
 from bench.trying.images import FEW, check_data, few_images

@@ -12,8 +12,8 @@ from bench.plan.cells import Cell
 from bench.plan.seeds import stream
 from bench.train.called import called, place_of
 from bench.train.data import Data
-from bench.train.identity import network_part
 from bench.train.network import NetworkError, check_logits, plain_network, seed_generators
+from bench.train.network_identity import network_part
 
 # How far an image's logits may move with the images beside it, as a share of the largest: other kernels serve other
 # batches, and round otherwise. Statistics of the batch move them by a hundred times as much.

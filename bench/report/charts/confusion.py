@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
 from bench.report.charts.fold import MOST_PANELS, fold
-from bench.report.charts.style import INK, PALE, SMALL, figure, model_look, seeds_words
+from bench.report.charts.style import INK, PALE, SMALL, draw_squares, figure, model_look, seeds_words
 from bench.report.mistakes import Confusion
 
 # Up to so many classes two matrices stand side by side; up to so many there is one with room for its numbers; of more
@@ -119,9 +118,9 @@ def _draw_pairs(axes: Axes, confusion: Confusion, names: Sequence[str]) -> None:
 def _draw_matrix(axes: Axes, confusion: Confusion, names: Sequence[str], fontsize: float) -> None:
     shares, mistakes = _shares(confusion), _mistakes(confusion)
     strongest = mistakes.max() or 1
-    look = {"cmap": "Blues", "vmin": 0, "vmax": strongest, "linewidths": 0.6, "linecolor": "#efefef"}
-    bare = {"square": True, "cbar": False, "xticklabels": False, "yticklabels": False}
-    sns.heatmap(mistakes, mask=mistakes == 0, ax=axes, **bare, **look)
+    look = {"cmap": "Blues", "vmin": 0, "vmax": strongest, "linewidths": 0.6, "edgecolors": "#efefef"}
+    draw_squares(axes, np.where(mistakes == 0, np.nan, mistakes), **look)
+    axes.set_aspect("equal")
     for number in range(len(shares)):
         axes.add_patch(Rectangle((number, number), 1, 1, color=PALE, linewidth=0))
     for (row, column), share in np.ndenumerate(shares):

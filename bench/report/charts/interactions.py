@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
 from bench.report.charts.fold import MOST_PANELS, fold
-from bench.report.charts.style import GAIN, INK, LOSS, figure, remark, seeds_words, short
+from bench.report.charts.style import GAIN, INK, LOSS, draw_squares, figure, remark, seeds_words, short
 from bench.report.combinations import Factorial
 from bench.report.stats.estimate import Estimate
 from bench.report.words import listed, points, points_interval
@@ -94,9 +94,8 @@ def _draw_design(axes: Axes, design: Factorial, strongest: float) -> None:
         means[place] = square.mean
         _write(axes, *place, square, light=abs(square.mean) > 0.6 * strongest)
     palette = sns.blend_palette([LOSS, "#f7f7f7", GAIN], as_cmap=True)
-    look = {"cmap": palette, "vmin": -strongest, "vmax": strongest, "linewidths": 2}
-    bare = {"cbar": False, "xticklabels": False, "yticklabels": False}
-    sns.heatmap(means, mask=np.isnan(means), ax=axes, **bare, **look)
+    look = {"cmap": palette, "vmin": -strongest, "vmax": strongest, "linewidths": 2, "edgecolors": "white"}
+    draw_squares(axes, means, **look)
     for row in range(len(names)):
         axes.add_patch(Rectangle((row, row), 1, 1, fill=False, edgecolor=INK, linewidth=1.2, clip_on=False))
     ticks = np.arange(len(names)) + 0.5

@@ -121,6 +121,14 @@ def lanes(count: int) -> NDArray[np.float64]:
     return np.concatenate([-np.linspace(outer, inner, half), np.linspace(inner, outer, count - half)])
 
 
+def draw_squares(axes: Axes, values: NDArray[np.float64], **look: Any) -> None:
+    """A square for each value, rows from the top; NaN is left blank. seaborn would draw the whole figure each time."""
+    axes.pcolormesh(np.ma.masked_invalid(values), **look)
+    rows, columns = values.shape
+    axes.set(xlim=(0, columns), ylim=(rows, 0))
+    axes.spines[:].set_visible(False)
+
+
 def draw_interval(
     axes: Axes,
     estimate: Estimate,
