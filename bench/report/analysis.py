@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,11 @@ from bench.report.overhead import Overhead, overheads
 from bench.report.precision import PrecisionEffect, precision_effects
 from bench.report.recall import Recall, recalls
 from bench.report.speed import Speedup, speedups
+from bench.report.stats.chance import collapsed
 from bench.report.stats.estimate import Estimate, estimate
 from bench.report.stats.noise import McNemar, VarianceSplit, compare_networks, split_variance
-from bench.report.stats.paired import Comparison, compare, holm, seeds_needed, smallest_effect_found
-from bench.report.stats.verdict import Verdict, judge
+from bench.report.stats.paired import Comparison, SeedsNeeded, compare, seeds_needed, smallest_effect_found
+from bench.report.stats.verdict import SETTLED, Judgement, Verdict, judge_family
 from bench.report.sweeps import Sweep, sweeps
 
 HARDEST_IMAGES = 24
@@ -55,11 +56,15 @@ class Layer:
 
 @dataclass(frozen=True)
 class CellResult:
-    """A cell over its seeds. Accuracies are fractions, the last epoch's on the test set."""
+    """A cell over its seeds. Accuracies are fractions, the last epoch's on the test set. `collapsed` trials ended
+    within the sampling error of chance: a mean over these and others tells little, and its interval covers too rarely.
+    """
 
     cell: Cell
     accuracies: "pd.Series[float]"
     accuracy: Estimate
+    median: float
+    collapsed: int
     train_accuracy: float
     cost: Cost
     unfinished: int
@@ -74,12 +79,12 @@ class CellResult:
 
 @dataclass(frozen=True)
 class Effect:
-    """A technique on one model: the cell with it minus the cell without, paired by seed.
+    """A technique on one model: the cell with it minus the cell without, over all seeds of both.
 
-    `level` is the technique's level and `without` what it replaces; one of the two cells is the model's preset.
-    `p_holm` is the sign-flip p adjusted for the model's toggles. `smallest_found` is the difference that this many
-    seeds find four times in five, `seeds_needed` the seeds that would find one of the margin's size; both None
-    without a spread.
+    `level` is the technique's level and `without` what it replaces; one of the two cells is the model's preset. `rates`
+    are the learning rates of the two. `judgement` holds for the family of all effects of the report. `smallest_found`
+    is the difference that these seeds find four times in five, `seeds_needed` the seeds in each arm that would find one
+    of the margin's size; both None without a spread.
     """
 
     architecture: str
@@ -88,13 +93,18 @@ class Effect:
     without: Level
     treated: Cell
     baseline: Cell
+    rates: tuple[float, float]
     comparison: Comparison
-    p_holm: float
-    verdict: Verdict
+    judgement: Judgement
     smallest_found: float | None
-    seeds_needed: int | None
+    seeds_needed: SeedsNeeded | None
     cost: CostDifference
     mcnemar: tuple[tuple[int, McNemar], ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the rows say, for the whole family."""
+        return self.judgement.verdict
 
     @property
     def technique(self) -> str:
@@ -107,10 +117,13 @@ class Effect:
         )
 
 
-def telling(effect: Effect) -> tuple[bool, float]:
-    """Greater for what is settled and makes a difference, then for what makes a large one: where not all effects can
-    be shown, the greatest are."""
-    return effect.verdict in (Verdict.HELPS, Verdict.HURTS), abs(effect.comparison.difference.mean)
+def sureness(effect: Effect) -> tuple[bool, float]:
+    """Greater for what is settled, then for what is surer: where not all effects can be shown, the greatest are.
+
+    By size those would come first that chance made largest.
+    """
+    judgement = effect.judgement
+    return effect.verdict in SETTLED, -min(judgement.p, judgement.p_beyond)
 
 
 @dataclass(frozen=True)
@@ -161,24 +174,24 @@ def analyse(evidence: Evidence, margin: float, layers_of: LayersOf | None = None
     """Computes a report. `margin` is the practical margin as a fraction: 0.0005 is 0.05 points; `layers_of` says
     what today's networks are made of, which rows don't."""
     costs, recalled = Costs(evidence), recalls(evidence)
+    chance = _chance(evidence, recalled)
     unfinished = Counter(evidence.unfinished["cell"])
     return Analysis(
         evidence=evidence,
         margin=margin,
         costs=costs,
         cells=tuple(
-            _cell_result(evidence, costs, recalled.get(cell), cell, unfinished[cell.label]) for cell in evidence.cells
+            _cell_result(evidence, costs, recalled.get(cell), cell, unfinished[cell.label], chance)
+            for cell in evidence.cells
         ),
-        effects=tuple(
-            chain.from_iterable(_effects(evidence, costs, margin, *group) for group in by_architecture(evidence.cells))
-        ),
+        effects=tuple(_effects(evidence, costs, margin)),
         steps=tuple(_steps(evidence)),
         factorials=tuple(factorials(evidence)),
         attributions=tuple(attributions(evidence)),
         curves=tuple(learning_curves(evidence)),
         confusions=tuple(confusions(evidence)),
         hardest=tuple(hard_images(evidence, HARDEST_IMAGES)),
-        precisions=tuple(precision_effects(evidence)),
+        precisions=tuple(precision_effects(evidence, margin)),
         sweeps=tuple(sweeps(evidence)),
         speedups=speedups(evidence.speeds, evidence.protocol["code"]),
         overheads=overheads(evidence.overheads, evidence.protocol["code"]),
@@ -195,13 +208,24 @@ def _layers(evidence: Evidence, layers_of: LayersOf) -> Iterator[tuple[Cell, tup
                 yield cell, tuple(Layer(*layer) for layer in known)
 
 
-def _cell_result(evidence: Evidence, costs: Costs, recall: Recall | None, cell: Cell, unfinished: int) -> CellResult:
+def _chance(evidence: Evidence, recalled: Mapping[Cell, Recall]) -> float:
+    """The accuracy of always saying the commonest class; of classes of equal size where none were counted."""
+    images = next((recall.images for recall in recalled.values()), None)
+    return float(images.max() / images.sum()) if images is not None else 1 / int(evidence.trials["classes"].max())
+
+
+def _cell_result(
+    evidence: Evidence, costs: Costs, recall: Recall | None, cell: Cell, unfinished: int, chance: float
+) -> CellResult:
     rows = evidence.rows(cell)
     _, bits = evidence.bits(cell)
+    accuracies = rows["test_accuracy"].to_numpy(dtype=float)
     return CellResult(
         cell=cell,
         accuracies=rows["test_accuracy"],
-        accuracy=estimate(rows["test_accuracy"].to_numpy(dtype=float)),
+        accuracy=estimate(accuracies, evidence.step),
+        median=float(np.median(accuracies)),
+        collapsed=collapsed(accuracies, chance, evidence.step),
         train_accuracy=float(rows["train_accuracy"].mean()),
         cost=costs.of(cell),
         unfinished=unfinished,
@@ -210,49 +234,59 @@ def _cell_result(evidence: Evidence, costs: Costs, recall: Recall | None, cell: 
     )
 
 
-def _effects(evidence: Evidence, costs: Costs, margin: float, architecture: str, cells: Sequence[Cell]) -> list[Effect]:
+@dataclass(frozen=True)
+class _Pair:
+    """Two cells that differ in one factor."""
+
+    factor: Factor
+    treated: Cell
+    baseline: Cell
+    comparison: Comparison
+    rates: tuple[float, float]
+
+
+def _effects(evidence: Evidence, costs: Costs, margin: float) -> Iterator[Effect]:
+    """Every toggle of every architecture, one family."""
+    pairs = [pair for _, cells in by_architecture(evidence.cells) for pair in _pairs(evidence, cells)]
+    judgements = judge_family([pair.comparison.difference for pair in pairs], margin)
+    for pair, judgement in zip(pairs, judgements, strict=True):
+        yield _effect(evidence, costs, margin, pair, judgement, len(pairs))
+
+
+def _pairs(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[_Pair]:
     """One architecture's toggles: every one of its cells that differs from its preset in one factor."""
-    preset = preset_cell(architecture)
-    pairs = []
+    preset = preset_cell(cells[0].architecture)
+    if preset not in cells:
+        return
     for cell in cells:
         if len(changed := cell.differences(preset)) == 1:
             [factor] = changed
             baseline, treated = sorted((preset, cell), key=lambda c: factor.levels.index(level_of(c.levels, factor)))
-            if evidence.shared_seeds([baseline, treated]):
-                pairs.append((factor, treated, baseline))
-    comparisons = [_compare(evidence, treated, baseline) for _, treated, baseline in pairs]
-    adjusted = holm([comparison.p for comparison in comparisons])
-    return [
-        _effect(evidence, costs, margin, pair, comparison, p)
-        for pair, comparison, p in zip(pairs, comparisons, adjusted, strict=True)
-    ]
+            comparison = compare(evidence.values(treated), evidence.values(baseline), evidence.step)
+            yield _Pair(factor, treated, baseline, comparison, (_rate(evidence, treated), _rate(evidence, baseline)))
 
 
-def _effect(
-    evidence: Evidence,
-    costs: Costs,
-    margin: float,
-    pair: tuple[Factor, Cell, Cell],
-    comparison: Comparison,
-    p_holm: float,
-) -> Effect:
-    factor, treated, baseline = pair
-    difference = comparison.difference
-    spread = difference.has_interval
+def _rate(evidence: Evidence, cell: Cell) -> float:
+    """The learning rate that the cell's trials share."""
+    return float(evidence.rows(cell)["lr"].iloc[-1])
+
+
+def _effect(evidence: Evidence, costs: Costs, margin: float, pair: _Pair, judgement: Judgement, family: int) -> Effect:
+    difference = pair.comparison.difference
     return Effect(
-        architecture=treated.architecture,
-        factor=factor,
-        level=level_of(treated.levels, factor),
-        without=level_of(baseline.levels, factor),
-        treated=treated,
-        baseline=baseline,
-        comparison=comparison,
-        p_holm=p_holm,
-        verdict=judge(difference, margin),
-        smallest_found=smallest_effect_found(difference.sd, difference.n) if spread else None,
-        seeds_needed=seeds_needed(margin, difference.sd) if spread and margin > 0 else None,
-        cost=costs.difference(treated, baseline),
-        mcnemar=_mcnemar(evidence, treated, baseline),
+        architecture=pair.treated.architecture,
+        factor=pair.factor,
+        level=level_of(pair.treated.levels, pair.factor),
+        without=level_of(pair.baseline.levels, pair.factor),
+        treated=pair.treated,
+        baseline=pair.baseline,
+        rates=pair.rates,
+        comparison=pair.comparison,
+        judgement=judgement,
+        smallest_found=smallest_effect_found(difference, family) if difference.has_interval else None,
+        seeds_needed=seeds_needed(margin, difference, family) if difference.has_interval and margin > 0 else None,
+        cost=costs.difference(pair.treated, pair.baseline),
+        mcnemar=_mcnemar(evidence, pair.treated, pair.baseline),
     )
 
 
@@ -268,21 +302,15 @@ def _steps(evidence: Evidence) -> Iterator[PresetStep]:
     names = [name for name in catalogue().architectures if preset_cell(name) in evidence.cells]
     for start, end in pairwise(names):
         cells = preset_cell(end), preset_cell(start)
-        if evidence.shared_seeds(cells):
-            yield PresetStep(
-                start=start,
-                end=end,
-                factors=tuple(cells[1].differences(cells[0])),
-                comparison=_compare(evidence, *cells),
-                published=_published_difference(evidence.dataset, start, end),
-            )
+        yield PresetStep(
+            start=start,
+            end=end,
+            factors=tuple(cells[1].differences(cells[0])),
+            comparison=compare(evidence.values(cells[0]), evidence.values(cells[1]), evidence.step),
+            published=_published_difference(evidence.dataset, start, end),
+        )
 
 
 def _published_difference(dataset: str, start: str, end: str) -> float | None:
     before, after = (find_architecture(name).published_on(dataset) for name in (start, end))
     return after.test_accuracy - before.test_accuracy if before and after else None
-
-
-def _compare(evidence: Evidence, treated: Cell, baseline: Cell) -> Comparison:
-    seeds = evidence.shared_seeds([treated, baseline])
-    return compare(evidence.accuracies(treated, seeds), evidence.accuracies(baseline, seeds))

@@ -1,6 +1,5 @@
 """What a report's rows can't say: what is missing, was left out, or takes more seeds."""
 
-from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -10,7 +9,8 @@ from bench.report.analysis import Analysis, CellResult
 from bench.report.choosing import SELECTED
 from bench.report.machines import kinds_of_bits
 from bench.report.recall import APART
-from bench.report.stats.paired import ALPHA, seeds_for_sign_flip, smallest_sign_flip_p
+from bench.report.stats.paired import seeds_for_sign_flip, smallest_sign_flip_p
+from bench.report.stats.verdict import ALPHA
 from bench.report.words import few, listed, percent, plural
 
 
@@ -22,8 +22,10 @@ def caveats(analysis: Analysis) -> Iterator[str]:
         if len(rows):
             cells = few(sorted(rows["cell"].unique()))
             yield f"{plural(len(rows), 'trial')} {status} and count in no mean: {cells}."
+    yield from _collapsed(analysis)
     yield from _unequal_classes(analysis)
     yield from _incomplete(analysis)
+    yield from _unequal_seeds(analysis)
     yield from _untried(analysis)
     if evidence.protocol["rate"] == SELECTED and not catalogue().rates.selected:
         yield (
@@ -37,6 +39,30 @@ def caveats(analysis: Analysis) -> Iterator[str]:
         shares = listed([f"{plural(number, 'trial')} on {kind}" for kind, number in kinds.items()])
         yield f"A seed gives the same bits on machines of one kind only, and these rows come from several: {shares}."
     yield from _what_few_seeds_cannot_show(analysis)
+
+
+def _collapsed(analysis: Analysis) -> Iterator[str]:
+    """Trials that ended no better than guessing."""
+    fallen = [result for result in analysis.cells if result.collapsed]
+    if fallen:
+        said = [f"{result.cell.label} {result.collapsed} of {result.accuracy.n}" for result in fallen]
+        yield (
+            f"Collapsed: {plural(sum(r.collapsed for r in fallen), 'trial')} ended at chance level: {few(said)}. A "
+            "difference to such a cell says that one of the two didn't train, not by how much a technique helps; its "
+            "mean and interval are to be taken with the median."
+        )
+
+
+def _unequal_seeds(analysis: Analysis) -> Iterator[str]:
+    """Where toggles have fewer seeds than the presets that they are compared with."""
+    unequal = [e.comparison for e in analysis.effects if e.comparison.treated != e.comparison.baseline]
+    if unequal:
+        fewest = min(min(c.treated, c.baseline) for c in unequal)
+        most = max(max(c.treated, c.baseline) for c in unequal)
+        yield (
+            f"Toggles and presets have unequal numbers of seeds, {fewest} to {most:,}, in {len(unequal)} of "
+            f"{plural(len(analysis.effects), 'comparison')}. Every seed counts; the smaller arm sets how sure they are."
+        )
 
 
 def _unequal_classes(analysis: Analysis) -> Iterator[str]:
@@ -102,20 +128,21 @@ def _untried(analysis: Analysis) -> Iterator[str]:
 
 def _what_few_seeds_cannot_show(analysis: Analysis) -> Iterator[str]:
     """The sign-flip test's limit, where it lies above 5 %."""
-    sizes = [effect.comparison.difference.n for effect in analysis.effects]
-    sizes += [step.comparison.difference.n for step in analysis.steps]
+    sizes = [effect.comparison.shared for effect in analysis.effects if effect.comparison.shared]
+    sizes += [step.comparison.shared for step in analysis.steps if step.comparison.shared]
     enough = seeds_for_sign_flip(ALPHA)
     if not sizes or min(sizes) >= enough:
         return
     fewest = min(sizes)
-    family = max(Counter(effect.architecture for effect in analysis.effects).values(), default=0)
+    family = len(analysis.effects)
     adjusted = (
-        f"; after Holm's adjustment for a model's {family} toggles it takes {seeds_for_sign_flip(ALPHA / family)}"
+        f"; after Holm's adjustment for all {family} comparisons it takes {seeds_for_sign_flip(ALPHA / family)}"
         if family > 1
         else ""
     )
     yield (
-        f"What {plural(fewest, 'seed')} can't show: a test that assumes nothing (sign-flip) can't go below p = "
-        f"{smallest_sign_flip_p(fewest):.4g} with them, whatever the networks do. The intervals here lean on "
-        f"differences between seeds being near normal. {enough} seeds can reach p < 0.05{adjusted}."
+        f"What {plural(fewest, 'seed')} can't show: a test that takes differences to be symmetric and no more "
+        f"(sign-flip) can't go below p = {smallest_sign_flip_p(fewest):.4g} with them, whatever the networks do. The "
+        f"intervals here lean on differences between seeds being near normal. {enough} seeds can reach p < "
+        f"0.05{adjusted}."
     )

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+import pandas as pd
+
 from bench.plan.catalogue import catalogue, find_architecture
 from bench.report.analysis import Analysis, CellResult, Effect
 from bench.report.stats.estimate import Estimate
@@ -102,8 +104,7 @@ def converges_faster(factor: str) -> Callable[[Analysis], Finding]:
             if effect.treated in curves and effect.baseline in curves:
                 first = curves[effect.treated].seeds.iloc[0]
                 other = curves[effect.baseline].seeds.iloc[0]
-                seeds = first.index.intersection(other.index)
-                comparison = compare(first[seeds].to_numpy(dtype=float), other[seeds].to_numpy(dtype=float))
+                comparison = compare(_by_seed(first), _by_seed(other))
                 differences.append((effect.architecture, comparison.difference))
         if not differences:
             return Finding(Status.NOT_TESTABLE, f"No model was trained with {factor} switched.")
@@ -116,6 +117,10 @@ def converges_faster(factor: str) -> Callable[[Analysis], Finding]:
         return Finding(Status.NOT_TESTABLE, f"{evidence} Not every interval leaves 0 out.")
 
     return test
+
+
+def _by_seed(accuracies: "pd.Series[float]") -> dict[int, float]:
+    return dict(zip(map(int, accuracies.index), accuracies.tolist(), strict=True))
 
 
 def prevents_overfitting(factor: str) -> Callable[[Analysis], Finding]:

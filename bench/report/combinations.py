@@ -4,13 +4,24 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import combinations, pairwise, product
 
+import numpy as np
+
 from bench.plan.catalogue import catalogue, find_architecture, find_factors
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import Factor, level_of
 from bench.plan.levels import Level
 from bench.report.evidence import Evidence
-from bench.report.stats.estimate import Estimate, estimate
-from bench.report.stats.factorial import Interaction, MainEffect, complete_sets, interactions, main_effects, shapley
+from bench.report.stats.contrast import Values, aligned, contrast
+from bench.report.stats.estimate import Estimate
+from bench.report.stats.factorial import (
+    Interaction,
+    MainEffect,
+    Responses,
+    complete_sets,
+    interactions,
+    main_effects,
+    shapley,
+)
 
 
 @dataclass(frozen=True)
@@ -63,9 +74,9 @@ def factorials(evidence: Evidence) -> Iterator[Factorial]:
     two or more shared seeds."""
     for architecture, cells in by_architecture(evidence.cells):
         preset = preset_cell(architecture)
-        seeds = {cell: frozenset(evidence.shared_seeds([cell])) for cell in cells}
-        for factors, shared in complete_factorials(preset, seeds):
-            yield _factorial(evidence, preset, factors, shared)
+        seeds = {cell: frozenset(evidence.values(cell)) for cell in cells}
+        for factors, _ in complete_factorials(preset, seeds):
+            yield _factorial(evidence, preset, factors)
 
 
 def by_architecture(cells: Iterable[Cell]) -> Iterator[tuple[str, list[Cell]]]:
@@ -100,29 +111,31 @@ def attributions(evidence: Evidence) -> Iterator[Attribution]:
         subsets = _subsets(trained, before, after)
         if len(factors) < 2 or subsets is None:
             continue
-        seeds = evidence.shared_seeds([*subsets.values(), *([after] if after in trained else [])])
-        if len(seeds) < 2:
-            continue
-        values = {subset: evidence.accuracies(cell, seeds) for subset, cell in subsets.items()}
-        whole = values[frozenset(factor.name for factor in factors)]
+        values = {subset: evidence.values(cell) for subset, cell in subsets.items()}
+        names = [factor.name for factor in factors]
         yield Attribution(
             start=start,
             end=end,
-            start_accuracy=float(values[frozenset()].mean()),
-            shares=shapley(values, [factor.name for factor in factors]),
-            layers=estimate(evidence.accuracies(after, seeds) - whole) if after in trained else None,
+            start_accuracy=float(np.mean(list(values[frozenset()].values()))),
+            shares=shapley(values, names, evidence.step),
+            layers=_layers(evidence, after, values[frozenset(names)]) if after in trained else None,
         )
 
 
-def _factorial(evidence: Evidence, preset: Cell, factors: tuple[Factor, ...], seeds: list[int]) -> Factorial:
+def _layers(evidence: Evidence, after: Cell, whole: Values) -> Estimate:
+    return contrast((1, -1), aligned([evidence.values(after), whole]), evidence.step)
+
+
+def _factorial(evidence: Evidence, preset: Cell, factors: tuple[Factor, ...]) -> Factorial:
     levels = [tuple(factor.levels) for factor in factors]
     cells = _combinations(preset, factors)
-    responses = {combination: evidence.accuracies(cell, seeds) for combination, cell in cells.items()}
+    values = aligned([evidence.values(cell) for cell in cells.values()])
+    responses = Responses(list(cells), values, evidence.step)
     return Factorial(
         architecture=preset.architecture,
         factors=factors,
         levels=tuple(levels),
-        seeds=len(seeds),
+        seeds=int((~np.isnan(values)).sum(axis=0).min()),
         effects=tuple(main_effects(responses, levels)),
         interactions=tuple(interactions(responses, levels)),
     )

@@ -2,13 +2,12 @@
 
 from binascii import a2b_base64
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bench.errors import BenchError
 from bench.plan.catalogue import catalogue
@@ -35,10 +34,10 @@ class Evidence:
     """One protocol's rows on one data set.
 
     `trials` has the done rows with their cell's label in `cell`, one per cell and seed; `unfinished` the diverged and
-    failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone, and
-    `other_epochs` their epochs; `rates` the done rows of this protocol at every learning rate, and `swept` those at
-    every batch size and number of epochs, by column; `left_out` says in sentences which other rows there are;
-    `class_names` what classes are called, or their numbers. The other frames are as the store gives them, for `trials`.
+    failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone; `rates`
+    the done rows of this protocol at every learning rate, and `swept` those at every batch size and number of epochs,
+    by column; `left_out` says in sentences which other rows there are; `class_names` what classes are called, or their
+    numbers. The other frames are as the store gives them, for `trials`.
     """
 
     dataset: str
@@ -47,7 +46,6 @@ class Evidence:
     trials: pd.DataFrame
     unfinished: pd.DataFrame
     other_precisions: pd.DataFrame
-    other_epochs: pd.DataFrame
     rates: pd.DataFrame
     swept: Mapping[str, pd.DataFrame]
     left_out: tuple[str, ...]
@@ -95,14 +93,14 @@ class Evidence:
         """The cell's done trials, indexed by seed in ascending order; empty for a cell that wasn't trained."""
         return self._by_cell.get(cell, self._no_rows)
 
-    def shared_seeds(self, cells: Iterable[Cell]) -> list[int]:
-        """The seeds that every one of the cells was trained with, in ascending order."""
-        return sorted(set.intersection(*(set(self._accuracies.get(cell, ())) for cell in cells)))
+    @cached_property
+    def step(self) -> float:
+        """What a test accuracy moves in, one image of the test set; 0 where its size wasn't recorded."""
+        return 1 / int(self.correct["images"].iloc[0]) if len(self.correct) else 0.0
 
-    def accuracies(self, cell: Cell, seeds: Sequence[int]) -> NDArray[np.float64]:
-        """The cell's test accuracies, fractions, one for each of `seeds` and in their order."""
-        known = self._accuracies[cell]
-        return np.array([known[seed] for seed in seeds], dtype=float)
+    def values(self, cell: Cell) -> Mapping[int, float]:
+        """The cell's test accuracies, fractions, by seed."""
+        return self._accuracies.get(cell, {})
 
     def bits(self, cell: Cell) -> tuple[list[int], Bits]:
         """The seeds of the cell's trials whose bits were recorded, and which test images these got right, (seeds,
@@ -160,7 +158,6 @@ def gather(
         trials=done,
         unfinished=chosen.rows[chosen.rows["status"] != "done"].reset_index(drop=True),
         other_precisions=others_done,
-        other_epochs=_of(others_done, epochs),
         rates=chosen.rates[chosen.rates["status"] == "done"].reset_index(drop=True),
         swept={name: rows[rows["status"] == "done"].reset_index(drop=True) for name, rows in chosen.swept.items()},
         left_out=chosen.left_out,

@@ -1,15 +1,17 @@
 """The answer in plain sentences: what helped, by how much, how surely and at what cost."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from bench.plan.catalogue import find_architecture
 from bench.plan.cells import preset_cell
 from bench.plan.factors import level_of
-from bench.report.analysis import Analysis, CellResult, Effect, PresetStep
+from bench.report.analysis import Analysis, CellResult, Effect, PresetStep, sureness
 from bench.report.combinations import Attribution, Factorial
-from bench.report.recall import APART
+from bench.report.machines import kinds_of_bits
+from bench.report.recall import ACCURACY, APART
 from bench.report.stats.estimate import Estimate
-from bench.report.stats.verdict import Verdict, judge
+from bench.report.stats.verdict import Verdict, judge_family
 from bench.report.words import (
     few,
     listed,
@@ -19,12 +21,13 @@ from bench.report.words import (
     plural,
     points,
     points_interval,
-    seeds,
+    seeds_of,
+    seeds_range,
     sentence,
 )
 
-# The order in which findings are read: what is settled first, the largest first.
-_ORDER = (Verdict.HELPS, Verdict.HURTS, Verdict.EQUIVALENT, Verdict.INCONCLUSIVE)
+# The order in which findings are read: what is settled first.
+_ORDER = tuple(Verdict)
 
 # So many models can be named in a headline.
 _MOST_MODELS = 6
@@ -32,26 +35,38 @@ _MOST_MODELS = 6
 # And so many pairs of techniques in a sentence on what they do together.
 _MOST_PAIRS = 12
 
-_SAID = {
-    Verdict.HELPS: "helps",
-    Verdict.HURTS: "hurts",
-    Verdict.EQUIVALENT: "makes no difference that matters on",
-    Verdict.INCONCLUSIVE: "is not settled on",
-}
+
+def opening(analysis: Analysis) -> str:
+    """What was measured on what, in plain words, and what the verdicts hold for: a report's first sentence."""
+    evidence, effects = analysis.evidence, analysis.effects
+    protocol = evidence.protocol
+    counts = sorted(result.accuracy.n for result in analysis.cells)
+    fewest, most = counts[0], counts[-1]
+    number = plural(most, "seed") if fewest == most else f"{fewest:,} to {plural(most, 'seed')}"
+    kinds = kinds_of_bits(evidence.trials["machine"], evidence.machines)
+    where = f"{protocol['device']}{f' ({listed(list(kinds))})' if kinds else ''}"
+    text = (
+        f"Measured is {ACCURACY.what} after the last of {plural(int(str(protocol['epochs'])), 'epoch')} on "
+        f"{evidence.dataset}, over {number} a cell, trained in {protocol['precision']} on {where}."
+    )
+    if not effects:
+        return text
+    return (
+        f"{text} {plural(len(effects), 'comparison')} of a technique on a model are one family: that any of them is "
+        f"called helps or hurts by chance has a probability of at most 5 %; a difference below the margin of "
+        f"{margin_points(analysis.margin)} points doesn't matter."
+    )
 
 
 def findings(analysis: Analysis) -> Iterator[tuple[Verdict, str]]:
-    """One sentence per technique and model with its verdict, settled ones first, larger ones first."""
-    ranked = sorted(
-        analysis.effects,
-        key=lambda effect: (_ORDER.index(effect.verdict), -abs(effect.comparison.difference.mean)),
-    )
-    for effect in ranked:
+    """One sentence per technique and model with its verdict, settled ones first, surer ones first."""
+    for effect in sorted(analysis.effects, key=lambda effect: (_ORDER.index(effect.verdict), -sureness(effect)[1])):
         yield effect.verdict, effect_sentence(effect, analysis.margin)
 
 
 def headlines(analysis: Analysis) -> Iterator[str]:
-    """One sentence per technique on all models, those first that make a difference on most of them, then the largest.
+    """One sentence per technique on all models, those first that surely make a difference on most of them, then the
+    surest.
 
     `Batch norm helps tiny (+0.21 points, 95 % interval +0.10 to +0.32, 5 seeds); it is not settled on small (...).`
     """
@@ -59,18 +74,14 @@ def headlines(analysis: Analysis) -> Iterator[str]:
     for effect in analysis.effects:
         techniques.setdefault(effect.technique, []).append(effect)
     for name, effects in sorted(techniques.items(), key=lambda item: _weight(item[1]), reverse=True):
-        said = []
-        for verdict in _ORDER:
-            models = _largest([e for e in effects if e.verdict == verdict])
-            if models:
-                named = [f"{e.architecture} {_measured(e.comparison.difference)}" for e in models]
-                said.append(f"{_SAID[verdict]} {few(named, _MOST_MODELS)}")
-        unsettled = _largest([e for e in effects if e.verdict == Verdict.INCONCLUSIVE])
-        settled = [text for effect in unsettled for text in _settled_by_combinations(analysis, effect)]
-        said += settled[:_MOST_MODELS]
-        if len(settled) > _MOST_MODELS:
-            said.append(f"is settled by combinations on {len(settled) - _MOST_MODELS:,} more")
-        yield f"{sentence(name)} {'; it '.join(said)}."
+        said: dict[str, list[Effect]] = {}
+        for effect in sorted(effects, key=lambda effect: _ORDER.index(effect.verdict)):
+            said.setdefault(_said(effect), []).append(effect)
+        parts = [
+            f"{words} {few([f'{e.architecture} {_measured(e)}' for e in _surest(models)], _MOST_MODELS)}"
+            for words, models in said.items()
+        ]
+        yield f"{sentence(name)} {'; it '.join(parts)}."
 
 
 def shortened(sentences: Iterable[str], most: int, table: str) -> list[str]:
@@ -81,25 +92,27 @@ def shortened(sentences: Iterable[str], most: int, table: str) -> list[str]:
 
 
 def effect_sentence(effect: Effect, margin: float) -> str:
-    """`Batch norm raised tiny by 0.21 points (95 % interval +0.10 to +0.32, 5 seeds), at 9 % lower ...: helps.`"""
+    """`Batch norm helps tiny: +0.21 points (95 % interval +0.10 to +0.32, 5 seeds against 20), at 9 % lower ...`"""
     difference = effect.comparison.difference
-    size = round(abs(difference.mean) * 100, 2)
-    moved = ("raised" if difference.mean > 0 else "lowered") if size else "left"
-    by = f"by {size:.2f} points" if size else "where it was"
-    text = f"{sentence(effect.technique)} {moved} {effect.architecture} {by} {_interval(difference)}{_cost(effect)}"
+    name = f"{sentence(effect.technique)} {_said(effect)} {effect.architecture}"
     if effect.verdict == Verdict.EQUIVALENT:
-        return f"{text}: equivalent, the whole interval is within the margin of {margin_points(margin)} points."
-    if effect.verdict != Verdict.INCONCLUSIVE:
-        return f"{text}: {effect.verdict}."
+        return f"{name}: {_amount(effect)}{_cost(effect)}, surely within the margin of {margin_points(margin)} points."
+    if effect.verdict in (Verdict.HELPS, Verdict.HURTS):
+        return f"{name}: {_amount(effect)}{_cost(effect)}."
+    if effect.verdict == Verdict.TENTATIVE:
+        return f"{name}: {_amount(effect)}{_cost(effect)}. Among so many comparisons chance alone may give one like it."
     if effect.smallest_found is None:
-        return f"{text}: inconclusive, the seeds give no interval."
+        return f"{name}: measured {_amount(effect)}{_cost(effect)}, without an interval."
     needed = (
-        f"; one of {margin_points(margin)} points would take {seeds(effect.seeds_needed)} seeds"
+        f"; {seeds_range(effect.seeds_needed.low, effect.seeds_needed.high)} seeds in each arm would find one of "
+        f"{margin_points(margin)} points"
         if effect.seeds_needed is not None
         else ""
     )
+    number = seeds_of(effect.comparison.treated, effect.comparison.baseline)
     return (
-        f"{text}: inconclusive. {plural(difference.n, 'seed')} with this spread would find a difference of "
+        f"{name}: measured {points(difference.mean)} points, could be {points(difference.low)} to "
+        f"{points(difference.high)} ({number}){_cost(effect)}. These seeds would find a difference of "
         f"{effect.smallest_found * 100:.2f} points four times in five{needed}."
     )
 
@@ -135,16 +148,28 @@ def combination_sentences(analysis: Analysis) -> Iterator[str]:
     """Who earned the gain between two presets, and which techniques do more or less together than apart."""
     for attribution in analysis.attributions:
         yield _attribution_sentence(attribution)
+    pairs = [pair.effect for design in analysis.factorials for pair in design.interactions]
+    verdicts = iter([judgement.verdict for judgement in judge_family(pairs, analysis.margin)])
     for design in analysis.factorials:
         yield _main_effects_sentence(design)
-        yield from _interaction_sentences(design, analysis.margin)
+        yield from _interaction_sentences(design, analysis.margin, list(islice(verdicts, len(design.interactions))))
 
 
-def _largest(effects: list[Effect]) -> list[Effect]:
-    """In the order of the models, or the largest first where they can't all be named."""
-    if len(effects) <= _MOST_MODELS:
-        return effects
-    return sorted(effects, key=lambda effect: -abs(effect.comparison.difference.mean))
+def _said(effect: Effect) -> str:
+    """The verdict as a verb."""
+    better = effect.comparison.difference.mean > 0
+    return {
+        Verdict.HELPS: "helps",
+        Verdict.HURTS: "hurts",
+        Verdict.EQUIVALENT: "makes no difference that matters on",
+        Verdict.TENTATIVE: f"tentatively {'helps' if better else 'hurts'}",
+        Verdict.INCONCLUSIVE: "is not settled on",
+    }[effect.verdict]
+
+
+def _surest(effects: list[Effect]) -> list[Effect]:
+    """In the order of the models, or the surest first where they can't all be named."""
+    return effects if len(effects) <= _MOST_MODELS else sorted(effects, key=sureness, reverse=True)
 
 
 def _step_sentence(step: PresetStep) -> str:
@@ -181,15 +206,15 @@ def _main_effects_sentence(design: Factorial) -> str:
     )
 
 
-def _interaction_sentences(design: Factorial, margin: float) -> Iterator[str]:
+def _interaction_sentences(design: Factorial, margin: float, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """`verdicts` hold for the family of all interactions of the report."""
     on, number = f"On {design.architecture}", plural(design.seeds, "seed")
     additive, unsettled = [], []
-    for pair in design.interactions:
+    for pair, verdict in zip(design.interactions, verdicts, strict=True):
         first, second = map(design.in_words, pair.factors, pair.levels)
-        verdict = judge(pair.effect, margin)
         if verdict == Verdict.EQUIVALENT:
             additive.append(f"{first} with {second}")
-        elif verdict == Verdict.INCONCLUSIVE:
+        elif verdict in (Verdict.INCONCLUSIVE, Verdict.TENTATIVE):
             unsettled.append(f"{first} with {second}")
         else:
             size = f"{abs(pair.effect.mean) * 100:.2f} points {'more' if verdict == Verdict.HELPS else 'less'}"
@@ -198,19 +223,6 @@ def _interaction_sentences(design: Factorial, margin: float) -> Iterator[str]:
         yield f"{on} gains add up, to within {margin_points(margin)} points: {few(additive, _MOST_PAIRS)} ({number})."
     if unsettled:
         yield f"{on} it is not settled whether gains add up: {few(unsettled, _MOST_PAIRS)} ({number})."
-
-
-def _settled_by_combinations(analysis: Analysis, effect: Effect) -> Iterator[str]:
-    """What every combination of levels tells about a technique of which the preset's own toggle is unsure."""
-    if effect.without != effect.factor.levels[0]:
-        return
-    for design in analysis.factorials:
-        if design.architecture == effect.architecture and effect.factor in design.factors:
-            main = design.main_effect(effect.factor, effect.level)
-            verdict = judge(main, analysis.margin)
-            others = listed([factor.in_words(factor.on) for factor in design.factors if factor != effect.factor])
-            if verdict != Verdict.INCONCLUSIVE:
-                yield f"{_SAID[verdict]} {design.architecture} over all combinations with {others} {_measured(main)}"
 
 
 def _amounts(amounts: Mapping[str, Estimate]) -> str:
@@ -223,21 +235,29 @@ def _amounts(amounts: Mapping[str, Estimate]) -> str:
 
 
 def _interval(difference: Estimate) -> str:
-    return f"({_how_surely(difference)})"
+    return f"({_how_surely(difference, plural(difference.n, 'seed'))})"
 
 
-def _measured(difference: Estimate) -> str:
-    return f"({points(difference.mean)} points, {_how_surely(difference)})"
+def _measured(effect: Effect) -> str:
+    comparison = effect.comparison
+    number = seeds_of(comparison.treated, comparison.baseline)
+    return f"({points(comparison.difference.mean)} points, {_how_surely(comparison.difference, number)})"
 
 
-def _how_surely(difference: Estimate) -> str:
+def _amount(effect: Effect) -> str:
+    comparison = effect.comparison
+    number = seeds_of(comparison.treated, comparison.baseline)
+    return f"{points(comparison.difference.mean)} points ({_how_surely(comparison.difference, number)})"
+
+
+def _how_surely(difference: Estimate, number: str) -> str:
     interval = points_interval(difference.low, difference.high)
-    return f"{f'95 % interval {interval}, ' if interval else ''}{plural(difference.n, 'seed')}"
+    return f"{f'95 % interval {interval}, ' if interval else ''}{number}"
 
 
 def _weight(effects: Sequence[Effect]) -> tuple[int, float]:
-    sizes = [abs(e.comparison.difference.mean) for e in effects if e.verdict in (Verdict.HELPS, Verdict.HURTS)]
-    return len(sizes), max(sizes, default=0.0)
+    sure = [effect.judgement.p for effect in effects if effect.verdict in (Verdict.HELPS, Verdict.HURTS)]
+    return len(sure), -min([*sure, *(effect.judgement.p for effect in effects)])
 
 
 def _cost(effect: Effect) -> str:

@@ -12,7 +12,7 @@ from bench.report.analysis import Analysis
 from bench.report.caveats import caveats
 from bench.report.charts import Chart
 from bench.report.choosing import SELECTED
-from bench.report.findings import combination_sentences, findings, preset_sentences, shortened
+from bench.report.findings import combination_sentences, findings, opening, preset_sentences, shortened
 from bench.report.machines import machine_facts
 from bench.report.tables import Table
 from bench.report.words import listed
@@ -48,6 +48,7 @@ def render_page(
         title=report_title(analysis),
         dataset=evidence.dataset,
         run=catalogue().run_command,
+        opening=opening(analysis),
         findings=found[:_MOST_SENTENCES],
         more_findings=len(found[_MOST_SENTENCES:]),
         further=shortened(

@@ -1,77 +1,115 @@
-"""Whether a precision changes the answer: the same cells and seeds, trained in two precisions."""
+"""Whether a precision changes the answer: the same cells and seeds, trained in two precisions.
+
+Two questions, both on the last epoch as everywhere in a report: does a cell reach another accuracy, and, which is what
+a comparison of techniques hangs on, does a technique have another effect (a difference of differences)?
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from bench.plan.cells import Cell
+from bench.plan.cells import Cell, preset_cell
+from bench.plan.factors import level_of
 from bench.report.evidence import Evidence
-from bench.report.stats.estimate import Estimate, estimate
-from bench.report.stats.verdict import Verdict, judge
+from bench.report.stats.contrast import Values, aligned, contrast
+from bench.report.stats.estimate import Estimate
+from bench.report.stats.verdict import Verdict, judge_family
 
 REFERENCE = "fp32"
-
-# A precision whose mean accuracy lies surely within 0.10 points of the reference's is taken to give the same answer.
-MARGIN = 0.001
-
-# The headline is the last epoch. At a rate that doesn't fall a network still moves from epoch to epoch, which is noise
-# to this question, and a mean over some epochs has less of it.
-_LAST_EPOCHS = (1, 5)
 
 
 @dataclass(frozen=True, slots=True)
 class PrecisionEffect:
-    """One cell in a precision and in the reference, fp32, on the same seeds.
+    """A cell in a precision and in the reference, fp32, or a toggle of a cell in both.
 
-    Accuracies are fractions, each trial's mean over its last `epochs` epochs.
+    `cell` is the cell, or the one with the technique; `baseline` the one without, None where a cell's own accuracy is
+    meant. `value` and `reference` are the accuracy or the effect in either precision, fractions, and `difference` the
+    first minus the second.
     """
 
     cell: Cell
+    baseline: Cell | None
     precision: str
-    epochs: int
-    accuracy: float
+    value: float
     reference: float
     difference: Estimate
     verdict: Verdict
 
 
-def precision_effects(evidence: Evidence) -> Iterator[PrecisionEffect]:
-    """For each cell and other precision that share a seed with the reference, one over the last epoch and one over the
-    last five, in the order of the cells."""
-    others = evidence.other_precisions
-    if others.empty:
-        return
-    shared = evidence.trials[evidence.trials["cell"].isin(others["cell"])]
-    trials = pd.concat([shared, others])[["trial", "cell", "seed", "precision"]]
-    rows = pd.concat([evidence.epochs, evidence.other_epochs])[["trial", "epoch", "test_accuracy"]]
-    rows = rows.merge(trials, on="trial")
-    from_end = rows.groupby("trial")["epoch"].transform("max") - rows["epoch"]
-    tables = []
-    for epochs in _LAST_EPOCHS:
-        means = rows[from_end < epochs].groupby(["cell", "seed", "precision"])["test_accuracy"].mean().unstack()
-        tables.append({str(label): of_cell.droplevel("cell") for label, of_cell in means.groupby("cell")})
+def precision_effects(evidence: Evidence, margin: float) -> list[PrecisionEffect]:
+    """For each other precision the cells that were trained in it and in the reference, and then their toggles. The
+    verdicts of the cells are one family, those of the toggles another."""
+    trained = _by_precision(evidence)
+    if REFERENCE not in trained:
+        return []
+    others = [precision for precision in sorted(trained) if precision != REFERENCE]
+    cells = [_of_cell(evidence, trained, precision, cell) for precision in others for cell in evidence.cells]
+    toggles = [
+        _of_toggle(evidence, trained, precision, treated, baseline)
+        for precision in others
+        for treated, baseline in _toggles(evidence)
+    ]
+    return [judged for family in (cells, toggles) for judged in _judged(family, margin)]
+
+
+def _judged(family: list[PrecisionEffect | None], margin: float) -> Iterator[PrecisionEffect]:
+    found = [effect for effect in family if effect is not None]
+    judgements = judge_family([effect.difference for effect in found], margin)
+    for effect, judgement in zip(found, judgements, strict=True):
+        yield replace(effect, verdict=judgement.verdict)
+
+
+def _by_precision(evidence: Evidence) -> dict[str, dict[str, Values]]:
+    """Accuracies by precision, cell's label and seed."""
+    rows = pd.concat([evidence.trials, evidence.other_precisions])
+    found: dict[str, dict[str, Values]] = {}
+    for (precision, label), own in rows.groupby(["precision", "cell"]):
+        found.setdefault(str(precision), {})[str(label)] = dict(zip(own["seed"], own["test_accuracy"], strict=True))
+    return found
+
+
+def _toggles(evidence: Evidence) -> Iterator[tuple[Cell, Cell]]:
+    """With the technique and without."""
     for cell in evidence.cells:
-        for epochs, by_cell in zip(_LAST_EPOCHS, tables, strict=True):
-            if cell.label in by_cell:
-                yield from _effects(cell, epochs, by_cell[cell.label].dropna(axis="columns", how="all"))
+        preset = preset_cell(cell.architecture)
+        if preset in evidence.cells and len(changed := cell.differences(preset)) == 1:
+            [factor] = changed
+            without, treated = sorted((preset, cell), key=lambda c: factor.levels.index(level_of(c.levels, factor)))
+            yield treated, without
 
 
-def _effects(cell: Cell, epochs: int, accuracies: pd.DataFrame) -> Iterator[PrecisionEffect]:
-    """`accuracies` has a row per seed and a column per precision."""
-    if REFERENCE not in accuracies:
-        return
-    for precision in accuracies.columns.drop(REFERENCE):
-        pairs = accuracies[[precision, REFERENCE]].dropna()
-        if pairs.empty:
-            continue
-        difference = estimate((pairs[precision] - pairs[REFERENCE]).to_numpy(dtype=float))
-        yield PrecisionEffect(
-            cell=cell,
-            precision=str(precision),
-            epochs=epochs,
-            accuracy=float(pairs[precision].mean()),
-            reference=float(pairs[REFERENCE].mean()),
-            difference=difference,
-            verdict=judge(difference, MARGIN),
-        )
+def _of_cell(
+    evidence: Evidence, trained: dict[str, dict[str, Values]], precision: str, cell: Cell
+) -> PrecisionEffect | None:
+    arms = [trained[kind].get(cell.label) for kind in (precision, REFERENCE)]
+    known = [arm for arm in arms if arm]
+    if len(known) < len(arms):
+        return None
+    difference = contrast((1, -1), aligned(known), evidence.step)
+    value, reference = map(_mean, known)
+    return PrecisionEffect(cell, None, precision, value, reference, difference, Verdict.INCONCLUSIVE)
+
+
+def _of_toggle(
+    evidence: Evidence, trained: dict[str, dict[str, Values]], precision: str, treated: Cell, baseline: Cell
+) -> PrecisionEffect | None:
+    arms = [trained[kind].get(cell.label) for kind in (precision, REFERENCE) for cell in (treated, baseline)]
+    known = [arm for arm in arms if arm]
+    if len(known) < len(arms):
+        return None
+    difference = contrast((1, -1, -1, 1), aligned(known), evidence.step)
+    with_it, without, with_reference, without_reference = map(_mean, known)
+    return PrecisionEffect(
+        cell=treated,
+        baseline=baseline,
+        precision=precision,
+        value=with_it - without,
+        reference=with_reference - without_reference,
+        difference=difference,
+        verdict=Verdict.INCONCLUSIVE,
+    )
+
+
+def _mean(values: Values) -> float:
+    return sum(values.values()) / len(values)

@@ -89,6 +89,17 @@ def seeds(number: float) -> str:
     return f"{number:,.0f}" if number <= 1000 else "over 1,000"
 
 
+def seeds_range(low: float, high: float) -> str:
+    """The range in which a number of seeds is known that would be needed: `82 to over 1,000`."""
+    return seeds(low) if seeds(low) == seeds(high) else f"{seeds(low)} to {seeds(high)}"
+
+
+def seeds_of(treated: int, baseline: int) -> str:
+    """How many seeds two arms have: `5 seeds` each, or `5 seeds against 20`."""
+    number = plural(treated, "seed")
+    return number if treated == baseline else f"{number} against {baseline:,}"
+
+
 def speed_change(ratio: float, low: float, high: float) -> str:
     """A ratio of speeds as a change in percent with its interval: `-9 % (-11 to -7)`; `same` for the same samples."""
     if math.isnan(ratio):

@@ -12,7 +12,7 @@ from bench.record.replacing import sync
 from bench.report.analysis import Analysis
 from bench.report.caveats import caveats
 from bench.report.charts import Chart, draw_charts, save
-from bench.report.findings import combination_sentences, findings, preset_sentences, shortened
+from bench.report.findings import combination_sentences, findings, opening, preset_sentences, shortened
 from bench.report.machines import machine_facts
 from bench.report.page import protocol_facts, render_page, report_title, timed_on
 from bench.report.tables import Table, make_tables
@@ -108,6 +108,7 @@ def _markdown_page(analysis: Analysis, tables: Sequence[Table], charts: Sequence
         f"# {markdown_text(report_title(analysis))}",
         f"{plural(len(evidence.trials), 'trial')} of {plural(len(analysis.cells), 'cell')} on {evidence.dataset}. "
         f"Made by `{command}`; `index.html` beside this file is the same as a web page.",
+        opening(analysis),
         "\n".join(f"> - {caveat}" for caveat in caveats(analysis)),
         "\n".join(f"- {text}" for text in shortened((text for _, text in findings(analysis)), _LONG, "effects")),
         "\n".join(

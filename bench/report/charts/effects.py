@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bench.report.analysis import Analysis, Effect, telling
+from bench.report.analysis import Analysis, Effect, sureness
 from bench.report.charts.chart import Chart
 from bench.report.charts.fold import MOST_ROWS, fold
 from bench.report.charts.style import (
@@ -34,7 +34,8 @@ _LOOKS = {
     Verdict.HELPS: (GAIN, "^"),
     Verdict.HURTS: (LOSS, "v"),
     Verdict.EQUIVALENT: (EQUAL, "s"),
-    Verdict.INCONCLUSIVE: (INK, "o"),
+    Verdict.TENTATIVE: (INK, "D"),
+    Verdict.INCONCLUSIVE: (GREY, "o"),
 }
 
 
@@ -45,9 +46,9 @@ def draw(analysis: Analysis) -> Chart | None:
     shown, folded = fold(
         analysis.effects,
         MOST_ROWS,
-        telling,
+        sureness,
         what="comparisons",
-        first="the ones that help or hurt before the others, and of those the largest",
+        first="the settled ones before the others, and of those the surest",
         table="effects",
     )
     groups = [(name, list(effects)) for name, effects in groupby(shown, key=lambda effect: effect.architecture)]
@@ -63,8 +64,9 @@ def draw(analysis: Analysis) -> Chart | None:
     return Chart(
         name="effects",
         title="What each technique is worth",
-        caption="A model with a technique minus the same model without it, paired by seed: mean, 95 % t interval and, "
-        f"pale, every seed ({seeds_words(counts)}). One of the two is the model's preset. Differences within the "
+        caption="A model with a technique minus the same model without it, over all seeds of both: mean, 95 % t "
+        f"interval and, pale, every seed that both have ({seeds_words(counts)}). Helps, hurts and equivalent hold for "
+        "all rows together, tentative only for a row alone. One of the two is the model's preset. Differences within the "
         f"shaded margin of {analysis.margin * 100:g} points are too small to matter."
         + remark(1 in counts, "One seed gives no interval.")
         + remark(max(counts) > MOST_SEEDS, f"Dots are of the first {MOST_SEEDS} seeds.")

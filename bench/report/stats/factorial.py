@@ -1,7 +1,7 @@
 """Effects from every combination of levels: main effects, interactions, and a fair share for each technique.
 
-Responses are arrays over seeds, all in the same seed order, so every effect is computed seed by seed and its
-interval is the spread over seeds.
+Responses are (seeds, combinations), NaN where a combination wasn't trained with a seed; every effect is a contrast of
+the combinations' means over all their seeds.
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -13,9 +13,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.report.stats.estimate import Estimate, estimate
+from bench.report.stats.contrast import Values, aligned, contrast
+from bench.report.stats.estimate import Estimate
 
-Responses = Mapping[tuple[Any, ...], NDArray[np.float64]]
+
+@dataclass(frozen=True)
+class Responses:
+    """The values of every combination of levels, (seeds, combinations), factor by factor; `step` is what they move
+    in."""
+
+    combinations: Sequence[tuple[Any, ...]]
+    values: NDArray[np.float64]
+    step: float = 0.0
+
+    def contrast(self, weights: NDArray[np.float64]) -> Estimate:
+        """The weighted sum of the combinations' means."""
+        return contrast(weights, self.values, self.step)
+
+    def mean_of(self, fixed: Mapping[int, Hashable]) -> NDArray[np.float64]:
+        """The weights of the mean over all combinations in which the factors have the levels that `fixed` says."""
+        chosen = np.array(
+            [all(levels[factor] == level for factor, level in fixed.items()) for levels in self.combinations]
+        )
+        weights: NDArray[np.float64] = chosen / chosen.sum()
+        return weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,54 +84,37 @@ def complete_sets(
 
 
 def main_effects(responses: Responses, levels: Sequence[Sequence[Hashable]]) -> Iterator[MainEffect]:
-    """One per factor and level but its first. `responses` holds every combination of `levels`, factor by factor."""
-    means = _Means(responses)
+    """One per factor and level but its first. `responses` has every combination of `levels`."""
     for factor, (first, *others) in enumerate(levels):
         for level in others:
-            yield MainEffect(factor, level, estimate(means.where({factor: level}) - means.where({factor: first})))
+            weights = responses.mean_of({factor: level}) - responses.mean_of({factor: first})
+            yield MainEffect(factor, level, responses.contrast(weights))
 
 
 def interactions(responses: Responses, levels: Sequence[Sequence[Hashable]]) -> Iterator[Interaction]:
     """One per pair of factors and pair of levels but their first: the difference of differences."""
-    means = _Means(responses)
+    mean = responses.mean_of
     for one, two in combinations(range(len(levels)), 2):
         for a, b in product(levels[one][1:], levels[two][1:]):
             first_a, first_b = levels[one][0], levels[two][0]
-            with_b = means.where({one: a, two: b}) - means.where({one: first_a, two: b})
-            without_b = means.where({one: a, two: first_b}) - means.where({one: first_a, two: first_b})
-            yield Interaction((one, two), (a, b), estimate(with_b - without_b))
+            with_b = mean({one: a, two: b}) - mean({one: first_a, two: b})
+            without_b = mean({one: a, two: first_b}) - mean({one: first_a, two: first_b})
+            yield Interaction((one, two), (a, b), responses.contrast(with_b - without_b))
 
 
-def shapley(values: Mapping[frozenset[str], NDArray[np.float64]], players: Sequence[str]) -> dict[str, Estimate]:
+def shapley(values: Mapping[frozenset[str], Values], players: Sequence[str], step: float = 0.0) -> dict[str, Estimate]:
     """Each player's average gain over all orders of adding them (Shapley 1953); they sum to the whole gain.
 
-    `values` holds every subset of `players`, the empty one included.
+    `values` holds those of every subset of `players`, the empty one included, by seed.
     """
-    count = len(players)
+    subsets, count = list(values), len(players)
+    matrix = aligned([values[subset] for subset in subsets])
     shares = {}
     for player in players:
-        rest = [other for other in players if other != player]
-        gain = np.zeros_like(values[frozenset()])
-        for size in range(count):
+        weights = np.zeros(len(subsets))
+        for place, subset in enumerate(subsets):
+            size = len(subset - {player})
             weight = factorial(size) * factorial(count - size - 1) / factorial(count)
-            for subset in map(frozenset, combinations(rest, size)):
-                gain = gain + weight * (values[subset | {player}] - values[subset])
-        shares[player] = estimate(gain)
+            weights[place] = weight if player in subset else -weight
+        shares[player] = contrast(weights, matrix, step)
     return shares
-
-
-class _Means:
-    """Means over the combinations that have some levels."""
-
-    def __init__(self, responses: Responses) -> None:
-        self._values = np.stack(list(responses.values()))
-        self._having = [
-            {level: np.array([other == level for other in levels]) for level in set(levels)}
-            for levels in zip(*responses, strict=True)
-        ]
-
-    def where(self, fixed: Mapping[int, Hashable]) -> NDArray[np.float64]:
-        """The mean over seeds' arrays of all combinations in which the factors have the levels that `fixed` says."""
-        chosen = np.logical_and.reduce([self._having[factor][level] for factor, level in fixed.items()])
-        mean: NDArray[np.float64] = self._values[chosen].mean(axis=0)
-        return mean

@@ -1,4 +1,5 @@
-"""Two cells compared seed by seed: the difference, a test that assumes nothing, and what so few seeds can find."""
+"""Two cells compared: the difference, a test beside it that needs no normal distribution, and what so few seeds can
+find."""
 
 import math
 from collections.abc import Sequence
@@ -10,10 +11,11 @@ from scipy import stats
 from scipy.special import gammaln
 from statsmodels.stats.power import TTestPower
 
-from bench.report.stats.estimate import CONFIDENCE, Estimate, estimate
+from bench.report.stats.contrast import Values, aligned, contrast
+from bench.report.stats.estimate import CONFIDENCE, Estimate
+from bench.report.stats.verdict import ALPHA
 
 POWER = 0.8
-ALPHA = 1 - CONFIDENCE
 MOST_SEEDS = 1_000_000
 
 # Up to 16 seeds every pattern of signs is tried, beyond that random ones.
@@ -24,32 +26,46 @@ _PATTERNS_AT_ONCE = 100  # they stay in the cache
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Treated minus baseline, paired by seed.
+    """Treated minus baseline, over all seeds of both: `treated` and `baseline` of them, `shared` by both.
 
-    `p` is two-sided and exact (a sign-flip test of a mean difference of 0; an estimate from 9,999 random patterns above
-    16 seeds), `p_attainable` the smallest that this many differing seeds could have given. `effect_size` is
-    Hedges' g of the differences. `correlation` is between the two cells over the seeds: above 0, pairing narrowed the
-    interval.
+    `sign_flip_p` is that of a mean difference of 0 over the shared seeds, two-sided and exact (an estimate from 9,999
+    random patterns above 16 seeds); it takes no distribution for granted but symmetry about 0. `p_attainable` is the
+    smallest that this many differing seeds could have given; both are 1 without a shared seed. `effect_size` is Hedges'
+    g; `correlation` is between the two cells over the shared seeds: above 0, pairing narrowed the interval.
     """
 
     difference: Estimate
-    p: float
+    treated: int
+    baseline: int
+    shared: int
+    sign_flip_p: float
     p_attainable: float
     effect_size: float
     correlation: float
 
 
-def compare(treated: Sequence[float] | np.ndarray, baseline: Sequence[float] | np.ndarray) -> Comparison:
-    """Compares values of the same seeds, in the same order. Raises ValueError for unequal lengths or none."""
-    first, second = np.asarray(treated, dtype=float), np.asarray(baseline, dtype=float)
-    if first.shape != second.shape:
-        raise ValueError("paired values need a partner each")
-    differences = first - second
-    difference = estimate(differences)
+@dataclass(frozen=True, slots=True)
+class SeedsNeeded:
+    """The seeds in each arm that would do, and the range within which that is known: the spread of few seeds is itself
+    an estimate, of five to a factor of 0.6 to 2.9."""
+
+    usual: int
+    low: int
+    high: int
+
+
+def compare(treated: Values, baseline: Values, step: float = 0.0) -> Comparison:
+    """Compares the values of two cells by seed; `step` as in `estimate`. Raises ValueError where one has none."""
+    values = aligned([treated, baseline])
+    difference = contrast((1, -1), values, step)
+    first, second = values[~np.isnan(values).any(axis=1)].T
     return Comparison(
         difference=difference,
-        p=sign_flip_p(differences),
-        p_attainable=smallest_sign_flip_p(int(np.count_nonzero(differences))),
+        treated=len(treated),
+        baseline=len(baseline),
+        shared=first.size,
+        sign_flip_p=sign_flip_p(first - second),
+        p_attainable=smallest_sign_flip_p(int(np.count_nonzero(first - second))),
         effect_size=_hedges_g(difference),
         correlation=_correlation(first, second),
     )
@@ -89,36 +105,41 @@ def seeds_for_sign_flip(p: float) -> int:
     return math.ceil(1 - math.log2(p))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """The p values of one family, adjusted for their number (Holm 1979)."""
-    ordered = np.argsort(p_values, kind="stable")
-    adjusted = np.empty(len(p_values))
-    scaled = np.asarray(p_values, dtype=float)[ordered] * np.arange(len(p_values), 0, -1)
-    adjusted[ordered] = np.minimum(np.maximum.accumulate(scaled), 1)
-    return [float(p) for p in adjusted]
-
-
-def smallest_effect_found(sd: float, n: int) -> float:
-    """The difference that a paired t test of `n` seeds at 5 % finds four times in five, in the unit of `sd`."""
-    if n < 2:
+def smallest_effect_found(difference: Estimate, tests: int = 1) -> float:
+    """The difference that these seeds find four times in five, at the level that the first of so many `tests` has to
+    reach: `judge_family` finds it at least as often. Infinite without an interval."""
+    if not difference.has_interval:
         return math.inf
-    return sd * _detectable_effect(n)
+    count = difference.freedom + 1  # with which a paired test has as many degrees of freedom
+    return difference.error * math.sqrt(count) * _detectable_effect(round(count, 1), tests)
 
 
-def seeds_needed(effect: float, sd: float) -> int:
-    """The seeds with which a paired t test at 5 % finds a difference of `effect` four times in five.
+def seeds_needed(effect: float, difference: Estimate, tests: int = 1) -> SeedsNeeded:
+    """The seeds in each arm with which `judge_family` finds an `effect` four times in five among so many `tests`, if
+    one seed's difference varies as in `difference`."""
+    low, high = spread_range(difference)
+    return SeedsNeeded(*(_seeds_needed(effect, sd, tests) for sd in (difference.sd, low, high)))
 
-    MOST_SEEDS stands for that many or more: no number is too large, but the power of so many can't be computed.
-    """
+
+def spread_range(difference: Estimate) -> tuple[float, float]:
+    """The 95 % interval of the standard deviation, of normal values."""
+    freedom = max(difference.n - 1, 1)
+    tails = stats.chi2.ppf([(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2], freedom)
+    low, high = difference.sd * np.sqrt(freedom / tails)
+    return float(low), float(high)
+
+
+def _seeds_needed(effect: float, sd: float, tests: int) -> int:
+    """MOST_SEEDS stands for that many or more: no number is too large, but the power of so many can't be computed."""
     n = 2
-    while _power(effect / sd, n) < POWER:
+    while _power(effect / sd, n, tests) < POWER:
         n *= 2
         if n >= MOST_SEEDS:
             return MOST_SEEDS
     low, high = n // 2, n
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if _power(effect / sd, middle) < POWER else (low, middle)
+        low, high = (middle, high) if _power(effect / sd, middle, tests) < POWER else (low, middle)
     return high
 
 
@@ -139,19 +160,20 @@ def _random_sign_flip_p(differences: np.ndarray) -> float:
     return min(1.0, 2 * min(as_low, as_high) / (_RANDOM_PATTERNS + 1))
 
 
-def _power(effect_size: float, n: int) -> float:
-    return float(TTestPower().power(effect_size, n, ALPHA))
+@cache
+def _power(effect_size: float, n: int, tests: int) -> float:
+    return float(TTestPower().power(effect_size, n, ALPHA / tests))
 
 
 @cache
-def _detectable_effect(n: int) -> float:
-    return float(TTestPower().solve_power(nobs=n, alpha=ALPHA, power=POWER))
+def _detectable_effect(n: float, tests: int) -> float:
+    return float(TTestPower().solve_power(nobs=n, alpha=ALPHA / tests, power=POWER))
 
 
 def _hedges_g(difference: Estimate) -> float:
     """Mean over sd, corrected for the bias of few values (Hedges 1981, equation 6e)."""
-    freedom = difference.n - 1
-    if freedom < 2 or difference.sd == 0:
+    freedom = difference.freedom
+    if not freedom >= 2 or not difference.sd > 0:
         return math.nan
     correction = math.exp(gammaln(freedom / 2) - gammaln((freedom - 1) / 2)) / math.sqrt(freedom / 2)
     return difference.mean / difference.sd * correction

@@ -1,9 +1,14 @@
-"""From an interval to a word."""
+"""From intervals to words, so that the words hold for a whole family of contrasts."""
 
-import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
-from bench.report.stats.estimate import Estimate
+from statsmodels.stats.multitest import multipletests
+
+from bench.report.stats.estimate import CONFIDENCE, Estimate
+
+ALPHA = 1 - CONFIDENCE
 
 
 class Verdict(StrEnum):
@@ -12,22 +17,54 @@ class Verdict(StrEnum):
     HELPS = "helps"
     HURTS = "hurts"
     EQUIVALENT = "equivalent"
+    TENTATIVE = "tentative"
     INCONCLUSIVE = "inconclusive"
 
 
-def judge(difference: Estimate, margin: float) -> Verdict:
-    """The verdict on a difference (more is better) against a practical margin, in the difference's unit.
+SETTLED = (Verdict.HELPS, Verdict.HURTS, Verdict.EQUIVALENT)
 
-    - equivalent: the whole interval lies within the margin of 0: whatever the difference is, it is too small to matter;
-    - helps, hurts: the interval leaves 0 out and the mean reaches the margin;
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict and the p values that it rests on, adjusted for the family: `p` of no difference, `p_beyond` of one as
+    large as the margin."""
+
+    verdict: Verdict
+    p: float
+    p_beyond: float
+
+
+def judge(difference: Estimate, margin: float) -> Verdict:
+    """The verdict on a difference that is asked about alone: a family of one."""
+    return judge_family([difference], margin)[0].verdict
+
+
+def judge_family(differences: Sequence[Estimate], margin: float) -> list[Judgement]:
+    """The verdicts on differences (more is better) that are asked about together, against a practical margin in their
+    unit. In the whole family the chance of any false helps or hurts is at most 5 %, and so is that of any false
+    equivalent (Holm 1979, which holds whatever the contrasts share).
+
+    - equivalent: the whole 95 % interval lies within the margin of 0, and after Holm's adjustment too the difference is
+      surely smaller than the margin: whatever it is, it is too small to matter;
+    - helps, hurts: after Holm's adjustment the difference is surely not 0, and not equivalent;
+    - tentative: the 95 % interval leaves 0 out, but one in so many contrasts may do so by chance;
     - inconclusive: anything else, and always without an interval. It is not the same as no effect.
     """
-    if math.isnan(difference.low):
-        return Verdict.INCONCLUSIVE
-    if -margin <= difference.low and difference.high <= margin:
+    none, beyond = holm([d.p for d in differences]), holm([d.p_beyond(margin) for d in differences])
+    return [
+        Judgement(_verdict(difference, margin, p, p_beyond), p, p_beyond)
+        for difference, p, p_beyond in zip(differences, none, beyond, strict=True)
+    ]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p values of one family, adjusted for their number (Holm 1979)."""
+    return [float(p) for p in multipletests(p_values, method="holm")[1]] if len(p_values) else []
+
+
+def _verdict(difference: Estimate, margin: float, p: float, p_beyond: float) -> Verdict:
+    if p_beyond <= ALPHA and -margin <= difference.low and difference.high <= margin:
         return Verdict.EQUIVALENT
-    if difference.low > 0 and difference.mean >= margin:
-        return Verdict.HELPS
-    if difference.high < 0 and difference.mean <= -margin:
-        return Verdict.HURTS
-    return Verdict.INCONCLUSIVE
+    if p <= ALPHA:
+        return Verdict.HELPS if difference.mean > 0 else Verdict.HURTS
+    return Verdict.TENTATIVE if difference.p <= ALPHA else Verdict.INCONCLUSIVE

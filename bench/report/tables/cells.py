@@ -14,19 +14,23 @@ def cell_table(analysis: Analysis) -> Table:
     return Table(
         name="cells",
         title="Every cell",
-        caption="Test accuracy of the last epoch over seeds: mean, 95 % t interval, standard deviation in points, "
-        "range, n. A cell is named by its model and what differs from its preset. Trials that diverged "
-        "or failed count in no mean and are counted here. Balanced accuracy is the mean of the classes' recalls, "
-        "in which every class counts alike. Throughputs are medians in images/s with one thread; latency is of one "
+        caption="Test accuracy of the last epoch over seeds: mean, 95 % t interval, median, standard deviation in "
+        "points, range, n. A cell is named by its model and what differs from its preset. Trials that diverged "
+        "or failed count in no mean and are counted here. Collapsed are trials that ended within the sampling error of "
+        "chance: of such and others a mean tells little, and its interval holds the truth far less often than it says. "
+        "Balanced accuracy is the mean of the classes' recalls, in which every class counts alike. "
+        "Throughputs are medians in images/s with one thread; latency is of one "
         "image, in ms.",
         columns=(
             text_column("cell", "cell"),
             number_column("accuracy", "accuracy", percent),
             interval_column("95 % interval", "accuracy", percent_interval),
+            number_column("median", "median", percent),
             number_column("sd", "sd", lambda sd: "" if math.isnan(sd) else f"{sd * 100:.2f}"),
             number_column("lowest", "lowest", percent),
             number_column("highest", "highest", percent),
             number_column("n", "n", str),
+            number_column("collapsed", "collapsed", str),
             number_column(BALANCED.name, "balanced", percent),
             number_column("not finished", "unfinished", str),
             number_column("training accuracy", "train_accuracy", percent),
@@ -40,6 +44,8 @@ def cell_table(analysis: Analysis) -> Table:
             {
                 "cell": result.cell.label,
                 **flat("accuracy", result.accuracy),
+                "median": result.median,
+                "collapsed": result.collapsed,
                 "lowest": result.accuracy.minimum,
                 "highest": result.accuracy.maximum,
                 "balanced": result.recall.balanced.mean if result.recall else None,

@@ -1,7 +1,7 @@
 """What each technique does: the main result; and what moving from one preset to the next does."""
 
 from bench.report.analysis import Analysis, Effect
-from bench.report.stats.verdict import Verdict
+from bench.report.stats.verdict import SETTLED
 from bench.report.tables.table import (
     Column,
     Table,
@@ -19,7 +19,7 @@ from bench.report.words import (
     p_value,
     points,
     points_interval,
-    seeds,
+    seeds_range,
     sentence,
     signed,
 )
@@ -30,33 +30,41 @@ def effect_table(analysis: Analysis) -> Table:
     return Table(
         name="effects",
         title="What each technique does",
-        caption="The model with the technique minus the same model without it, paired by seed, in percentage points of "
-        "test accuracy with the 95 % t interval. One of the two is the model's preset. A change in speed is of rounds "
-        "that timed both networks, with its interval, and left empty where they were not timed together.",
-        note="p is an exact sign-flip test's, in brackets the smallest it could have been at this n; Holm adjusts "
-        "it for the model's toggles. g is Hedges' effect size; r the correlation between the two over seeds (above "
-        "0, pairing narrowed the interval). 'Finds' is the smallest difference that this many seeds find four times "
-        "in five, and 'needs' the seeds that would find one as small as the margin.",
+        caption="The model with the technique minus the same model without it, over all seeds of both (n is written as "
+        "with/without), in percentage points of test accuracy with the 95 % t interval. One of the two is the model's "
+        "preset. Helps, hurts and equivalent hold for all rows of this table together: the chance that any of them is "
+        "false is at most 5 %. Tentative is what stands out alone and not among so many. A change in speed is of "
+        "rounds that timed both networks, with its interval, and left empty where they were not timed together.",
+        note="p is Student's, and 'Holm p' adjusts it for all rows. Sign-flip p is an exact test's on the shared "
+        "seeds, which takes differences to be symmetric about 0 instead of normal, in brackets the smallest it could "
+        "have been. g is Hedges' effect size; r the correlation between the two over shared seeds (above 0, pairing "
+        "narrowed the interval). 'Finds' is the smallest difference that these seeds would find four times in five by "
+        "the rule of the verdicts, and 'needs' the seeds in each arm that would find one as small as the margin: a range, "
+        "for the spread of so few seeds is itself an estimate. Whatever stands out among many is on average measured "
+        "too large.",
         columns=(
             text_column("model", "model"),
             text_column("technique", "technique"),
             number_column("effect", "difference", points),
             interval_column("95 % interval", "difference", points_interval),
-            number_column("n", "n", str),
+            Column("n", "n", _arms),
             text_column("verdict", "verdict"),
-            Column("p", "p", lambda row: f"{p_value(row['p'])} [{p_value(row['p_attainable'])}]"),
+            number_column("p", "p", p_value),
             number_column("Holm p", "p_holm", p_value),
+            Column(
+                "sign-flip p", "p_sign_flip", lambda r: f"{p_value(r['p_sign_flip'])} [{p_value(r['p_attainable'])}]"
+            ),
             number_column("g", "g", lambda g: signed(g, ".1f")),
             number_column("r", "seed_correlation", lambda r: signed(r, ".2f")),
             number_column("finds", "smallest_found", lambda found: f"{found * 100:.2f}"),
-            number_column("needs", "seeds_needed", seeds),
+            Column("needs", "seeds_needed", _needs),
             number_column("parameters", "parameters", lambda n: signed(n, ",.0f")),
             number_column("MACs", "macs", lambda n: signed(n, ",.0f")),
             speed_column("training speed", "train_speed"),
             speed_column("inference speed", "inference_speed"),
         ),
         rows=tuple(_effect_row(effect) for effect in analysis.effects),
-        telling=lambda row: (row["verdict"] in (Verdict.HELPS, Verdict.HURTS), abs(row["difference"])),
+        telling=lambda row: (row["verdict"] in SETTLED, -min(row["p_holm"], row["p_beyond_holm"])),
     )
 
 
@@ -67,7 +75,7 @@ def step_table(analysis: Analysis) -> Table:
         name="presets",
         title="From one model to the next",
         caption="Each step changes several techniques and the layers at once, so its difference credits none of them. "
-        "Differences in percentage points, paired by seed, with the 95 % t interval."
+        "Differences in percentage points, over all seeds of both, with the 95 % t interval."
         + (" The published ones are of single runs." if published else ""),
         columns=(
             text_column("from", "start"),
@@ -124,22 +132,41 @@ def mcnemar_table(analysis: Analysis) -> Table:
 
 
 def _effect_row(effect: Effect) -> TableRow:
-    comparison, cost = effect.comparison, effect.cost
+    comparison, cost, needed = effect.comparison, effect.cost, effect.seeds_needed
     return {
         "model": effect.architecture,
         "technique": sentence(effect.technique),
         "factor": effect.factor.name,
         **flat("difference", comparison.difference),
         "verdict": str(effect.verdict),
-        "p": comparison.p,
+        "n_with": comparison.treated,
+        "n_without": comparison.baseline,
+        "n_shared": comparison.shared,
+        "p": comparison.difference.p,
+        "p_holm": effect.judgement.p,
+        "p_beyond_holm": effect.judgement.p_beyond,
+        "p_sign_flip": comparison.sign_flip_p,
         "p_attainable": comparison.p_attainable,
-        "p_holm": effect.p_holm,
         "g": comparison.effect_size,
         "seed_correlation": comparison.correlation,
         "smallest_found": effect.smallest_found,
-        "seeds_needed": effect.seeds_needed,
+        "seeds_needed": needed.usual if needed else None,
+        "seeds_needed_low": needed.low if needed else None,
+        "seeds_needed_high": needed.high if needed else None,
         "parameters": cost.parameters,
         "macs": cost.macs,
         **flat_speed("train_speed", cost.train_speed),
         **flat_speed("inference_speed", cost.inference_speed),
     }
+
+
+def _arms(row: TableRow) -> str:
+    return str(row["n_with"]) if row["n_with"] == row["n_without"] else f"{row['n_with']}/{row['n_without']}"
+
+
+def _sign_flip(row: TableRow) -> str:
+    return f"{p_value(row['p_sign_flip'])} [{p_value(row['p_attainable'])}]"
+
+
+def _needs(row: TableRow) -> str:
+    return "" if row["seeds_needed"] is None else seeds_range(row["seeds_needed_low"], row["seeds_needed_high"])

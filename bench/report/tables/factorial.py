@@ -15,7 +15,7 @@ def factorial_table(analysis: Analysis) -> Table:
         title="Techniques together",
         caption="From every combination of the factors' levels. A main effect is averaged over the other factors; an "
         "interaction is how much more the first technique adds when the second is there (0: the two simply add up). "
-        "In points, paired by seed, with the 95 % t interval.",
+        "In points, over all seeds of the cells, with the 95 % t interval.",
         columns=(
             text_column("model", "model"),
             text_column("kind", "kind"),
