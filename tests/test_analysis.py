@@ -41,6 +41,10 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
     return analyse(gather(store, "mnist"), 0.0005)
 
 
+def by_seed(*values: float) -> dict[int, float]:
+    return dict(enumerate(values))
+
+
 def analysis_of(folder: Path, accuracies: dict[Cell, list[float]]) -> Analysis:
     store = write_rows(folder / "mnist", images=10_000, accuracies=accuracies)
     return analyse(gather(store, "mnist"), 0.0005)
@@ -62,15 +66,16 @@ def test_an_effect_is_with_minus_without_whichever_is_the_preset(tmp_path: Path)
         assert (effect.factor, effect.level, effect.without) == (BATCH_NORM, True, False)
         assert effect.treated.levels["batch_norm"]
         assert effect.verdict == Verdict.HELPS
-    assert first.comparison == compare([0.990, 0.992, 0.993], [0.980, 0.981, 0.983])
-    assert second.comparison == compare([0.991, 0.990, 0.992], [0.981, 0.982, 0.982])
+    assert first.comparison == compare(by_seed(0.990, 0.992, 0.993), by_seed(0.980, 0.981, 0.983), 1e-4)
+    assert second.comparison == compare(by_seed(0.991, 0.990, 0.992), by_seed(0.981, 0.982, 0.982), 1e-4)
 
 
-def test_only_shared_seeds_are_compared(tmp_path: Path) -> None:
+def test_every_seed_is_compared(tmp_path: Path) -> None:
     gap = MODEL1.with_level(GAP, True)
     analysis = analysis_of(tmp_path, {MODEL1: [0.98, 0.981, 0.983, 0.99], gap: [0.99, 0.992]})
     [effect] = analysis.effects
-    assert effect.comparison == compare([0.99, 0.992], [0.98, 0.981])
+    assert effect.comparison == compare(by_seed(0.99, 0.992), by_seed(0.98, 0.981, 0.983, 0.99), 1e-4)
+    assert effect.comparison.difference.mean == pytest.approx(0.991 - 0.9835)
     assert [seed for seed, _ in effect.mcnemar] == [0, 1]
 
 
@@ -82,12 +87,24 @@ def test_one_seed_settles_nothing(tmp_path: Path) -> None:
     assert effect.seeds_needed is None
 
 
-def test_a_familys_p_values_are_adjusted_together(everything: Analysis) -> None:
-    for model in ("model1", "model2", "model3"):
-        family = [effect for effect in everything.effects if effect.architecture == model]
-        assert len(family) in (5, 6)
-        smallest = min(effect.comparison.p for effect in family)
-        assert min(effect.p_holm for effect in family) == pytest.approx(min(1, len(family) * smallest))
+def test_all_effects_of_a_report_are_one_family(everything: Analysis) -> None:
+    assert len(everything.effects) == 16
+    smallest = min(effect.comparison.difference.p for effect in everything.effects)
+    assert min(effect.judgement.p for effect in everything.effects) == pytest.approx(min(1, 16 * smallest))
+
+
+def test_the_effects_the_cells_and_the_steps_tell_one_story(everything: Analysis) -> None:
+    means = {result.cell: result.accuracy.mean for result in everything.cells}
+    for effect in everything.effects:
+        assert effect.comparison.difference.mean == pytest.approx(means[effect.treated] - means[effect.baseline])
+    for step in everything.steps:
+        before, after = preset_cell(step.start), preset_cell(step.end)
+        assert step.comparison.difference.mean == pytest.approx(means[after] - means[before])
+    for attribution in everything.attributions:
+        assert attribution.layers is not None
+        whole = sum(share.mean for share in attribution.shares.values()) + attribution.layers.mean
+        before, after = preset_cell(attribution.start), preset_cell(attribution.end)
+        assert whole == pytest.approx(means[after] - means[before])
 
 
 def test_three_levels_are_compared_with_the_preset(everything: Analysis) -> None:

@@ -19,7 +19,6 @@ from bench.report.analysis import analyse
 from bench.report.caveats import caveats
 from bench.report.evidence import NoRowsError, gather
 from bench.report.precision import precision_effects
-from bench.report.stats.estimate import estimate
 from bench.report.tables.architectures import target_table
 from bench.run.networks import network_today
 from tests.synthetic import write_rows
@@ -108,16 +107,27 @@ def test_precisions_are_compared_seed_by_seed(five: Store, tmp_path: Path, seeds
     reference = gather(five, "mnist").rows(PRESET)["test_accuracy"].to_numpy()
     shared = min(seeds, 5)
     differences = np.array(accuracies[:shared]) - reference[:shared]
-    last, late = precision_effects(evidence)
-    for effect, epochs in ((last, 1), (late, 5)):
-        assert (effect.cell, effect.precision, effect.epochs) == (PRESET, "bf16", epochs)
-        # In these rows every trial climbs alike, so that the difference is the same in every epoch.
-        assert effect.difference.mean == pytest.approx(differences.mean(), abs=1e-12)
-        assert effect.difference.low == pytest.approx(estimate(differences).low, abs=1e-12)
-        assert effect.accuracy - effect.reference == pytest.approx(effect.difference.mean, abs=1e-12)
-    assert last.accuracy == pytest.approx(np.mean(accuracies[:shared]), abs=1e-12)
-    climb = 0.05 * np.exp(-np.arange(11, 15)).sum() / 5
-    assert late.accuracy == pytest.approx(last.accuracy - climb, abs=1e-12)
+    [effect] = precision_effects(evidence, 0.0005)
+    assert (effect.cell, effect.baseline, effect.precision) == (PRESET, None, "bf16")
+    assert effect.value == pytest.approx(np.mean(accuracies))
+    assert effect.reference == pytest.approx(reference.mean())
+    assert effect.difference.mean == pytest.approx(np.mean(accuracies) - reference.mean())
+    assert (effect.difference.minimum, effect.difference.maximum) == pytest.approx(
+        (differences.min(), differences.max())
+    )
+
+
+def test_what_a_precision_does_to_an_effect_is_a_difference_of_differences(tmp_path: Path) -> None:
+    toggle = PRESET.with_level(find_factors(["gap"])[0], True)
+    own = write_rows(tmp_path / "own", images=10_000, accuracies={PRESET: [0.98, 0.981], toggle: [0.985, 0.987]})
+    other = write_rows(tmp_path / "other", images=10_000, accuracies={PRESET: [0.982, 0.982], toggle: [0.984, 0.983]})
+    rewrite(other, precision="bf16")
+    found = precision_effects(gather(together(tmp_path / "both", own, other), "mnist"), 0.0005)
+    [effect] = [effect for effect in found if effect.baseline is not None]
+    assert (effect.cell, effect.baseline) == (toggle, PRESET)
+    assert (effect.value, effect.reference) == pytest.approx((0.0015, 0.0055))
+    assert effect.difference.mean == pytest.approx(-0.004)
+    assert effect.difference.n == 2
 
 
 def test_the_target_is_held_against_every_precision(five: Store, tmp_path: Path) -> None:
@@ -132,9 +142,9 @@ def test_the_target_is_held_against_every_precision(five: Store, tmp_path: Path)
 
 
 def test_a_precision_alone_is_compared_with_nothing(five: Store) -> None:
-    assert list(precision_effects(gather(five, "mnist"))) == []
+    assert precision_effects(gather(five, "mnist"), 0.0005) == []
     rewrite(five, precision="bf16")
-    assert list(precision_effects(gather(five, "mnist"))) == []
+    assert precision_effects(gather(five, "mnist"), 0.0005) == []
 
 
 def test_where_picks_a_protocol(five: Store, tmp_path: Path) -> None:

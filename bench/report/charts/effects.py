@@ -66,8 +66,8 @@ def draw(analysis: Analysis) -> Chart | None:
         title="What each technique is worth",
         caption="A model with a technique minus the same model without it, over all seeds of both: mean, 95 % t "
         f"interval and, pale, every seed that both have ({seeds_words(counts)}). Helps, hurts and equivalent hold for "
-        "all rows together, tentative only for a row alone. One of the two is the model's preset. Differences within the "
-        f"shaded margin of {analysis.margin * 100:g} points are too small to matter."
+        "all rows together, tentative only for a row alone. One of the two is the model's preset. Differences within "
+        f"the shaded margin of {analysis.margin * 100:g} points are too small to matter."
         + remark(1 in counts, "One seed gives no interval.")
         + remark(max(counts) > MOST_SEEDS, f"Dots are of the first {MOST_SEEDS} seeds.")
         + remark(any(cut), "An arrow ends an interval that goes on past 100 points.")

@@ -3,10 +3,9 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 CONFIDENCE = 0.95
 
@@ -64,7 +63,7 @@ class Estimate:
     def _tail(self, distance: float, *, two_sided: bool) -> float:
         if not self.has_interval or not self.error > 0:
             return 1.0
-        return float(stats.t.sf(distance / self.error, self.freedom)) * (2 if two_sided else 1)
+        return float(special.stdtr(self.freedom, -distance / self.error)) * (2 if two_sided else 1)
 
 
 def estimate(values: Sequence[float] | np.ndarray, step: float = 0.0) -> Estimate:
@@ -110,7 +109,6 @@ def ratio(numerators: Sequence[float] | np.ndarray, denominators: Sequence[float
     )
 
 
-@cache
 def quantile(freedom: float) -> float:
     """How many standard errors the 95 % interval reaches to either side."""
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+    return float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2))

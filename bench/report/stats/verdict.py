@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from statsmodels.stats.multitest import multipletests
+import numpy as np
 
 from bench.report.stats.estimate import CONFIDENCE, Estimate
 
@@ -58,8 +58,13 @@ def judge_family(differences: Sequence[Estimate], margin: float) -> list[Judgeme
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p values of one family, adjusted for their number (Holm 1979)."""
-    return [float(p) for p in multipletests(p_values, method="holm")[1]] if len(p_values) else []
+    """The p values of one family, adjusted for their number (Holm 1979). statsmodels' own has Python look for garbage
+    at each call, which takes a tenth of a second."""
+    ordered = np.argsort(p_values, kind="stable")
+    adjusted = np.empty(len(p_values))
+    scaled = np.asarray(p_values, dtype=float)[ordered] * np.arange(len(p_values), 0, -1)
+    adjusted[ordered] = np.minimum(np.maximum.accumulate(scaled), 1)
+    return [float(p) for p in adjusted]
 
 
 def _verdict(difference: Estimate, margin: float, p: float, p_beyond: float) -> Verdict:

@@ -18,9 +18,8 @@ def cell_table(analysis: Analysis) -> Table:
         "points, range, n. A cell is named by its model and what differs from its preset. Trials that diverged "
         "or failed count in no mean and are counted here. Collapsed are trials that ended within the sampling error of "
         "chance: of such and others a mean tells little, and its interval holds the truth far less often than it says. "
-        "Balanced accuracy is the mean of the classes' recalls, in which every class counts alike. "
-        "Throughputs are medians in images/s with one thread; latency is of one "
-        "image, in ms.",
+        "Balanced accuracy is the mean of the classes' recalls, in which every class counts alike. Throughputs are "
+        "medians in images/s with one thread; latency is of one image, in ms.",
         columns=(
             text_column("cell", "cell"),
             number_column("accuracy", "accuracy", percent),

@@ -39,9 +39,9 @@ def effect_table(analysis: Analysis) -> Table:
         "seeds, which takes differences to be symmetric about 0 instead of normal, in brackets the smallest it could "
         "have been. g is Hedges' effect size; r the correlation between the two over shared seeds (above 0, pairing "
         "narrowed the interval). 'Finds' is the smallest difference that these seeds would find four times in five by "
-        "the rule of the verdicts, and 'needs' the seeds in each arm that would find one as small as the margin: a range, "
-        "for the spread of so few seeds is itself an estimate. Whatever stands out among many is on average measured "
-        "too large.",
+        "the rule of the verdicts, and 'needs' the seeds in each arm that would find one as small as the margin: a "
+        "range, for the spread of so few seeds is itself an estimate. Whatever stands out among many is on average "
+        "measured too large.",
         columns=(
             text_column("model", "model"),
             text_column("technique", "technique"),
