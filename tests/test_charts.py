@@ -59,7 +59,7 @@ class Drawn:
 def full(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
     techniques = find_factors(["batch_norm", "gap", "dropout"])
     cells = [*factorial(["model1"], techniques), preset_cell("model2"), *toggles(["model3"], FACTORS)]
-    return drawn(synthetic.write_rows(tmp_path_factory.mktemp("full") / "mnist", cells, seeds=3, images=200))
+    return drawn(synthetic.write_rows(tmp_path_factory.mktemp("full") / "mnist", cells, seeds=3, images=10_000))
 
 
 @pytest.fixture(scope="module")

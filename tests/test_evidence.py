@@ -118,7 +118,7 @@ def test_precisions_are_compared_seed_by_seed(five: Store, tmp_path: Path, seeds
 
 
 def test_what_a_precision_does_to_an_effect_is_a_difference_of_differences(tmp_path: Path) -> None:
-    toggle = PRESET.with_level(find_factors(["gap"])[0], True)
+    toggle = PRESET.with_level(find_factors(["dropout"])[0], 0.1)
     own = write_rows(tmp_path / "own", images=10_000, accuracies={PRESET: [0.98, 0.981], toggle: [0.985, 0.987]})
     other = write_rows(tmp_path / "other", images=10_000, accuracies={PRESET: [0.982, 0.982], toggle: [0.984, 0.983]})
     rewrite(other, precision="bf16")
