@@ -322,7 +322,8 @@ def test_what_stands_out_alone_is_tentative_among_many() -> None:
     assert judge(found, 0.0005) == Verdict.HELPS
     others = [interval(-0.002, 0.002)] * 15
     first, *rest = judge_family([found, *others], 0.0005)
-    assert (first.verdict, first.p) == (Verdict.TENTATIVE, pytest.approx(16 * p))
+    assert first.verdict == Verdict.TENTATIVE
+    assert first.p == pytest.approx(16 * p)
     assert {judgement.verdict for judgement in rest} == {Verdict.INCONCLUSIVE}
 
 

@@ -69,7 +69,6 @@ def render_page(
         ],
         trials=len(evidence.trials),
         cells=len(analysis.cells),
-        margin=f"{analysis.margin * 100:g}",
         protocol=protocol_facts(analysis),
         machines=machine_facts(evidence.trials["machine"], evidence.machines),
         timed_on=machine_facts(timed_on(analysis), evidence.machines),

@@ -30,12 +30,15 @@ from bench.report.charts.style import (
 from bench.report.stats.verdict import Verdict
 from bench.report.words import listed, points, points_interval
 
+# A grey that is read as text: 5 to 1 against white.
+_UNSETTLED = "#6e6e6e"
+
 _LOOKS = {
     Verdict.HELPS: (GAIN, "^"),
     Verdict.HURTS: (LOSS, "v"),
     Verdict.EQUIVALENT: (EQUAL, "s"),
     Verdict.TENTATIVE: (INK, "D"),
-    Verdict.INCONCLUSIVE: (GREY, "o"),
+    Verdict.INCONCLUSIVE: (_UNSETTLED, "o"),
 }
 
 
