@@ -28,11 +28,16 @@ IMAGES = 899
 TINY = Plan((preset_cell("model3"),), Protocol("digits", epochs=1), seeds=2, margin=0.03)
 
 
-def verdict_shares(true_loss: float, sd: float, seeds: int, margin: float) -> dict[Verdict, float]:
+def verdict_shares(true_loss: float, sd: float, seeds: int, margin: float, checks: int = 2000) -> dict[Verdict, float]:
+    """How often each verdict is the last one: what a batch of seeds leaves open is judged again with a second batch,
+    the first among its seeds."""
     generator = np.random.default_rng(0)
-    runs = [generator.normal(-true_loss, sd, seeds) for _ in range(2000)]
-    verdicts = [judge(difference(list(run), [0.0] * seeds, margin, IMAGES)) for run in runs]
-    return {verdict: verdicts.count(verdict) / len(verdicts) for verdict in Verdict}
+    verdicts = []
+    for _ in range(checks):
+        run = list(generator.normal(-true_loss, sd, 2 * seeds))
+        first, both = (judge(difference(run[:n], [0.0] * n, margin, IMAGES)) for n in (seeds, 2 * seeds))
+        verdicts.append(both if first is Verdict.INCONCLUSIVE else first)
+    return {verdict: verdicts.count(verdict) / checks for verdict in Verdict}
 
 
 def test_the_rule_does_what_the_power_calculation_says() -> None:
@@ -40,16 +45,16 @@ def test_the_rule_does_what_the_power_calculation_says() -> None:
     planned = plan_seeds(margin, seed_sd, seeds)
     unchanged = verdict_shares(0.0, planned.sd, seeds, margin)
     twice = verdict_shares(2 * margin, planned.sd, seeds, margin)
-    assert unchanged[Verdict.PASS] == pytest.approx(planned.power, abs=0.02)
-    assert twice[Verdict.FAIL] == pytest.approx(planned.power, abs=0.02)
+    assert planned.power - 0.02 <= unchanged[Verdict.PASS] <= planned.power + 0.05
+    assert planned.power - 0.02 <= twice[Verdict.FAIL] <= planned.power + 0.05
     assert unchanged[Verdict.FAIL] < 0.002
     assert twice[Verdict.PASS] < 0.002
 
 
-def test_a_loss_at_the_margin_passes_and_fails_one_time_in_twenty() -> None:
-    shares = verdict_shares(0.03, 0.0175, 5, 0.03)
-    assert shares[Verdict.PASS] == pytest.approx(0.05, abs=0.015)
-    assert shares[Verdict.FAIL] == pytest.approx(0.05, abs=0.015)
+def test_a_loss_at_the_margin_passes_and_fails_one_time_in_twenty_in_both_looks_together() -> None:
+    shares = verdict_shares(0.03, 0.0175, 5, 0.03, checks=4000)
+    for verdict in (Verdict.PASS, Verdict.FAIL):
+        assert 0.03 < shares[verdict] <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 4000)
 
 
 def test_seeds_needed_is_the_fewest_with_the_power() -> None:

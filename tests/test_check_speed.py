@@ -62,10 +62,12 @@ def test_at_the_tolerance_itself_a_row_is_red_less_than_one_time_in_200() -> Non
 
 
 def test_the_detectable_slowdown_is_found_four_times_in_five() -> None:
+    """By a first set of pairs and by the ones that confirm it, as a red needs both."""
     known = Slowdown(0.0, 0.0, 0.0, 0.03, PAIRS)
-    assert known.detectable(TOLERANCE) == pytest.approx(0.077, abs=0.002)
-    [measured] = simulated(0.03, known.detectable(TOLERANCE), 1, 4000)
-    assert np.mean([judge(one, TOLERANCE) is Verdict.FAIL for one in measured]) == pytest.approx(0.8, abs=0.025)
+    [measured] = simulated(0.03, known.detectable(TOLERANCE), 1, 8000)
+    red = [judge(one, TOLERANCE) is Verdict.FAIL for one in measured]
+    both = np.logical_and(red[::2], red[1::2])
+    assert np.mean(both) == pytest.approx(0.8, abs=0.025)
 
 
 def test_rate_bounds_are_clopper_and_pearsons() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from statsmodels.stats.proportion import proportion_confint
 
-from bench.check.power import CONFIDENCE, detectable_effect, one_sided_reach
+from bench.check.power import CONFIDENCE, POWER, detectable_effect, one_sided_reach
 from bench.check.verdict import Verdict
 
 # How far the calibration workload, which no change to the tree can touch, may move before nothing is believed.
@@ -33,10 +33,11 @@ class Slowdown:
     pairs: int
 
     def detectable(self, tolerance: float) -> float:
-        """The slowdown that would have been red four times in five at this spread, before the confirmation."""
+        """The slowdown that would have been red four times in five at this spread, by both sets of pairs: a red needs
+        two."""
         if self.pairs < 2:
             return math.inf
-        return (1 + tolerance) * math.exp(self.sd * detectable_effect(self.pairs)) - 1
+        return (1 + tolerance) * math.exp(self.sd * detectable_effect(self.pairs, math.sqrt(POWER))) - 1
 
 
 def slowdown(base: Sequence[float], head: Sequence[float]) -> Slowdown:
