@@ -142,8 +142,8 @@ def test_a_run_reports_on_what_it_ran_whatever_else_there_is(
 
 def test_a_level_that_nobody_handles_is_an_error_and_no_fall_through() -> None:
     [scheduler] = find_factors(["scheduler"])
-    trial = Trial(preset_cell("model1").with_level(scheduler, "cosine"), 0, SHORT)
-    with pytest.raises(UsageError, match="no schedule is called 'cosine': there are step, onecycle"):
+    trial = Trial(preset_cell("model1").with_level(scheduler, "linear"), 0, SHORT)
+    with pytest.raises(UsageError, match="no schedule is called 'linear': there are step, cosine, onecycle"):
         Schedule(dataclasses.replace(trial, protocol=dataclasses.replace(SHORT, lr=0.1)), 3)
     protocol = dataclasses.replace(SHORT, lr=0.1)
     object.__setattr__(protocol, "optimizer", "adam")
@@ -151,7 +151,9 @@ def test_a_level_that_nobody_handles_is_an_error_and_no_fall_through() -> None:
         make_update(Trial(preset_cell("model1"), 0, protocol))
     model1 = ARCHITECTURES["model1"]
     wrong: dict[str, dict[str, Level]] = {
-        "its preset of scheduler is 'cosine', none of the factor's levels step, onecycle": {"scheduler": "cosine"},
+        "its preset of scheduler is 'linear', none of the factor's levels step, cosine, onecycle": {
+            "scheduler": "linear"
+        },
         "no factor is called 'schedule': did you mean scheduler": {"schedule": "step"},
         "the preset of dropout, which changes the network, is its keyword's default": {"dropout": 0.1},
     }

@@ -30,6 +30,7 @@ def caveats(analysis: Analysis) -> Iterator[str]:
             "Nobody chose learning rates for this study, so the harness's defaults were taken, which suit some "
             f"techniques better than others: `{catalogue().command('select')}` finds rates on held-out training images."
         )
+    yield from _unselected(analysis)
     for left_out in evidence.left_out:
         yield f"Left out of this report: {left_out}."
     kinds = kinds_of_bits(evidence.trials["machine"], evidence.machines)
@@ -37,6 +38,17 @@ def caveats(analysis: Analysis) -> Iterator[str]:
         shares = listed([f"{plural(number, 'trial')} on {kind}" for kind, number in kinds.items()])
         yield f"A seed gives the same bits on machines of one kind only, and these rows come from several: {shares}."
     yield from _what_few_seeds_cannot_show(analysis)
+
+
+def _unselected(analysis: Analysis) -> Iterator[str]:
+    """Cells at a rate that nobody chose, in a study whose other rates somebody did."""
+    rates = catalogue().rates
+    cells = [c.label for c in analysis.evidence.cells if rates.key(c.levels) in rates.unselected]
+    if cells and analysis.evidence.protocol["rate"] == SELECTED:
+        yield (
+            f"Nobody has chosen the learning rates of {few(cells)} yet, so that they may be better at another: "
+            f"`{catalogue().command('select')}` finds rates on held-out training images."
+        )
 
 
 def _unequal_classes(analysis: Analysis) -> Iterator[str]:
