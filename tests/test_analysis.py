@@ -129,6 +129,19 @@ def test_factorials_are_found_by_themselves(everything: Analysis) -> None:
     assert model3.seeds == 5
 
 
+def test_a_level_that_is_only_toggled_takes_no_factorial_away(tmp_path: Path) -> None:
+    """As one that joins a factor whose other levels were combined before."""
+    scheduled = [MODEL1.with_level(SCHEDULER, level) for level in SCHEDULER.levels]
+    combined = [cell.with_level(GAP, on) for cell in scheduled if cell != scheduled[1] for on in (False, True)]
+    analysis = analysis_of(tmp_path, {cell: [0.98, 0.981] for cell in [*combined, scheduled[1]]})
+    [factorial] = analysis.factorials
+    assert factorial.factors == (GAP, SCHEDULER)
+    assert factorial.levels == ((False, True), ("step", "onecycle"))
+    whole = {cell.with_level(GAP, on): [0.98, 0.981] for cell in scheduled for on in (False, True)}
+    [factorial] = analysis_of(tmp_path / "whole", whole).factorials
+    assert factorial.levels == ((False, True), SCHEDULER.levels)
+
+
 def test_a_missing_combination_makes_no_factorial(tmp_path: Path) -> None:
     cells = [MODEL1, MODEL1.with_level(GAP, True), MODEL1.with_level(BATCH_NORM, True)]
     analysis = analysis_of(tmp_path, {cell: [0.98, 0.981] for cell in cells})

@@ -34,6 +34,7 @@ MODEL1 = preset_cell("model1")
 [GAP] = find_factors(["gap"])
 [DROPOUT] = find_factors(["dropout"])
 [AUGMENTATION] = find_factors(["augmentation"])
+[SCHEDULER] = find_factors(["scheduler"])
 NORMED = MODEL1.with_level(BATCH_NORM, True)
 DROPPED = MODEL1.with_level(DROPOUT, 0.1)
 BASE = [0.9880, 0.9884, 0.9882, 0.9878, 0.9886]
@@ -158,6 +159,15 @@ def test_what_is_missing_and_untried_is_said_at_the_top(tmp_path: Path) -> None:
         text.startswith("Incomplete: fewer seeds than their like in 1 cell of 3, 1 trial in all.") for text in texts
     )
     assert "Not tried on model1: gap, augmentation and scheduler." in texts
+
+
+def test_cells_at_a_rate_that_nobody_chose_are_named(tmp_path: Path) -> None:
+    cosine = MODEL1.with_level(SCHEDULER, "cosine")
+    texts = list(caveats(analysis_of(tmp_path / "with", {MODEL1: BASE, cosine: BASE})))
+    [said] = [text for text in texts if text.startswith("Nobody has chosen")]
+    assert "the learning rates of model1 scheduler=cosine yet" in said
+    texts = list(caveats(analysis_of(tmp_path / "without", {MODEL1: BASE, NORMED: BASE})))
+    assert not [text for text in texts if text.startswith("Nobody has chosen")]
 
 
 def test_unfinished_trials_are_counted_and_named(tmp_path: Path) -> None:

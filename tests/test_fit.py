@@ -117,7 +117,15 @@ def test_onecycle_rises_to_its_peak_and_falls_to_almost_nothing() -> None:
     assert seen == sorted(seen[: seen.index(max(seen))]) + sorted(seen[seen.index(max(seen)) :])[::-1]
 
 
-@pytest.mark.parametrize("scheduler", ["step", "onecycle"])
+def test_cosine_falls_from_its_rate_to_almost_nothing() -> None:
+    seen = rates("cosine", epochs=10, steps_per_epoch=10)
+    assert seen == pytest.approx([0.25 * (1 + math.cos(math.pi * step / 100)) for step in range(100)])
+    assert seen == sorted(seen, reverse=True)
+    assert seen[0] == 0.5
+    assert 0 < seen[-1] < 2e-4
+
+
+@pytest.mark.parametrize("scheduler", ["step", "cosine", "onecycle"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_updates_are_those_of_torchs_optimisers_and_schedulers(optimizer: str, scheduler: str) -> None:
     cell = preset_cell("model1")
@@ -128,11 +136,13 @@ def test_updates_are_those_of_torchs_optimisers_and_schedulers(optimizer: str, s
     reference: torch.optim.Optimizer = torch.optim.SGD([theirs], lr=0.1, momentum=0.9)
     if optimizer == "adamw":
         reference = torch.optim.AdamW([theirs], lr=0.1, weight_decay=0.0)
-    onecycle = torch.optim.lr_scheduler.OneCycleLR(reference, max_lr=0.1, total_steps=60)
-    stepped = torch.optim.lr_scheduler.StepLR(reference, 15, 0.1)
-    if scheduler == "step":
-        for group in reference.param_groups:
-            group.update(lr=0.1, **({"betas": (0.9, 0.999)} if optimizer == "adamw" else {"momentum": 0.9}))
+    scheduled: torch.optim.lr_scheduler.LRScheduler
+    if scheduler == "onecycle":
+        scheduled = torch.optim.lr_scheduler.OneCycleLR(reference, max_lr=0.1, total_steps=60)
+    elif scheduler == "cosine":
+        scheduled = torch.optim.lr_scheduler.CosineAnnealingLR(reference, T_max=60)
+    else:
+        scheduled = torch.optim.lr_scheduler.StepLR(reference, 15, 0.1)
     update, schedule = make_update(trial), Schedule(trial, steps_per_epoch=3)
     generator = torch.Generator().manual_seed(0)
     for step in range(60):
@@ -140,10 +150,8 @@ def test_updates_are_those_of_torchs_optimisers_and_schedulers(optimizer: str, s
         theirs.grad = gradient
         reference.step()
         update(ours, gradient, *schedule.take())
-        if scheduler == "onecycle":
-            onecycle.step()
-        elif step % 3 == 2:
-            stepped.step()
+        if scheduler != "step" or step % 3 == 2:
+            scheduled.step()
         torch.testing.assert_close(ours, theirs.detach(), rtol=1e-5, atol=1e-6)
 
 

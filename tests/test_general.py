@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from bench.errors import UsageError
 from bench.plan.architecture import Architecture
@@ -103,7 +104,7 @@ def by_epoch(optimizer: torch.optim.Optimizer, _rate: float, _moves: int) -> Any
 
 
 @pytest.mark.parametrize("name", ["model1", "model2", "model3"])
-@pytest.mark.parametrize("scheduler", ["step", "onecycle"])
+@pytest.mark.parametrize("scheduler", ["step", "cosine", "onecycle"])
 def test_with_the_usual_parts_the_general_way_gives_the_fast_ways_losses(
     name: str, scheduler: str, few_digits: Data
 ) -> None:
@@ -111,7 +112,9 @@ def test_with_the_usual_parts_the_general_way_gives_the_fast_ways_losses(
     one = Trial(Cell(name, levels), 3, Protocol("digits", epochs=4))
     batches = torch.randint(200, (8, 64), generator=torch.Generator().manual_seed(5)).unbind()
     explicit = Recipe().with_loss(F.cross_entropy).with_optimizer(sgd)
-    if scheduler == "step":
+    if scheduler == "cosine":
+        explicit = explicit.with_schedule(lambda optimizer, _rate, moves: CosineAnnealingLR(optimizer, moves))
+    elif scheduler == "step":
         explicit = explicit.with_schedule(by_epoch, every="epoch")
     fast, general = Training(one, few_digits), GeneralTraining(one, few_digits, explicit, CPU)
     torch.testing.assert_close(losses(general, batches), losses(fast, batches), rtol=2e-4, atol=1e-5)

@@ -78,7 +78,7 @@ def test_the_fake_study_passes_through_every_command(tmp_path: Path, capsys: pyt
     assert "noise on training images" in listed
     assert "model" not in printed(capsys, "show", FAKE, "heron").replace("MODEL", "")
     plan = printed(capsys, "run", FAKE, "--plan", *results)
-    assert "24 cells x 2 seeds" in plan
+    assert "26 cells (29 counted by rate) x 2 seeds = 58 trials" in plan
     few = ["--factors", "width,noise", "--epochs", "1"]
     assert "otter width=16" in printed(capsys, "run", FAKE, *few, *results, *reports, *serial)
     assert "otter width=16" in printed(capsys, "status", FAKE, *few, "--why", *results)

@@ -45,9 +45,10 @@ def test_rows_are_a_data_frame_with_a_column_a_factor(tmp_path: Path) -> None:
         return bench.study.run(STUDY, workers=0, timing=False, results=tmp_path, **options)
 
     rows = once(seeds=2, factors=["batch_norm", "width"])
-    assert rows["cell"].tolist() == ["tiny", "tiny batch_norm=on", "tiny width=6"] * 2
-    assert rows["is_preset"].tolist() == [True, False, False] * 2
-    assert rows["batch_norm"].tolist() == [False, True, False] * 2
+    assert rows["cell"].tolist() == ["tiny", *["tiny batch_norm=on"] * 2, "tiny width=6"] * 2
+    assert (rows["lr"] == rows["selected_lr"]).tolist() == [True, True, False, True] * 2
+    assert rows["is_preset"].tolist() == [True, False, False, False] * 2
+    assert rows["batch_norm"].tolist() == [False, True, True, False] * 2
     assert {name: rows[name].dtype for name in ("batch_norm", "is_preset", "width", "smooth", "classes")} == {
         "batch_norm": np.dtype(bool),
         "is_preset": np.dtype(bool),

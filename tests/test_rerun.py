@@ -10,6 +10,7 @@ import pytest
 from bench.cli import run_command_line
 from bench.plan.catalogue import built_in, use
 from bench.record.store import Store
+from bench.session.recorded import read_run
 from tests.test_crash import TIMES
 
 STUDY = '''"""Small."""
@@ -163,3 +164,15 @@ def test_a_name_of_no_run_is_refused(capsys: pytest.CaptureFixture[str]) -> None
     assert f"did you mean {path.stem}?" in capsys.readouterr().err
     assert run_command_line(["rerun", "r", "--results", "nowhere"]) == 2
     assert capsys.readouterr().err == "bench: no run under nowhere is called 'r': no run is recorded there\n"
+
+
+def test_which_rates_nobody_chose_stands_in_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--models", "model1", "--design", "presets", "--seeds", "1", "--epochs", "1", "--dataset", "digits"]
+    assert run_command_line(["run", *options, *QUIET]) == 0
+    capsys.readouterr()
+    [path] = Path("results/digits/runs").glob("*.json")
+    assert read_run(path).rates.unselected == built_in().rates.unselected != ()
+    said = json.loads(path.read_text())
+    del said["rates"]["unselected"]  # as files of before
+    path.write_text(json.dumps(said))
+    assert read_run(path).rates.unselected == ()

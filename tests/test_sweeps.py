@@ -85,7 +85,7 @@ def test_what_a_factor_of_the_study_trains_with_is_compared_with_what_nothing_ch
     """Its loop is another, and so is its loss: that is what the level says, and no other protocol."""
     assert {"smoothing", "noise"} < {effect.factor.name for effect in analysis.effects}
     assert not [text for text in caveats(analysis) if "Not tried" in text]
-    assert len(analysis.cells) == 24
+    assert len(analysis.cells) == 26
 
 
 def test_every_other_level_is_an_effect_named_as_what_it_replaces(analysis: Analysis) -> None:

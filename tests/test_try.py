@@ -52,8 +52,8 @@ def test_a_good_study_holds_and_says_what_it_will_take(tmp_path: Path) -> None:
     assert {"data", "networks", "gradients", "same seed", "another seed", "evaluation", "factors", "workers"} <= set(
         verdicts
     )
-    assert "7 cells x 1 seeds = 7 trials" in ran.out
-    assert "The whole plan: 7 trials, about" in ran.out
+    assert "8 cells (10 counted by rate) x 1 seeds = 10 trials" in ran.out
+    assert "The whole plan: 10 trials, about" in ran.out
     assert "MB each at their peak" in ran.out
     assert max(map(len, ran.out.splitlines())) <= 100
 
@@ -214,10 +214,10 @@ def test_cells_that_do_not_fit_in_are_left_out_and_counted(tmp_path: Path) -> No
     ran = bench("try", write(tmp_path, edited(("architectures=[tiny]", more))), "--seconds", 1)
     assert ran.code == 0, ran.err
     [line] = [line for line in ran.out.splitlines() if line.startswith("-  ")]
-    assert "of 700 cells not tried in 1 s: --seconds 10 tries more" in line
-    tried = 700 - int(line.split()[2])
+    assert "of 800 cells not tried in 1 s: --seconds 10 tries more" in line
+    tried = 800 - int(line.split()[2])
     assert f"two steps     {tried} cells on" in ran.out
-    assert "700 trials, about" in ran.out
+    assert "1000 trials, about" in ran.out
 
 
 def test_the_built_in_study_holds(tmp_path: Path) -> None:

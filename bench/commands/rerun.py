@@ -8,7 +8,6 @@ import typer
 from bench.commands import options as opt
 from bench.commands.report import Reports
 from bench.plan.catalogue import catalogue
-from bench.plan.trials import trials
 
 
 def rerun(
@@ -48,10 +47,10 @@ def rerun(
             "trials that use what changed are trained anew"
         )
     use_rates(recorded)
-    cells, protocol = recorded.trained_cells(), recorded.trained_protocol()
+    wanted = recorded.trials()
     data = data_dir or Path(str(recorded.given.get("data_dir", "data")))
-    prepared = prepare_run(list(trials(cells, recorded.seeds, protocol)), recorded.design, data, recorded.root)
+    prepared = prepare_run(wanted, recorded.design, data, recorded.root)
     if prepared.provenance.data != recorded.data:
-        print(f"{protocol.dataset} has changed since this run: its trials are trained anew")
+        print(f"{prepared.protocol.dataset} has changed since this run: its trials are trained anew")
     again = {**recorded.given, "rerun": recorded.path.stem}
     return carry_out(prepared, place, timing, retry_failed, opt.root_of(reports) if report else None, again)

@@ -7,7 +7,7 @@ import typer
 
 from bench.commands import options as opt
 from bench.commands.report import Reports
-from bench.plan.trials import trials
+from bench.plan.trials import planned
 
 
 def run(
@@ -62,10 +62,10 @@ def run(
     from bench.session.training import carry_out, print_plan, settle
 
     protocol = settle(checked, dataset, data_dir, precision, device, cluster is not None)
-    wanted = list(trials(cells, count, protocol))
-    prepared = prepare_run(wanted, opt.chosen_design(design), data_dir, opt.root_of(results))
+    chosen = opt.chosen_design(design)
+    prepared = prepare_run(list(planned(chosen, cells, count, protocol)), chosen, data_dir, opt.root_of(results))
     if plan:
-        print_plan(prepared, cells, place)
+        print_plan(prepared, place)
         return 0
     timed = cluster is None if timing is None else timing
     return carry_out(prepared, place, timed, retry_failed, opt.root_of(reports) if report else None, given)

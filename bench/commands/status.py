@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.commands import options as opt
-from bench.plan.cells import Cell
-from bench.plan.trials import trials
+from bench.plan.trials import arms, planned
 
 STATUSES = ("done", "diverged", "failed", "stale", "missing")
 
@@ -33,7 +32,8 @@ def status(
         bool, typer.Option("--why", help="Say for each cell which part of its stale trials' keys has moved.")
     ] = False,
 ) -> None:
-    """Count, per cell, the trials that are done, diverged, failed, stale and missing. Default: those of `run --all`.
+    """Count, per cell and rate, the trials that are done, diverged, failed, stale and missing. Default: those of
+    `run --all`.
 
     A stale trial has a row, but of another state: its network, training code, data, learning rate or augmentation are
     no longer the same. `bench run` trains it anew and leaves the old row.
@@ -51,18 +51,21 @@ def status(
     from bench.session.training import settle
 
     protocol = settle(checked, dataset, data_dir, precision, device)
-    run = prepare_run(list(trials(cells, count, protocol)), opt.chosen_design(design), data_dir, opt.root_of(results))
+    chosen = opt.chosen_design(design)
+    wanted = list(planned(chosen, cells, count, protocol))
+    run = prepare_run(wanted, chosen, data_dir, opt.root_of(results))
     rows = run.store.trials().drop_duplicates("trial", keep="last")
     recorded = dict(zip(rows["trial"], rows["status"], strict=True))
     stale = stale_trials(run)
-    statuses: dict[Cell, Counter[str]] = {cell: Counter() for cell in cells}
+    labels = arms(wanted)
+    statuses: dict[str, Counter[str]] = {label: Counter() for label in labels.values()}
     for named in run.named:
         found = recorded.get(named.key) or ("stale" if named.trial in stale else "missing")
-        statuses[named.trial.cell][found] += 1
-    table = [(cell.label, *(counts[status] for status in STATUSES)) for cell, counts in statuses.items()]
+        statuses[labels[named.trial.arm]][found] += 1
+    table = [(label, *(counts[status] for status in STATUSES)) for label, counts in statuses.items()]
     print(tabulate(table, headers=("cell", *STATUSES)))
     if why:
-        moved = Counter((trial.cell.label, reason) for trial, reason in stale.items())
+        moved = Counter((labels[trial.arm], reason) for trial, reason in stale.items())
         for (label, reason), trials_moved in moved.items():
             print(f"Stale: {label}, {plural(trials_moved, 'trial')}, moved since: {reason}")
     else:

@@ -11,6 +11,7 @@ from bench.commands import options as opt
 from bench.errors import UsageError
 from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell
+from bench.plan.trials import counted, planned
 
 
 def try_study(
@@ -48,14 +49,15 @@ def try_study(
     from bench.trying.checks import Check, rendered
     from bench.trying.contract import Contract, Tries
 
-    trials = len(cells) * len(count)
+    chosen = opt.chosen_design(design)
+    wanted = list(planned(chosen, cells, count, checked))
     print(
         f"Study: {catalogue().name or 'the built-in one'}, {len({cell.architecture for cell in cells})} of its models; "
-        f"{opt.chosen_design(design)}: {len(cells)} cells x {len(count)} seeds = {trials} trials"
+        f"{chosen}: {counted(wanted)}"
     )
     protocol = settle(checked, dataset, data_dir, precision, "auto")
     print()
-    contract = Contract(Tries(cells, count, protocol), data_dir, seconds)
+    contract = Contract(Tries(cells, protocol, len(wanted)), data_dir, seconds)
     checks: list[Check] = []
     for check in contract.checks(_shown):
         print(rendered([check]), flush=True)
@@ -65,10 +67,10 @@ def try_study(
     if wrong:
         raise UsageError(f"{len(wrong)} of {len(checks)} checks fail: {', '.join(wrong)}")
     if contract.estimate is not None:
-        busy = min(max(place.workers, 1), trials)
+        busy = min(max(place.workers, 1), len(wanted))
         memory = contract.estimate.bytes_per_worker
         print(
-            f"The whole plan: {trials} trials, about {format_duration(contract.estimate.seconds / busy)} with "
+            f"The whole plan: {len(wanted)} trials, about {format_duration(contract.estimate.seconds / busy)} with "
             f"{busy} worker{'' if busy == 1 else 's'}"
             + ("." if memory is None else f", {memory / 2**20:,.0f} MB each at their peak.")
         )

@@ -6,7 +6,7 @@ checked when it is made, so that a level that nobody handles never falls through
 
 import importlib
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -27,7 +27,8 @@ class Rates:
     """The learning rates of cells: `rate` by the levels of the factors called `by`, in their order.
 
     `tried` has what `bench select rates` tries for each entry. `selected` says whether they were chosen for this study,
-    or are what the harness takes where nobody chose; `source` how they were, in half a sentence.
+    or are what the harness takes where nobody chose; `source` how they were, in half a sentence. `unselected` are the
+    entries that nobody chose among those that somebody did.
     """
 
     by: tuple[str, ...]
@@ -35,6 +36,7 @@ class Rates:
     tried: Mapping[tuple[Level, ...], tuple[float, ...]] = field(default_factory=dict)
     selected: bool = True
     source: str = ""
+    unselected: Collection[tuple[Level, ...]] = ()
 
     def of(self, levels: Levels) -> float | None:
         """The rate of a cell with these levels; None where there is none."""

@@ -57,6 +57,9 @@ def _applying(architecture: str, factors: Sequence[Factor]) -> list[Factor]:
     return [factor for factor in factors if found.applies(factor)]
 
 
+# Designs whose cells are presets and single changes of them.
+ONE_CHANGE = frozenset({"toggles"})
+
 Design = Callable[[Sequence[str], Sequence[Factor]], Iterator[Cell]]
 
 DESIGNS: Mapping[str, Design] = {

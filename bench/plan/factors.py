@@ -228,9 +228,10 @@ HARNESS = (
     ),
     Factor(
         "scheduler",
-        ("step", "onecycle"),
-        words=("the step schedule", "the one-cycle schedule"),
-        summary="how the learning rate moves",
+        ("step", "cosine", "onecycle"),
+        on="onecycle",
+        words=("a constant rate for 15 epochs", "the cosine schedule", "the one-cycle schedule"),
+        summary="how the learning rate moves: to a tenth every 15 epochs; along a cosine to 0; up to a peak and down",
         changes_network=False,
         changes_step=False,
     ),

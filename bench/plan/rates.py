@@ -10,10 +10,13 @@ from bench.plan.factors import Factor
 from bench.plan.levels import Level
 
 # What rates a study has that says none: those found for small convolutional networks with SGD, by the schedule and
-# whether there is batch norm. The report says that nobody chose them for this study.
+# whether there is batch norm; nobody looked for those of `cosine`, which starts at its peak, as `step` does, and has
+# the same. The report says that nobody chose them for this study.
 DEFAULT_RATES: Mapping[tuple[Level, ...], float] = {
     ("step", False): 0.01,
     ("step", True): 0.03,
+    ("cosine", False): 0.01,
+    ("cosine", True): 0.03,
     ("onecycle", False): 0.03,
     ("onecycle", True): 0.1,
 }

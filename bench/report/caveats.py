@@ -32,6 +32,7 @@ def caveats(analysis: Analysis) -> Iterator[str]:
             "Nobody chose learning rates for this study, so the harness's defaults were taken, which suit some "
             f"techniques better than others: `{catalogue().command('select')}` finds rates on held-out training images."
         )
+    yield from _unselected(analysis)
     for left_out in evidence.left_out:
         yield f"Left out of this report: {left_out}."
     kinds = kinds_of_bits(evidence.trials["machine"], evidence.machines)
@@ -62,6 +63,17 @@ def _unequal_seeds(analysis: Analysis) -> Iterator[str]:
         yield (
             f"Toggles and presets have unequal numbers of seeds, {fewest} to {most:,}, in {len(unequal)} of "
             f"{plural(len(analysis.effects), 'comparison')}. Every seed counts; the smaller arm sets how sure they are."
+        )
+
+
+def _unselected(analysis: Analysis) -> Iterator[str]:
+    """Cells at a rate that nobody chose, in a study whose other rates somebody did."""
+    rates = catalogue().rates
+    cells = [c.label for c in analysis.evidence.cells if rates.key(c.levels) in rates.unselected]
+    if cells and analysis.evidence.protocol["rate"] == SELECTED:
+        yield (
+            f"Nobody has chosen the learning rates of {few(cells)} yet, so that they may be better at another: "
+            f"`{catalogue().command('select')}` finds rates on held-out training images."
         )
 
 

@@ -11,6 +11,7 @@ from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell, recorded_cell
 from bench.record.columns import columns
 from bench.record.schema import TrialRow
+from bench.report.siblings import at_presets_rate
 from bench.report.words import plural
 
 # Rows that differ in one of these are never pooled; nor are rows at different rates. The columns of the parts that
@@ -20,6 +21,7 @@ _OF_PRECISION = ["precision", "evaluation"]
 
 # Parts that go with a factor's level: of each level the newest counts.
 _BY_LEVEL = {"schedule": "scheduler", "augmentation_code": "augmentation"}
+_CODES = (*((part, [factor, "changed"]) for part, factor in _BY_LEVEL.items()), ("own", ["changed"]))
 _PARTS = {
     "loop": "loop",
     "evaluation": "evaluation",
@@ -77,10 +79,13 @@ def choose(
     if known.empty:
         return None
     known = _with_parts(known, parts)
+    equal = at_presets_rate(known, cells, [*_SHARED, *_OF_PRECISION])
     best: tuple[tuple[int, int, str], str, pd.DataFrame] | None = None
     for rate, group in _protocols(known):
-        done = group[group["status"] == "done"]
-        rank = (int(done["trial"].isin(prefer).sum()) if prefer else 0, len(done), str(group["started_at"].max()))
+        # What stands beside the rows at selected rates is no reason to report on its rate alone.
+        counted = group[~equal[group.index]]
+        preferred = group.loc[group["status"] == "done", "trial"].isin(prefer).sum() if prefer else 0
+        rank = (int(preferred), int((counted["status"] == "done").sum()), str(counted["started_at"].max()))
         if best is None or rank > best[0]:
             best = rank, rate, group
     if best is None:
@@ -93,7 +98,9 @@ def choose(
     siblings = elsewhere[shared & (elsewhere["precision"] != chosen["precision"].iloc[0]) & _at(elsewhere, rate)]
     others = elsewhere.drop(siblings.index)
     swept = others[(others[[*_SHARED, *_OF_PRECISION]] == chosen[[*_SHARED, *_OF_PRECISION]].iloc[0]).all(axis=1)]
-    protocols = _count(others)
+    if rate == SELECTED:
+        others = others.drop(swept.index[equal[swept.index]])
+    protocols = _count(others, equal)
     left_out = [
         f"{plural(len(others), 'trial')} under {plural(protocols, 'other protocol')}" if protocols else "",
         f"{plural(strangers, 'trial')} of networks or augmentations that are not today's" if strangers else "",
@@ -107,7 +114,7 @@ def choose(
         cells=cells,
         rows=latest,
         siblings=_latest(siblings),
-        rates=_latest(pd.concat([current, swept]), "lr"),
+        rates=_latest(pd.concat([current, _of_code(swept, current)]), "lr"),
         swept={name: _along(name, current, elsewhere, rate) for name in SWEPT},
         left_out=tuple(filter(None, left_out)),
     )
@@ -197,19 +204,31 @@ def _at(rows: pd.DataFrame, rate: str) -> "pd.Series[bool]":
     return at
 
 
-def _count(rows: pd.DataFrame) -> int:
-    """How many protocols there are among rows: rows at selected rates are of one, others of one a rate."""
-    rates = rows["lr"].where(rows["lr"] != rows["selected_lr"], -1.0)
+def _count(rows: pd.DataFrame, equal: "pd.Series[bool]") -> int:
+    """How many protocols there are among rows: rows at selected rates, with their siblings, are of one, others of one
+    a rate."""
+    rates = rows["lr"].where((rows["lr"] != rows["selected_lr"]) & ~equal[rows.index], -1.0)
     return rows.assign(rate=rates).groupby([*_SHARED, *_OF_PRECISION, "rate"]).ngroups
 
 
 def _of_newest_code(rows: pd.DataFrame) -> pd.DataFrame:
     """Without rows of a schedule, an augmentation or a change of the training whose code has changed since."""
-    for part, by in (*((part, [factor, "changed"]) for part, factor in _BY_LEVEL.items()), ("own", ["changed"])):
+    for part, by in _CODES:
         ordered = rows.sort_values("started_at", kind="stable")
         newest = ordered.groupby(by)[part].transform("last")
         rows = rows[rows[part] == newest.reindex(rows.index)]
     return rows
+
+
+def _of_code(rows: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
+    """Without rows of a schedule, an augmentation or a change of the training that `current` has in another code; of
+    what it doesn't have, the newest."""
+    for part, by in _CODES:
+        now = dict(zip(current[by].itertuples(index=False, name=None), current[part], strict=True))
+        known = [now.get(values) for values in rows[by].itertuples(index=False, name=None)]
+        same = [code is None or code == own for code, own in zip(known, rows[part], strict=True)]
+        rows = rows[np.array(same, dtype=bool)]
+    return _of_newest_code(rows)
 
 
 def _latest(rows: pd.DataFrame, by: str = "precision") -> pd.DataFrame:

@@ -37,7 +37,7 @@ class Factorial:
 
     def in_words(self, factor: int, level: Hashable) -> str:
         """A level of the factor at place `factor`, as a sentence calls it."""
-        return self.factors[factor].words[self.levels[factor].index(level)]
+        return self.factors[factor].in_words(next(one for one in self.levels[factor] if one == level))
 
     def main_effect(self, factor: Factor, level: Level) -> Estimate:
         """The main effect of one of the factors' levels but its first."""
@@ -70,13 +70,13 @@ class Attribution:
 
 
 def factorials(evidence: Evidence) -> Iterator[Factorial]:
-    """Architecture by architecture, the largest sets of two or more factors of which every combination was trained on
-    two or more shared seeds."""
+    """Architecture by architecture, the largest sets of two or more factors of which every combination of the levels
+    that were combined with others was trained on two or more shared seeds."""
     for architecture, cells in by_architecture(evidence.cells):
         preset = preset_cell(architecture)
         seeds = {cell: frozenset(evidence.values(cell)) for cell in cells}
-        for factors, _ in complete_factorials(preset, seeds):
-            yield _factorial(evidence, preset, factors)
+        for factors, levels, _ in complete_factorials(preset, seeds):
+            yield _factorial(evidence, preset, factors, levels)
 
 
 def by_architecture(cells: Iterable[Cell]) -> Iterator[tuple[str, list[Cell]]]:
@@ -89,17 +89,31 @@ def by_architecture(cells: Iterable[Cell]) -> Iterator[tuple[str, list[Cell]]]:
 
 def complete_factorials(
     preset: Cell, seeds: Mapping[Cell, frozenset[int]]
-) -> Iterator[tuple[tuple[Factor, ...], list[int]]]:
+) -> Iterator[tuple[tuple[Factor, ...], tuple[tuple[Level, ...], ...], list[int]]]:
     """The largest sets of two or more factors of which every combination was trained on two or more shared seeds, with
-    those seeds. `seeds` has those of each cell of one architecture; other factors stay as in `preset`."""
+    the levels that were combined and those seeds. `seeds` has those of each cell of one architecture; other factors
+    stay as in `preset`."""
     factors = [f for f in catalogue().factors if find_architecture(preset.architecture).applies(f)]
+    levels = _combined_levels(preset, factors, seeds)
     by_changes: dict[tuple[int, ...], list[frozenset[int]]] = {}
     for cell, own in seeds.items():
+        changed = tuple(factors.index(factor) for factor in cell.differences(preset))
+        if all(level_of(cell.levels, factors[place]) in levels[place] for place in changed):
+            by_changes.setdefault(changed, []).append(own)
+    for places, shared in complete_sets(by_changes, list(map(len, levels))):
+        yield tuple(factors[place] for place in places), tuple(levels[place] for place in places), sorted(shared)
+
+
+def _combined_levels(preset: Cell, factors: Sequence[Factor], cells: Iterable[Cell]) -> list[tuple[Level, ...]]:
+    """Of each factor the preset's level, and those of cells that differ from it in another factor as well: a level that
+    joins a factor, and was only toggled, takes no factorial away."""
+    combined = {factor.name: {level_of(preset.levels, factor)} for factor in factors}
+    for cell in cells:
         changed = cell.differences(preset)
-        if all(level_of(cell.levels, factor) in factor.levels for factor in changed):
-            by_changes.setdefault(tuple(factors.index(factor) for factor in changed), []).append(own)
-    for places, shared in complete_sets(by_changes, [len(factor.levels) for factor in factors]):
-        yield tuple(factors[place] for place in places), sorted(shared)
+        if len(changed) > 1:
+            for factor in changed:
+                combined[factor.name].add(level_of(cell.levels, factor))
+    return [tuple(level for level in factor.levels if level in combined[factor.name]) for factor in factors]
 
 
 def attributions(evidence: Evidence) -> Iterator[Attribution]:
@@ -126,28 +140,31 @@ def _layers(evidence: Evidence, after: Cell, whole: Values) -> Estimate:
     return contrast((1, -1), aligned([evidence.values(after), whole]), evidence.step)
 
 
-def _factorial(evidence: Evidence, preset: Cell, factors: tuple[Factor, ...]) -> Factorial:
-    levels = [tuple(factor.levels) for factor in factors]
-    cells = _combinations(preset, factors)
+def _factorial(
+    evidence: Evidence, preset: Cell, factors: tuple[Factor, ...], levels: tuple[tuple[Level, ...], ...]
+) -> Factorial:
+    cells = _combinations(preset, factors, levels)
     values = aligned([evidence.values(cell) for cell in cells.values()])
     responses = Responses(list(cells), values, evidence.step)
     return Factorial(
         architecture=preset.architecture,
         factors=factors,
-        levels=tuple(levels),
+        levels=levels,
         seeds=int((~np.isnan(values)).sum(axis=0).min()),
         effects=tuple(main_effects(responses, levels)),
         interactions=tuple(interactions(responses, levels)),
     )
 
 
-def _combinations(preset: Cell, factors: Sequence[Factor]) -> dict[tuple[Level, ...], Cell]:
+def _combinations(
+    preset: Cell, factors: Sequence[Factor], levels: Sequence[Sequence[Level]]
+) -> dict[tuple[Level, ...], Cell]:
     cells = {}
-    for levels in product(*(factor.levels for factor in factors)):
+    for combination in product(*levels):
         cell = preset
-        for factor, level in zip(factors, levels, strict=True):
+        for factor, level in zip(factors, combination, strict=True):
             cell = cell.with_level(factor, level)
-        cells[levels] = cell
+        cells[combination] = cell
     return cells
 
 

@@ -74,6 +74,10 @@ class Evidence:
         }
 
     @cached_property
+    def _rates_by_cell(self) -> dict[str, pd.DataFrame]:
+        return {str(label): rows for label, rows in self.rates.groupby("cell", sort=False)}
+
+    @cached_property
     def _no_rows(self) -> pd.DataFrame:
         return self.trials.iloc[:0].set_index("seed")
 
@@ -101,6 +105,15 @@ class Evidence:
     def values(self, cell: Cell) -> Mapping[int, float]:
         """The cell's test accuracies, fractions, by seed."""
         return self._accuracies.get(cell, {})
+
+    def accuracies_at(self, cell: Cell, rate: float) -> dict[int, float]:
+        """By seed in ascending order, the test accuracy, a fraction, of the cell's done trials at a learning rate, its
+        own or another that it was trained at; empty where there are none."""
+        rows = self._rates_by_cell.get(cell.label)
+        if rows is None:
+            return {}
+        at_rate = rows[rows["lr"] == rate]
+        return dict(zip(at_rate["seed"].tolist(), at_rate["test_accuracy"].tolist(), strict=True))
 
     def bits(self, cell: Cell) -> tuple[list[int], Bits]:
         """The seeds of the cell's trials whose bits were recorded, and which test images these got right, (seeds,

@@ -18,6 +18,7 @@ import torch
 
 from bench.plan.catalogue import catalogue, written_levels
 from bench.plan.cells import Cell, preset_cell, recorded_cell
+from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.machine import this_machine
 from bench.record.schema import MachineRow, Row
@@ -79,6 +80,16 @@ class Run:
         """The trials, in the plan's order."""
         return tuple(named.trial for named in self.named)
 
+    @property
+    def protocol(self) -> Protocol:
+        """What the plan's cells are trained under; their siblings are at other rates."""
+        return self.trials[0].protocol
+
+    @cached_property
+    def own_keys(self) -> frozenset[str]:
+        """The keys of all trials but siblings: what a report on this run is about."""
+        return frozenset(named.key for named in self.named if named.trial.protocol == self.protocol)
+
     @cached_property
     def by_trial(self) -> dict[Trial, Named]:
         """The trials with their keys."""
@@ -108,10 +119,11 @@ class Run:
             if named.key in by_key:
                 self.store.add_trial(adopted_row(by_key[named.key], named, self.provenance))
 
-    def rows(self) -> pd.DataFrame:
-        """The recorded rows of this run's trials, whichever run made them; of several tries the last."""
+    def rows(self, protocol: Protocol | None = None) -> pd.DataFrame:
+        """The recorded rows of this run's trials, of those under `protocol` where one is given, whichever run made
+        them; of several tries the last."""
         rows = self.store.trials()
-        wanted = {(named.key, named.trial.cell) for named in self.named}
+        wanted = {(named.key, named.trial.cell) for named in self.named if protocol in (None, named.trial.protocol)}
         rows = rows[rows["trial"].isin({key for key, _ in wanted})]
         own = [pair in wanted for pair in zip(rows["trial"], _cells(rows), strict=True)]
         rows = rows[np.array(own, dtype=bool)]
@@ -120,7 +132,7 @@ class Run:
     def timings(self) -> pd.DataFrame:
         """The recorded samples of this machine, this code and this run's protocol."""
         rows = self.store.timings()
-        protocol = self.trials[0].protocol
+        protocol = self.protocol
         return rows[
             (rows["code"] == self.provenance.code)
             & (rows["machine"] == self.provenance.machine)

@@ -22,14 +22,24 @@ def stale_trials(run: Run) -> dict[Trial, str]:
     if not missing:
         return {}
     identity = ["architecture", *catalogue().columns, "seed", *_ASKED_FOR]
-    rows = run.store.trials()[[*identity, *_MOVES]]
-    latest = {tuple(row[name] for name in identity): row for row in rows.to_dict("records")}
+    rows = run.store.trials()
+    # A row that is valid for another trial of the plan, as of the same cell at another rate, is no earlier state.
+    rows = rows.loc[~rows["trial"].isin({named.key for named in run.named}), [*identity, *_MOVES]]
+    records = rows.to_dict("records")
+    latest = {tuple(row[name] for name in identity): row for row in records}
+    at_rate = {(*(row[name] for name in identity), row["lr"]): row for row in records}
     parts = _parts(run.store.parts())
-    return {
-        named.trial: _moved(named, latest[_identity(named.trial)], parts)
-        for named in run.named
-        if named.trial in missing and _identity(named.trial) in latest
-    }
+    stale: dict[Trial, str] = {}
+    for named in run.named:
+        if named.trial in missing:
+            asked = _identity(named.trial)
+            before = at_rate.get((*asked, named.trial.lr))
+            # Where the study gives the rate, it may have moved; a rate that was given is another trial's.
+            if before is None and named.trial.protocol.lr is None:
+                before = latest.get(asked)
+            if before is not None:
+                stale[named.trial] = _moved(named, before, parts)
+    return stale
 
 
 def _parts(rows: pd.DataFrame) -> dict[str, dict[str, str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.errors import BenchError, UsageError
 from bench.plan.catalogue import Catalogue, catalogue, using
-from bench.plan.trials import trials
+from bench.plan.trials import planned
 from bench.session.reports import chosen_margin, write_reports
 from bench.session.request import (
     chosen_cells,
@@ -58,7 +58,8 @@ def run(
 ) -> "pd.DataFrame":
     """Trains what of the study has no row yet, with the options of `bench run` by name, and returns a row a trial, in
     the plan's order, with columns as `bench rows` prints them: `cell`, `is_preset`, a column a factor, accuracies as
-    fractions. `models`, `factors` and `seeds` may be lists. Raises BenchError, which says in one line what is wrong."""
+    fractions. A toggle whose rate isn't its preset's has rows at both: `lr` is `selected_lr` at its own. `models`,
+    `factors` and `seeds` may be lists. Raises BenchError, which says in one line what is wrong."""
     given = {name: value for name, value in locals().items() if name != "study" and value is not None}
     # What trains takes a second to import, and a study's file is read for less.
     from bench.report.summary import outcome_counts
@@ -71,8 +72,9 @@ def run(
         numbers = chosen_seeds(_joined(seeds))
         checked = protocol_of(epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val)
         protocol = settle(checked, dataset, Path(data_dir), precision, device, cluster is not None)
-        wanted = list(trials(cells, numbers, protocol))
-        run = prepare_run(wanted, chosen_design(design), Path(data_dir), root_of(Path(results)))
+        chosen = chosen_design(design)
+        wanted = list(planned(chosen, cells, numbers, protocol))
+        run = prepare_run(wanted, chosen, Path(data_dir), root_of(Path(results)))
         train_and_time(run, place, cluster is None if timing is None else timing, retry_failed, given)
         if val == 0 and outcome_counts(run.rows())["done"]:
             record_hardest(run)

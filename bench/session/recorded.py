@@ -14,6 +14,7 @@ from bench.plan.cells import Cell
 from bench.plan.factors import Factor
 from bench.plan.levels import Level, Levels
 from bench.plan.protocol import Protocol
+from bench.plan.trials import Trial, arms
 from bench.record.replacing import replace_text
 from bench.run.runner import Run
 
@@ -62,12 +63,18 @@ class Recorded:
             )
         return self.study
 
-    def trained_cells(self) -> list[Cell]:
-        """The cells, of the study in use. Raises NoRunError for what it no longer has."""
-        return [_cell(self.path, said) for said in self.cells]
+    def trials(self) -> list[Trial]:
+        """The trials, of the study in use and at its rates, each of a cell that had another at that. Raises
+        BenchError for what the study no longer has."""
+        protocol = self._protocol()
+        arms = []
+        for said in self.cells:
+            cell, rate = _cell(self.path, said), said["lr"]
+            own = rate is None or rate == protocol.rate(cell.levels)
+            arms.append((cell, protocol if own else replace(protocol, lr=rate)))
+        return [Trial(cell, seed, under) for seed in self.seeds for cell, under in arms]
 
-    def trained_protocol(self) -> Protocol:
-        """The protocol. Raises BenchError."""
+    def _protocol(self) -> Protocol:
         known = {field.name for field in fields(Protocol)}
         if strangers := set(self.protocol) - known:
             raise NoRunError(f"{self.path}: its protocol has {min(strangers)}, which this version doesn't know")
@@ -80,8 +87,8 @@ class Recorded:
 def record_run(run: Run, given: Mapping[str, Any]) -> Path:
     """Writes what the run resolved. Raises OSError."""
     known, trials = catalogue(), run.trials
-    cells = {trial.cell: trial for trial in trials}
-    protocol = trials[0].protocol
+    cells = {cell: None for cell, _ in arms(trials)}
+    protocol = run.protocol
     content = {
         "run": run.provenance.run,
         "study": {"name": known.name, "named": known.named, "digest": known.digest, "title": known.title},
@@ -92,14 +99,20 @@ def record_run(run: Run, given: Mapping[str, Any]) -> Path:
         "protocol": asdict(protocol),
         "data": {"name": protocol.dataset, "digest": run.provenance.data},
         "cells": [
-            {"cell": cell.label, "lr": trial.lr, "architecture": cell.architecture, "levels": dict(cell.levels)}
-            for cell, trial in cells.items()
+            {
+                "cell": cell.label,
+                "lr": under.rate(cell.levels),
+                "architecture": cell.architecture,
+                "levels": dict(cell.levels),
+            }
+            for cell, under in arms(trials)
         ],
         "rates": {
             "by": list(known.rates.by),
             "rate": [[*levels, rate] for levels, rate in known.rates.rate.items()],
             "selected": known.rates.selected,
             "source": known.rates.source,
+            "unselected": [list(levels) for levels in known.rates.unselected],
         },
         "given": {name: _plain(value) for name, value in given.items()},
         "machine": run.provenance.machine,
@@ -138,7 +151,12 @@ def read_run(path: Path) -> Recorded:
             digest=_text(said["study"]["digest"]),
             design=_text(said["design"]),
             cells=tuple(
-                {"architecture": _text(one["architecture"]), "levels": {**one["levels"]}} for one in said["cells"]
+                {
+                    "architecture": _text(one["architecture"]),
+                    "levels": {**one["levels"]},
+                    "lr": float(one["lr"]) if "lr" in one else None,
+                }
+                for one in said["cells"]
             ),
             seeds=tuple(map(int, said["seeds"])),
             protocol={**said["protocol"]},
@@ -147,6 +165,7 @@ def read_run(path: Path) -> Recorded:
                 {tuple(levels): float(rate) for *levels, rate in rates["rate"]},
                 selected=bool(rates["selected"]),
                 source=_text(rates["source"]),
+                unselected=tuple(map(tuple, rates.get("unselected", []))),
             ),
             data=_text(said["data"]["digest"]),
             given={**said["given"]},

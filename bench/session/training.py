@@ -1,17 +1,19 @@
 """What training does and prints, from the data set on. Imports torch."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import pandas as pd
+
 from bench.errors import InterruptedRunError, Terminated, UsageError
 from bench.plan.catalogue import catalogue
-from bench.plan.cells import Cell
 from bench.plan.protocol import Device, Protocol
+from bench.plan.trials import arms, counted
 from bench.report.summary import outcome_counts, render, summary_table
 from bench.run.executor import Executor
 from bench.run.networks import network_today
@@ -54,13 +56,12 @@ def settle(
     return replace(protocol, dataset=chosen.name, device=trained_on)
 
 
-def print_plan(run: Run, cells: Sequence[Cell], place: Place) -> None:
+def print_plan(run: Run, place: Place) -> None:
     """Cells, trials and an estimate of the time."""
     missing = run.missing()
-    rates = {trial.cell: trial.lr for trial in run.trials}
-    for cell in cells:
-        if cell not in run.left_out:
-            print(f"  {cell.label}  (lr {rates[cell]:g})")
+    for cell, protocol in arms(run.trials):
+        sibling = "" if protocol == run.protocol else ", that of its preset"
+        print(f"  {cell.label}  (lr {protocol.rate(cell.levels):g}{sibling})")
     print(_counts(run, len(missing)))
     if missing:
         seconds = expected_seconds(missing, run.data)
@@ -82,7 +83,7 @@ def carry_out(
     `given` are the options that the run's file will say. Raises InterruptedRunError as `train_and_time` does.
     """
     code = train_and_time(run, place, timing, retry_failed, given)
-    print_result(run, list(dict.fromkeys(trial.cell for trial in run.trials)))
+    print_result(run)
     on_test = run.trials[0].protocol.val == 0
     if reports is not None and on_test and outcome_counts(run.rows())["done"]:
         report_on(run, reports)
@@ -123,11 +124,11 @@ def train_and_time(
     return _exit_code(run)
 
 
-def print_result(run: Run, cells: Sequence[Cell]) -> None:
+def print_result(run: Run) -> None:
     """The table, what didn't finish, and where the rows are."""
     rows = run.rows()
     print()
-    print(render(summary_table(cells, rows, run.timings())))
+    print(render(_result_table(run)))
     print()
     counts = outcome_counts(rows)
     if counts["diverged"] or counts["failed"]:
@@ -137,11 +138,24 @@ def print_result(run: Run, cells: Sequence[Cell]) -> None:
     print(f"Rows: {run.store.trials_path}")
 
 
+def _result_table(run: Run) -> pd.DataFrame:
+    """A line per cell, and one for its sibling at its preset's rate where it has one."""
+    labels = arms(run.trials)
+    timings = run.timings()
+    lines: dict[str, dict[Any, Any]] = {}
+    for protocol in dict.fromkeys(under for _, under in labels):
+        cells = [cell for cell, under in labels if under == protocol]
+        table = summary_table(cells, run.rows(protocol), timings).to_dict("records")
+        for cell, line in zip(cells, table, strict=True):
+            label = labels[cell, protocol]
+            lines[label] = line | {"cell": label}
+    return pd.DataFrame([lines[label] for label in labels.values()])
+
+
 def report_on(run: Run, reports: Path) -> None:
     """Writes the report on the run's protocol; the hardest test images are recorded before, to be shown."""
     record_hardest(run)
-    keys = {named.key for named in run.named}
-    write_reports([run.data.name], run.store.folder.parent, reports, prefer=keys)
+    write_reports([run.data.name], run.store.folder.parent, reports, prefer=run.own_keys)
 
 
 def record_hardest(run: Run) -> None:
@@ -150,8 +164,7 @@ def record_hardest(run: Run) -> None:
     from bench.report.analysis import HARDEST_IMAGES
     from bench.report.evidence import gather
 
-    keys = {named.key for named in run.named}
-    evidence = gather(run.store, run.data.name, networks=network_today, prefer=keys)
+    evidence = gather(run.store, run.data.name, networks=network_today, prefer=run.own_keys)
     record_images(run, [index for index, _ in evidence.hardest_images(HARDEST_IMAGES)])
 
 
@@ -171,8 +184,4 @@ def _exit_code(run: Run) -> int:
 
 
 def _counts(run: Run, missing: int) -> str:
-    cells, seeds = ({trial.cell for trial in run.trials}, {trial.seed for trial in run.trials})
-    return (
-        f"{len(cells)} cells x {len(seeds)} seeds = {len(run.trials)} trials: "
-        f"{len(run.trials) - missing} recorded, {missing} to train"
-    )
+    return f"{counted(run.trials)}: {len(run.trials) - missing} recorded, {missing} to train"

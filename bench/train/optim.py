@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import SGD, AdamW, Optimizer
-from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, StepLR
 
 from bench.errors import UsageError, near_matches
 from bench.plan.trials import Trial
@@ -155,6 +155,12 @@ def _step(optimizer: Optimizer, rate: float, steps: int) -> LRScheduler:  # noqa
     return StepLR(optimizer, STEP_EPOCHS, STEP_GAMMA)
 
 
+def _cosine(optimizer: Optimizer, rate: float, steps: int) -> LRScheduler:  # noqa: ARG001  # schedules share a signature
+    """From the rate along half a cosine to 0 over the whole training (Loshchilov and Hutter 2017, without restarts): no
+    warm-up, and momentum stays."""
+    return CosineAnnealingLR(optimizer, steps)
+
+
 def _onecycle(optimizer: Optimizer, rate: float, steps: int) -> LRScheduler:
     """One cycle over the whole training (Smith and Topin 2018), the rate as its peak, and torch's defaults for the
     rest: it rises for 30 % of the steps from a 25th of the peak and falls along a cosine to almost nothing; momentum
@@ -169,5 +175,6 @@ OPTIMIZERS: Mapping[str, OptimizerKind] = {
 
 SCHEDULES: Mapping[str, ScheduleKind] = {
     "step": ScheduleKind(_step, by_batch=False),
+    "cosine": ScheduleKind(_cosine, by_batch=True),
     "onecycle": ScheduleKind(_onecycle, by_batch=True),
 }

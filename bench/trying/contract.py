@@ -50,11 +50,11 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """What to try: cells, as a design gives them, how many seeds each has, and the protocol they share."""
+    """What to try: cells, as a design gives them, the protocol they share, and how many trials the whole plan has."""
 
     cells: Sequence[Cell]
-    seeds: Sequence[int]
     protocol: Protocol
+    trials: int
 
 
 class Contract:
@@ -208,8 +208,7 @@ class Contract:
             for cell, tried in self._tried.items()
         ]
         images = self._protocol.epochs * (len(data.train) + FORWARD_SHARE * len(data.held_out))
-        trials = len(self._tries.cells) * len(self._tries.seeds)
-        return Estimate(sum(costs) / len(costs) * images * trials, fresh.peak)
+        return Estimate(sum(costs) / len(costs) * images * self._tries.trials, fresh.peak)
 
 
 _DRAW = (

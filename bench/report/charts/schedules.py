@@ -37,8 +37,8 @@ def draw(analysis: Analysis) -> Chart | None:
         name="schedules",
         title="Learning rates",
         caption="The learning rate at the start of each epoch, labelled with the rate that the schedule is set to; the "
-        "same for every seed. The one-cycle rate moves after every batch and reaches its peak within an epoch."
-        + remark(selected, f"Rates were {chosen.source}, {_for_each(chosen.by)}."),
+        "same for every seed. One-cycle and cosine rates move after every batch, and a one-cycle rate reaches its peak "
+        "within an epoch." + remark(selected, f"Rates were {chosen.source}, {_for_each(chosen.by)}."),
         alt=f"Learning rate by epoch: {'; '.join(rates)}.",
         figure=page,
     )

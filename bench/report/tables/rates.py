@@ -14,8 +14,8 @@ def rate_table(analysis: Analysis) -> Table:
     return Table(
         name="rates",
         title="Learning rates",
-        caption="Test accuracy of the cells that were trained at several learning rates (of the one-cycle schedule the "
-        "peak), with the 95 % t interval of the mean. A rate that is best here is best of so many on test images: "
+        caption="Test accuracy of the cells that were trained at several learning rates (where the schedule moves it, "
+        "the peak), with the 95 % t interval of the mean. A rate that is best here is best of so many on test images: "
         f"`{catalogue().command('select')}` chooses on held-out training images.",
         columns=(
             text_column("cell", "cell"),
