@@ -37,6 +37,7 @@ MODEL1 = preset_cell("model1")
 [SCHEDULER] = find_factors(["scheduler"])
 NORMED = MODEL1.with_level(BATCH_NORM, True)
 DROPPED = MODEL1.with_level(DROPOUT, 0.1)
+NORM = "Batch norm (at its rate 0.03, against 0.01)"
 BASE = [0.9880, 0.9884, 0.9882, 0.9878, 0.9886]
 
 
@@ -57,17 +58,21 @@ def claim(analysis: Analysis, beginning: str) -> Finding:
 @pytest.mark.parametrize(
     ("differences", "verdict", "said"),
     [
-        ((0.002, 0.0021, 0.0022, 0.0021, 0.0021), Verdict.HELPS, "Batch norm helps model1: +0.21 points"),
+        (
+            (0.002, 0.0021, 0.0022, 0.0021, 0.0021),
+            Verdict.HELPS,
+            "Batch norm (at its rate 0.03, against 0.01) helps model1: +0.21 points",
+        ),
         (
             (-0.002, -0.0021, -0.0022, -0.0021, -0.0021),
             Verdict.HURTS,
-            f"Batch norm hurts model1: {MINUS}0.21 points",
+            f"{NORM} hurts model1: {MINUS}0.21 points",
         ),
         ((0.0001, -0.0001, 0.0001, 0.0, 0.0001), Verdict.EQUIVALENT, "within the margin of 0.05 points"),
         (
             (0.004, -0.002, 0.003, 0.0, 0.001),
             Verdict.INCONCLUSIVE,
-            "Batch norm is not settled on model1: measured +0.12 points, could be ",
+            f"{NORM} is not settled on model1: measured +0.12 points, could be ",
         ),
     ],
 )
@@ -87,7 +92,7 @@ def test_the_sentence_word_for_word(tmp_path: Path) -> None:
     [(_, text)] = findings(analysis)
     cost = text[text.index(", at ") : text.index(" training")]
     assert text.replace(cost, "") == (
-        "Batch norm helps model1: +0.21 points (95 % interval +0.16 to +0.26, 5 seeds) training throughput."
+        f"{NORM} helps model1: +0.21 points (95 % interval +0.16 to +0.26, 5 seeds) training throughput."
     )
 
 
@@ -137,8 +142,8 @@ def test_a_headline_tells_a_technique_on_all_models_and_the_widest_found_comes_f
         model2.with_level(DROPOUT, 0.0): shifted(0.004, -0.002, 0.003, 0.0, 0.001),
     }
     assert list(headlines(analysis_of(tmp_path, accuracies))) == [
-        "Batch norm helps model1 (+0.21 points, 95 % interval +0.20 to +0.22, 5 seeds) and model2 (+0.21 points, "
-        "95 % interval +0.20 to +0.22, 5 seeds).",
+        "Batch norm at its own rate helps model1 (+0.21 points, 95 % interval +0.20 to +0.22, 5 seeds) and model2 "
+        "(+0.21 points, 95 % interval +0.20 to +0.22, 5 seeds).",
         f"Dropout 0.1 hurts model1 ({MINUS}0.61 points, 95 % interval {MINUS}0.62 to {MINUS}0.60, 5 seeds); it is not "
         f"settled on model2 (+0.09 points, 95 % interval {MINUS}0.21 to +0.39, 5 seeds).",
     ]
@@ -198,7 +203,7 @@ def test_what_combinations_settle_is_no_second_look_at_a_toggle(tmp_path: Path) 
     }
     [first, *_] = headlines(analysis_of(tmp_path, accuracies))
     assert re.sub(r"95 % interval \S+ to \S+,", "...", first) == (
-        "Batch norm is not settled on model1 (+0.20 points, ... 5 seeds)."
+        "Batch norm at its own rate is not settled on model1 (+0.20 points, ... 5 seeds)."
     )
 
 
@@ -222,7 +227,9 @@ def test_a_finding_that_stands_out_alone_only_is_tentative(tmp_path: Path) -> No
     analysis = analysis_of(tmp_path, accuracies)
     [(first, text), (second, _)] = findings(analysis)
     assert (first, second) == (Verdict.TENTATIVE, Verdict.INCONCLUSIVE)
-    assert text.startswith("Batch norm tentatively helps model1: +0.13 points (95 % interval ")
+    assert text.startswith(
+        "Batch norm (at its rate 0.03, against 0.01) tentatively helps model1: +0.13 points (95 % interval "
+    )
     assert text.endswith("Among so many comparisons chance alone may give one like it.")
 
 

@@ -15,6 +15,8 @@ from bench.plan.trials import Trial, arms, counted, planned
 from bench.report.analysis import analyse
 from bench.report.caveats import caveats
 from bench.report.evidence import Evidence, gather
+from bench.report.findings import headlines
+from bench.report.tables.effects import effect_table
 from bench.report.tables.rates import rate_table
 from bench.run.networks import network_today
 from bench.run.runner import Run, prepare_run, record
@@ -208,3 +210,23 @@ def test_a_run_is_repeated_with_its_siblings(tmp_path: Path) -> None:
         ("model1 gap=on", SIBLING),
     ]
     assert read_run(path).trials() == list(run.trials)
+
+
+def test_a_report_tells_a_technique_with_its_rate_from_the_technique_alone(tmp_path: Path) -> None:
+    analysis = analyse(reported(recorded(prepared(tmp_path, list(planned("toggles", CELLS, 3, SHORT))))), 0.0005)
+    normed, alone, pooled = analysis.effects
+    assert [effect.factor for effect in analysis.effects] == [BATCH_NORM, BATCH_NORM, GAP]
+    assert (normed.rates, normed.same_rate) == ((OWN, SIBLING), False)
+    assert (alone.rates, alone.same_rate) == ((SIBLING, SIBLING), True)
+    assert normed.comparison.difference.mean == pytest.approx(0.0)
+    assert alone.comparison.difference.mean == pytest.approx(-0.2)
+    assert pooled.at_rates == ""
+    names = [row["technique"] for row in effect_table(analysis).rows]
+    assert names == [
+        "Batch norm (at its rate 0.03, against 0.01)",
+        "Batch norm (at the same rate 0.01)",
+        "Global average pooling",
+    ]
+    texts = list(headlines(analysis))
+    assert any(text.startswith("Batch norm at an equal rate hurts model1") for text in texts)
+    assert any(text.startswith("Batch norm at its own rate ") for text in texts)

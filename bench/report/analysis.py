@@ -82,9 +82,10 @@ class Effect:
     """A technique on one model: the cell with it minus the cell without, over all seeds of both.
 
     `level` is the technique's level and `without` what it replaces; one of the two cells is the model's preset. `rates`
-    are the learning rates of the two. `judgement` holds for the family of all effects of the report. `smallest_found`
-    is the difference that these seeds find four times in five, `seeds_needed` the seeds in each arm that would find one
-    of the margin's size; both None without a spread.
+    are the learning rates of the two; where they differ the effect is that of the technique with its rate, and there
+    may be another one, at the `same_rate`, of the technique alone. `judgement` holds for the family of all effects of
+    the report. `smallest_found` is the difference that these seeds find four times in five, `seeds_needed` the seeds in
+    each arm that would find one of the margin's size; both None without a spread.
     """
 
     architecture: str
@@ -94,6 +95,7 @@ class Effect:
     treated: Cell
     baseline: Cell
     rates: tuple[float, float]
+    same_rate: bool
     comparison: Comparison
     judgement: Judgement
     smallest_found: float | None
@@ -115,6 +117,20 @@ class Effect:
             if self.without == self.factor.off and self.factor.off_is_absence
             else f"{name} instead of {self.factor.in_words(self.without)}"
         )
+
+    @property
+    def technique_at_rates(self) -> str:
+        """`batch norm (at its rate 0.03, against 0.01)`."""
+        return f"{self.technique} ({self.at_rates})" if self.at_rates else self.technique
+
+    @property
+    def at_rates(self) -> str:
+        """Which learning rates are compared, where a technique comes with its own: `at its rate 0.03, against 0.01`, or
+        `at the same rate 0.01`; else empty."""
+        treated, baseline = self.rates
+        if self.same_rate:
+            return f"at the same rate {treated:g}"
+        return f"at its rate {treated:g}, against {baseline:g}" if treated != baseline else ""
 
 
 def sureness(effect: Effect) -> tuple[bool, float]:
@@ -236,13 +252,14 @@ def _cell_result(
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two cells that differ in one factor."""
+    """Two cells that differ in one factor, and maybe in their rates."""
 
     factor: Factor
     treated: Cell
     baseline: Cell
     comparison: Comparison
     rates: tuple[float, float]
+    same_rate: bool = False
 
 
 def _effects(evidence: Evidence, costs: Costs, margin: float) -> Iterator[Effect]:
@@ -254,7 +271,8 @@ def _effects(evidence: Evidence, costs: Costs, margin: float) -> Iterator[Effect
 
 
 def _pairs(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[_Pair]:
-    """One architecture's toggles: every one of its cells that differs from its preset in one factor."""
+    """One architecture's toggles: every one of its cells that differs from its preset in one factor, and again at the
+    preset's rate where it was trained at that as well."""
     preset = preset_cell(cells[0].architecture)
     if preset not in cells:
         return
@@ -262,8 +280,14 @@ def _pairs(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[_Pair]:
         if len(changed := cell.differences(preset)) == 1:
             [factor] = changed
             baseline, treated = sorted((preset, cell), key=lambda c: factor.levels.index(level_of(c.levels, factor)))
+            rates = _rate(evidence, treated), _rate(evidence, baseline)
             comparison = compare(evidence.values(treated), evidence.values(baseline), evidence.step)
-            yield _Pair(factor, treated, baseline, comparison, (_rate(evidence, treated), _rate(evidence, baseline)))
+            yield _Pair(factor, treated, baseline, comparison, rates)
+            own = _rate(evidence, preset)
+            arms = [evidence.accuracies_at(arm, own) for arm in (treated, baseline)]
+            if rates[0] != rates[1] and all(arms):
+                at_one = compare(arms[0], arms[1], evidence.step)
+                yield _Pair(factor, treated, baseline, at_one, (own, own), same_rate=True)
 
 
 def _rate(evidence: Evidence, cell: Cell) -> float:
@@ -281,12 +305,13 @@ def _effect(evidence: Evidence, costs: Costs, margin: float, pair: _Pair, judgem
         treated=pair.treated,
         baseline=pair.baseline,
         rates=pair.rates,
+        same_rate=pair.same_rate,
         comparison=pair.comparison,
         judgement=judgement,
         smallest_found=smallest_effect_found(difference, family) if difference.has_interval else None,
         seeds_needed=seeds_needed(margin, difference, family) if difference.has_interval and margin > 0 else None,
         cost=costs.difference(pair.treated, pair.baseline),
-        mcnemar=_mcnemar(evidence, pair.treated, pair.baseline),
+        mcnemar=() if pair.same_rate else _mcnemar(evidence, pair.treated, pair.baseline),
     )
 
 

@@ -140,8 +140,8 @@ def _untried(analysis: Analysis) -> Iterator[str]:
 
 def _what_few_seeds_cannot_show(analysis: Analysis) -> Iterator[str]:
     """The sign-flip test's limit, where it lies above 5 %."""
-    sizes = [effect.comparison.shared for effect in analysis.effects if effect.comparison.shared]
-    sizes += [step.comparison.shared for step in analysis.steps if step.comparison.shared]
+    sizes = [len(effect.comparison.shared) for effect in analysis.effects if effect.comparison.shared]
+    sizes += [len(step.comparison.shared) for step in analysis.steps if step.comparison.shared]
     enough = seeds_for_sign_flip(ALPHA)
     if not sizes or min(sizes) >= enough:
         return

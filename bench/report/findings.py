@@ -72,7 +72,7 @@ def headlines(analysis: Analysis) -> Iterator[str]:
     """
     techniques: dict[str, list[Effect]] = {}
     for effect in analysis.effects:
-        techniques.setdefault(effect.technique, []).append(effect)
+        techniques.setdefault(_headed(effect), []).append(effect)
     for name, effects in sorted(techniques.items(), key=lambda item: _weight(item[1]), reverse=True):
         said: dict[str, list[Effect]] = {}
         for effect in sorted(effects, key=lambda effect: _ORDER.index(effect.verdict)):
@@ -94,7 +94,7 @@ def shortened(sentences: Iterable[str], most: int, table: str) -> list[str]:
 def effect_sentence(effect: Effect, margin: float) -> str:
     """`Batch norm helps tiny: +0.21 points (95 % interval +0.10 to +0.32, 5 seeds against 20), at 9 % lower ...`"""
     difference = effect.comparison.difference
-    name = f"{sentence(effect.technique)} {_said(effect)} {effect.architecture}"
+    name = f"{sentence(effect.technique_at_rates)} {_said(effect)} {effect.architecture}"
     if effect.verdict == Verdict.EQUIVALENT:
         return f"{name}: {_amount(effect)}{_cost(effect)}, surely within the margin of {margin_points(margin)} points."
     if effect.verdict in (Verdict.HELPS, Verdict.HURTS):
@@ -153,6 +153,13 @@ def combination_sentences(analysis: Analysis) -> Iterator[str]:
     for design in analysis.factorials:
         yield _main_effects_sentence(design)
         yield from _interaction_sentences(design, analysis.margin, list(islice(verdicts, len(design.interactions))))
+
+
+def _headed(effect: Effect) -> str:
+    """The technique, and whether it is with a rate of its own."""
+    if effect.same_rate:
+        return f"{effect.technique} at an equal rate"
+    return f"{effect.technique} at its own rate" if effect.at_rates else effect.technique
 
 
 def _said(effect: Effect) -> str:

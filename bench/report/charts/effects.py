@@ -91,19 +91,19 @@ def _draw_model(analysis: Analysis, axes: Axes, architecture: str, effects: list
     axes.tick_params(axis="y", length=0)
     axes.set_yticks(range(len(effects)), [_name(effect) for effect in effects])
     axes.set_ylim(len(effects) - 0.5, -0.5)
-    cut = [_draw_effect(analysis, axes, row, effect) for row, effect in enumerate(effects)]
+    cut = [_draw_effect(axes, row, effect) for row, effect in enumerate(effects)]
     return any(cut)
 
 
 def _name(effect: Effect) -> str:
-    return short(effect.technique).replace(" instead of ", "\ninstead of ")
+    name = short(effect.technique).replace(" instead of ", "\ninstead of ")
+    return f"{name}\n{effect.at_rates}" if effect.at_rates else name
 
 
-def _draw_effect(analysis: Analysis, axes: Axes, row: int, effect: Effect) -> bool:
+def _draw_effect(axes: Axes, row: int, effect: Effect) -> bool:
     colour, marker = _LOOKS[effect.verdict]
     difference = effect.comparison.difference
-    accuracies = [analysis.evidence.rows(cell)["test_accuracy"] for cell in (effect.treated, effect.baseline)]
-    seeds = percent((accuracies[0] - accuracies[1]).dropna().iloc[:MOST_SEEDS])
+    seeds = percent(effect.comparison.shared[:MOST_SEEDS])
     axes.scatter(seeds, row + lanes(len(seeds)), s=9, color=colour, alpha=0.45, linewidth=0, zorder=2)
     cut = draw_interval(axes, difference, row, limits=(-100, 100), colour=colour)
     axes.plot([difference.mean * 100], [row], marker, color=colour, markersize=6, zorder=4)

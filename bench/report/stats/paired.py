@@ -26,7 +26,8 @@ _PATTERNS_AT_ONCE = 100  # they stay in the cache
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Treated minus baseline, over all seeds of both: `treated` and `baseline` of them, `shared` by both.
+    """Treated minus baseline, over all seeds of both: `treated` and `baseline` of them, and `shared`, the differences
+    of those that both have.
 
     `sign_flip_p` is that of a mean difference of 0 over the shared seeds, two-sided and exact (an estimate from 9,999
     random patterns above 16 seeds); it takes no distribution for granted but symmetry about 0. `p_attainable` is the
@@ -37,7 +38,7 @@ class Comparison:
     difference: Estimate
     treated: int
     baseline: int
-    shared: int
+    shared: tuple[float, ...]
     sign_flip_p: float
     p_attainable: float
     effect_size: float
@@ -63,7 +64,7 @@ def compare(treated: Values, baseline: Values, step: float = 0.0) -> Comparison:
         difference=difference,
         treated=len(treated),
         baseline=len(baseline),
-        shared=first.size,
+        shared=tuple((first - second).tolist()),
         sign_flip_p=sign_flip_p(first - second),
         p_attainable=smallest_sign_flip_p(int(np.count_nonzero(first - second))),
         effect_size=_hedges_g(difference),

@@ -32,9 +32,11 @@ def effect_table(analysis: Analysis) -> Table:
         title="What each technique does",
         caption="The model with the technique minus the same model without it, over all seeds of both (n is written as "
         "with/without), in percentage points of test accuracy with the 95 % t interval. One of the two is the model's "
-        "preset. Helps, hurts and equivalent hold for all rows of this table together: the chance that any of them is "
-        "false is at most 5 %. Tentative is what stands out alone and not among so many. A change in speed is of "
-        "rounds that timed both networks, with its interval, and left empty where they were not timed together.",
+        "preset. A technique with a learning rate of its own is compared at its rate, and at the preset's where it was "
+        "trained at that too. Helps, hurts and equivalent hold for all rows of this table together: the chance that "
+        "any of them is false is at most 5 %. Tentative is what stands out alone and not among so many. A change in "
+        "speed is of rounds that timed both networks, with its interval, and left empty where they were not timed "
+        "together.",
         note="p is Student's, and 'Holm p' adjusts it for all rows. Sign-flip p is an exact test's on the shared "
         "seeds, which takes differences to be symmetric about 0 instead of normal, in brackets the smallest it could "
         "have been. g is Hedges' effect size; r the correlation between the two over shared seeds (above 0, pairing "
@@ -135,13 +137,15 @@ def _effect_row(effect: Effect) -> TableRow:
     comparison, cost, needed = effect.comparison, effect.cost, effect.seeds_needed
     return {
         "model": effect.architecture,
-        "technique": sentence(effect.technique),
+        "technique": sentence(effect.technique_at_rates),
         "factor": effect.factor.name,
+        "rate_with": effect.rates[0],
+        "rate_without": effect.rates[1],
         **flat("difference", comparison.difference),
         "verdict": str(effect.verdict),
         "n_with": comparison.treated,
         "n_without": comparison.baseline,
-        "n_shared": comparison.shared,
+        "n_shared": len(comparison.shared),
         "p": comparison.difference.p,
         "p_holm": effect.judgement.p,
         "p_beyond_holm": effect.judgement.p_beyond,
