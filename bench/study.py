@@ -56,9 +56,10 @@ class Study:
     `data` is a data set from one of the sources, or the name of a built-in one, or several of them. What follows is
     what `bench run` takes where its options don't say otherwise: design, seeds, epochs, batch_size, optimizer, lr,
     precision. `rates` are the learning rates: one for all, or by the levels of the factors that `rates_by` names, as
-    in {("sgd",): 0.05, ("adamw",): 0.001}. `preset` says the levels of training factors for all architectures where
-    they aren't `off`. `claims` are what `bench.report.claims` tests, or a function that returns them. `name` is that of
-    the folder of its rows: its file's, if not said.
+    in {("sgd",): 0.05, ("adamw",): 0.001}; `architecture` among these stands for the architecture's name. `preset` says
+    the levels of training factors for all architectures where they aren't `off`. `claims` are what
+    `bench.report.claims` tests, or a function that returns them. `name` is that of the folder of its rows: its file's,
+    if not said.
 
     Raises UsageError for what can't be, when it is made.
     """
@@ -139,7 +140,7 @@ class Study:
         found = Catalogue(
             architectures={one.name: one for one in architectures},
             factors=factors,
-            rates=self._rates(factors),
+            rates=self._rates(factors, [one.name for one in architectures]),
             datasets=datasets,
             defaults=Defaults(
                 design=self.design,
@@ -186,7 +187,7 @@ class Study:
         ]
         return *harness, *self.factors
 
-    def _rates(self, factors: Sequence[Factor]) -> Rates:
+    def _rates(self, factors: Sequence[Factor], architectures: Sequence[str]) -> Rates:
         if isinstance(self.rates, Rates):
             return self.rates
         if self.rates is None and not self.rates_by:
@@ -198,7 +199,7 @@ class Study:
                 "rates are a number, or numbers by levels with the names of the factors that they go by: "
                 "rates={('sgd',): 0.05, ('adamw',): 0.001}, rates_by=['optimizer']"
             )
-        return rates_by(tuple(self.rates_by), self.rates, factors)
+        return rates_by(tuple(self.rates_by), self.rates, factors, architectures)
 
     def _datasets(self) -> dict[str, Any]:
         if self.data is None:

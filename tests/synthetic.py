@@ -138,7 +138,7 @@ def _trial(
             test_loss=0.02 + 0.3 * math.exp(-epoch),
             val_accuracy=None,
             val_loss=None,
-            lr=protocol.rate(levels) * (math.sin(epoch / 5) if levels["scheduler"] == "onecycle" else 1),
+            lr=planned.lr * (math.sin(epoch / 5) if levels["scheduler"] == "onecycle" else 1),
             seconds=20.0,
         )
         for epoch in range(1, protocol.epochs + 1)

@@ -17,7 +17,7 @@ from bench.plan.keys import Parts, trial_key
 from bench.plan.levels import Levels, format_level
 from bench.plan.protocol import Protocol
 from bench.plan.seeds import STREAMS, stream
-from bench.plan.selection import augmentation_trials, rate_trials
+from bench.plan.selection import augmentation_trials, first_candidates, rate_trials
 from bench.plan.trials import Trial, trials
 from bench.record.columns import columns
 from bench.record.schema import Row
@@ -118,8 +118,9 @@ def test_rate_follows_scheduler_and_batch_norm_unless_it_is_held() -> None:
     assert set(RATES) == set(CANDIDATE_RATES)
     for (scheduler, batch_norm), rate in RATES.items():
         levels = Levels(ARCHITECTURES["model1"].preset, scheduler=scheduler, batch_norm=batch_norm)
-        assert PROTOCOL.rate(levels) == rate
-        assert Protocol("digits", lr=0.5).rate(levels) == 0.5
+        cell = Cell("model1", levels)
+        assert PROTOCOL.rate(cell) == rate
+        assert Protocol("digits", lr=0.5).rate(cell) == 0.5
 
 
 @pytest.mark.parametrize(
@@ -177,10 +178,10 @@ def test_a_level_of_a_factor_that_nothing_else_speaks_for_is_part_of_the_key() -
 
 
 def test_selection_tries_every_candidate_on_held_out_images_only() -> None:
-    planned = list(rate_trials(["model1", "model3"], range(2), Protocol("mnist", val=5000)))
+    planned = list(rate_trials(["model1", "model3"], range(2), Protocol("mnist", val=5000), first_candidates()))
     assert len(planned) == len(set(planned)) == 2 * 2 * sum(map(len, CANDIDATE_RATES.values()))
     with pytest.raises(UsageError, match="would choose on test images"):
-        next(rate_trials(MODELS, range(1), Protocol("mnist")))
+        next(rate_trials(MODELS, range(1), Protocol("mnist"), first_candidates()))
 
     planned = list(augmentation_trials(MODELS, range(2), Protocol("mnist", val=5000)))
     tried = {(trial.cell.architecture, trial.cell.levels["augmentation"]) for trial in planned}

@@ -63,7 +63,7 @@ def test_a_toggle_that_changes_the_rate_has_a_sibling_at_its_presets() -> None:
         preset = Trial(preset_cell(trial.cell.architecture), trial.seed, SHORT)
         assert trial.lr == preset.lr != trial.selected_lr
         assert trial == dataclasses.replace(trial, protocol=dataclasses.replace(SHORT, lr=preset.lr))
-    expected = {cell for cell in cells if SHORT.rate(cell.levels) != SHORT.rate(preset_cell(cell.architecture).levels)}
+    expected = {cell for cell in cells if SHORT.rate(cell) != SHORT.rate(preset_cell(cell.architecture))}
     assert {trial.cell for trial in siblings} == expected
     assert NORMED in expected
     assert POOLED not in expected

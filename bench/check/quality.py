@@ -161,7 +161,7 @@ def _same_protocol(plan: Plan, cell: Cell, row: QualityRow) -> bool:
         protocol.epochs,
         protocol.batch_size,
         protocol.optimizer,
-        protocol.rate(cell.levels),
+        protocol.rate(cell),
         protocol.precision,
     )
 

@@ -1,5 +1,6 @@
 """`bench select`: chooses the learning rates and the basic augmentation on held-out training images."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -8,11 +9,13 @@ import typer
 
 from bench.commands import options as opt
 from bench.errors import UsageError
-from bench.plan.catalogue import catalogue
-from bench.plan.selection import augmentation_trials, rate_trials
+from bench.plan.selection import augmentation_trials
 
 # Without --val one training image in so many is held out.
 HELD_OUT = 12
+
+# Fewer seeds than this choose a rate by luck.
+ENOUGH_SEEDS = 3
 
 
 def select(
@@ -22,7 +25,12 @@ def select(
     ] = None,
     all_models: opt.AllModels = False,
     models: opt.Models = None,
-    seeds: opt.Seeds = "1",
+    seeds: Annotated[
+        str,
+        typer.Option(
+            "--seeds", help="Trials per candidate: a number N for seeds 0 to N-1, or the seeds themselves.", metavar="N"
+        ),
+    ] = str(ENOUGH_SEEDS),
     epochs: opt.Epochs = None,
     precision: opt.PrecisionName = None,
     device: opt.DeviceName = "auto",
@@ -44,7 +52,9 @@ def select(
 ) -> int:
     """Train the candidates, measure them on held-out training images, print the choice, or that they don't settle it.
 
-    The built-in study's rates and augmentation come from this command; the test set is not read.
+    Every model is trained under every combination of levels that the study's rates go by, at the same candidates; where
+    the best of these is the lowest or the highest, more are tried beyond it. The built-in study's augmentation comes
+    from this command, and its rates but for those that it marks; the test set is not read.
     """
     rest = opt.split_study(words or [])
     if len(rest) > 1:
@@ -58,22 +68,25 @@ def select(
     checked = opt.protocol_of(epochs, precision, device, val=val or 0)
     if val == 0:
         raise UsageError("--val 0 would choose on test images: hold training images out")
+    if len(count) < ENOUGH_SEEDS:
+        print(f"bench: with fewer than {ENOUGH_SEEDS} seeds luck chooses as well", file=sys.stderr)
 
-    from bench.report.selection import as_written, augmentation_table, rate_table, render_selection
+    from bench.report.selection import augmentation_table, render_selection
     from bench.run.runner import prepare_run
+    from bench.session.selecting import select_rates
     from bench.session.training import settle, train_and_time
     from bench.sources.dataset import find_dataset
 
     protocol = settle(checked, dataset, data_dir, precision, device, cluster is not None)
     if val is None:
         protocol = replace(protocol, val=len(find_dataset(protocol.dataset).load(data_dir).train) // HELD_OUT)
-    plan, table = (rate_trials, rate_table) if what == "rates" else (augmentation_trials, augmentation_table)
-    wanted = list(plan(names, count, protocol))
+    if what == "rates":
+        return select_rates(names, count, protocol, place, data_dir, opt.root_of(results))
+    wanted = list(augmentation_trials(names, count, protocol))
+    if not wanted:
+        raise UsageError(f"none of {', '.join(names)} has the basic augmentation in its preset: name a model that does")
     run = prepare_run(wanted, "selection", data_dir, opt.root_of(results))
     code = train_and_time(run, place, timing=False)
-    found = table(run.rows(), run.data.classes)
-    print(render_selection(found))
-    if what == "rates" and catalogue().name:
-        print(f"For the study's file: {as_written(found)}")
+    print(render_selection(augmentation_table(run.rows(), run.data.classes)))
     print(f"Rows: {run.store.trials_path}")
     return code

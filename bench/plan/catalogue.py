@@ -11,12 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError, near_matches
 from bench.plan.architecture import Architecture
 from bench.plan.factors import Factor, level_of
 from bench.plan.levels import Level, Levels
+
+if TYPE_CHECKING:
+    from bench.plan.cells import Cell
+
+# What rates may go by that is no factor.
+ARCHITECTURE = "architecture"
 
 # Where the built-in study is; it is loaded when it is first asked for.
 BUILT_IN = "bench.studies.mnist"
@@ -24,7 +30,8 @@ BUILT_IN = "bench.studies.mnist"
 
 @dataclass(frozen=True)
 class Rates:
-    """The learning rates of cells: `rate` by the levels of the factors called `by`, in their order.
+    """The learning rates of cells: `rate` by the levels of the factors called `by`, in their order, and where one of
+    these is `architecture`, by the architecture's name.
 
     `tried` has what `bench select rates` tries for each entry. `selected` says whether they were chosen for this study,
     or are what the harness takes where nobody chose; `source` how they were, in half a sentence. `unselected` are the
@@ -38,13 +45,16 @@ class Rates:
     source: str = ""
     unselected: Collection[tuple[Level, ...]] = ()
 
-    def of(self, levels: Levels) -> float | None:
-        """The rate of a cell with these levels; None where there is none."""
-        return self.rate.get(self.key(levels))
+    def of(self, cell: "Cell") -> float | None:
+        """The cell's rate; None where there is none."""
+        return self.rate.get(self.key(cell))
 
-    def key(self, levels: Levels) -> tuple[Level, ...]:
-        """The levels that the rate depends on."""
-        return tuple(level_of(levels, factor) for factor in _of(self.by))
+    def key(self, cell: "Cell") -> tuple[Level, ...]:
+        """What the cell's rate depends on."""
+        known = catalogue().by_name
+        return tuple(
+            cell.architecture if name == ARCHITECTURE else level_of(cell.levels, known[name]) for name in self.by
+        )
 
 
 @dataclass(frozen=True)
@@ -139,7 +149,7 @@ class Catalogue:
                     "it has no change=, a function (recipe, level) that returns a recipe"
                 )
         _ = self.presets
-        strangers = [name for name in self.rates.by if name not in names]
+        strangers = [name for name in self.rates.by if name not in (*names, ARCHITECTURE)]
         if strangers:
             raise UsageError(
                 f"rates depend on {strangers[0]!r}: no factor is called so: {near_matches(strangers[0], names)}"
@@ -202,8 +212,3 @@ def written_levels(levels: Levels) -> dict[str, str | float]:
 def read_levels(written: Mapping[str, object]) -> Levels:
     """The inverse of `written_levels`. Raises ValueError for what is no level of its factor."""
     return Levels({factor.name: factor.read(written.get(factor.column)) for factor in catalogue().factors})
-
-
-def _of(names: Sequence[str]) -> tuple[Factor, ...]:
-    known = catalogue().by_name
-    return tuple(known[name] for name in names)

@@ -6,7 +6,8 @@ from typing import Literal, get_args
 
 from bench.errors import UsageError
 from bench.plan.catalogue import catalogue
-from bench.plan.levels import Levels, format_level
+from bench.plan.cells import Cell
+from bench.plan.levels import format_level
 
 Optimizer = Literal["sgd", "adamw"]
 Precision = Literal["fp32", "bf16"]
@@ -51,18 +52,18 @@ class Protocol:
         if self.lr is None and self.optimizer != "sgd":
             raise UsageError(f"--optimizer {self.optimizer} needs --lr: only SGD's rates have been selected")
 
-    def rate(self, levels: Levels) -> float:
-        """The learning rate of a cell with these levels: where the schedule moves it, its peak. Raises UsageError for a
+    def rate(self, cell: Cell) -> float:
+        """The learning rate of a cell: where the schedule moves it, its peak. Raises UsageError for a
         cell that the study gives no rate."""
         if self.lr is not None:
             return self.lr
         rates = catalogue().rates
-        found = rates.of(levels)
+        found = rates.of(cell)
         if found is None:
-            cell = ", ".join(map(format_level, rates.key(levels)))
-            raise UsageError(f"the study's rates have none for {', '.join(rates.by)} = {cell}: add it, or give --lr")
+            lacking = ", ".join(map(format_level, rates.key(cell)))
+            raise UsageError(f"the study's rates have none for {', '.join(rates.by)} = {lacking}: add it, or give --lr")
         return found
 
-    def selected_rate(self, levels: Levels) -> float | None:
-        """The rate that goes with such a cell, whether or not another one is given; None where there is none."""
-        return catalogue().rates.of(levels) if self.optimizer == "sgd" else None
+    def selected_rate(self, cell: Cell) -> float | None:
+        """The rate that goes with a cell, whether or not another one is given; None where there is none."""
+        return catalogue().rates.of(cell) if self.optimizer == "sgd" else None

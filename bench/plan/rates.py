@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.errors import UsageError, near_matches
 from bench.plan import arguments
-from bench.plan.catalogue import Rates
+from bench.plan.catalogue import ARCHITECTURE, Rates
 from bench.plan.factors import Factor
 from bench.plan.levels import Level
 
@@ -34,17 +34,18 @@ def default_rates(harness: set[str]) -> Rates:
     return Rates(by, rates, dict.fromkeys(rates, DEFAULT_TRIED), selected=False)
 
 
-def rates_by(by: tuple[str, ...], given: Mapping[Any, float], factors: Sequence[Factor]) -> Rates:
-    """The rates that a study gives, by the levels of the factors called `by`. Raises UsageError."""
-    known = {factor.name: factor for factor in factors}
+def rates_by(
+    by: tuple[str, ...], given: Mapping[Any, float], factors: Sequence[Factor], architectures: Sequence[str]
+) -> Rates:
+    """The rates that a study gives, by the levels of the factors called `by`, or by architecture as well. Raises
+    UsageError."""
+    known = {factor.name: tuple(factor.levels) for factor in factors} | {ARCHITECTURE: tuple(architectures)}
     for name in by:
         if name not in known:
             raise UsageError(f"rates_by: no factor is called {name!r}: {near_matches(name, known)}")
     rates = {(levels if isinstance(levels, tuple) else (levels,)): checked_rate(rate) for levels, rate in given.items()}
     for levels in rates:
-        if len(levels) != len(by) or any(
-            level not in known[name].levels for name, level in zip(by, levels, strict=True)
-        ):
+        if len(levels) != len(by) or any(level not in known[name] for name, level in zip(by, levels, strict=True)):
             raise UsageError(f"rates: {levels!r} isn't one level of each of {', '.join(by)}")
     return Rates(by, rates, dict.fromkeys(rates, DEFAULT_TRIED))
 

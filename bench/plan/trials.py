@@ -19,12 +19,12 @@ class Trial:
     @property
     def lr(self) -> float:
         """The learning rate of this trial's cell."""
-        return self.protocol.rate(self.cell.levels)
+        return self.protocol.rate(self.cell)
 
     @property
     def selected_lr(self) -> float | None:
         """The learning rate that was selected for this trial's cell; None where none was."""
-        return self.protocol.selected_rate(self.cell.levels)
+        return self.protocol.selected_rate(self.cell)
 
     @property
     def arm(self) -> tuple[Cell, Protocol]:
@@ -46,8 +46,8 @@ def planned(design: str, cells: Iterable[Cell], seeds: int | Iterable[int], prot
     distinct = list(dict.fromkeys(cells))
     siblings: dict[Cell, Protocol] = {}
     for cell in distinct if design in ONE_CHANGE else ():
-        rate = protocol.rate(preset_cell(cell.architecture).levels)
-        if protocol.rate(cell.levels) != rate:
+        rate = protocol.rate(preset_cell(cell.architecture))
+        if protocol.rate(cell) != rate:
             siblings[cell] = replace(protocol, lr=rate)
     for trial in trials(distinct, seeds, protocol):
         yield trial

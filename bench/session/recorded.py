@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError, near_matches, one_line
-from bench.plan.catalogue import Rates, catalogue, find_architecture, use
+from bench.plan.catalogue import ARCHITECTURE, Rates, catalogue, find_architecture, use
 from bench.plan.cells import Cell
 from bench.plan.factors import Factor
 from bench.plan.levels import Level, Levels
@@ -70,7 +70,7 @@ class Recorded:
         arms = []
         for said in self.cells:
             cell, rate = _cell(self.path, said), said["lr"]
-            own = rate is None or rate == protocol.rate(cell.levels)
+            own = rate is None or rate == protocol.rate(cell)
             arms.append((cell, protocol if own else replace(protocol, lr=rate)))
         return [Trial(cell, seed, under) for seed in self.seeds for cell, under in arms]
 
@@ -101,7 +101,7 @@ def record_run(run: Run, given: Mapping[str, Any]) -> Path:
         "cells": [
             {
                 "cell": cell.label,
-                "lr": under.rate(cell.levels),
+                "lr": under.rate(cell),
                 "architecture": cell.architecture,
                 "levels": dict(cell.levels),
             }
@@ -180,7 +180,8 @@ def read_run(path: Path) -> Recorded:
 def use_rates(recorded: Recorded) -> None:
     """Makes the rates of the run those of the study in use. Raises NoRunError."""
     for name in recorded.rates.by:
-        _factor(recorded.path, name)
+        if name != ARCHITECTURE:
+            _factor(recorded.path, name)
     use(replace(catalogue(), rates=replace(recorded.rates, tried=catalogue().rates.tried)))
 
 

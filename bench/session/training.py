@@ -61,7 +61,7 @@ def print_plan(run: Run, place: Place) -> None:
     missing = run.missing()
     for cell, protocol in arms(run.trials):
         sibling = "" if protocol == run.protocol else ", that of its preset"
-        print(f"  {cell.label}  (lr {protocol.rate(cell.levels):g}{sibling})")
+        print(f"  {cell.label}  (lr {protocol.rate(cell):g}{sibling})")
     print(_counts(run, len(missing)))
     if missing:
         seconds = expected_seconds(missing, run.data)
