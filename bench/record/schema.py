@@ -19,7 +19,10 @@ class TrialRow:
 
     The headline is `test_accuracy`, the last epoch's; `best_test_accuracy` is picked on test data and so biased upward,
     and is kept for comparison with published single runs. Where `val` training images were held out, the `val_` columns
-    are filled and the `test_` columns are empty. `train_images_per_second` was taken with other trials running beside;
+    are filled and the `test_` columns are empty. `train_accuracy` and `train_loss` are running averages of the last
+    epoch over distorted images, as they were trained on; `train_accuracy_undistorted` and `train_loss_undistorted` are
+    the last epoch's network's on the same images undistorted, measured like the test images: what the gap between
+    training and test is made of. They are empty in rows of versions that didn't measure them. `train_images_per_second` was taken with other trials running beside;
     timings.csv has the exclusive figures. `peak_memory_bytes` is the worker's high-water mark at the trial's end.
 
     `trial` is the trial's key, made of seed, rate and protocol and the digests `network` (what is computed), `training`
@@ -72,6 +75,8 @@ class TrialRow:
     machine: str
     study: str | None = None
     source: str | None = None
+    train_accuracy_undistorted: float | None = None
+    train_loss_undistorted: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
