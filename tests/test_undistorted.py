@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -127,10 +127,9 @@ def test_files_without_the_columns_are_read_and_get_them_with_the_next_row(tmp_p
     before = Store(tmp_path).trials()
     assert before[NEW].isna().all(axis=None)
     assert (before[NEW].dtypes == "float64").all()
-    measured = {"train_accuracy_undistorted": 0.75, "train_loss_undistorted": 0.5}
-    store.add_trial(replace(ROW, trial="b", **measured))
+    store.add_trial(replace(ROW, trial="b", train_accuracy_undistorted=0.75, train_loss_undistorted=0.5))
     after = Store(tmp_path).trials()
-    assert after[NEW].iloc[1].to_dict() == measured
+    assert after[NEW].iloc[1].tolist() == [0.75, 0.5]
     assert after[NEW].iloc[0].isna().all()
     assert after["test_accuracy"].tolist() == [ROW.test_accuracy] * 2
 
@@ -138,7 +137,6 @@ def test_files_without_the_columns_are_read_and_get_them_with_the_next_row(tmp_p
 @pytest.mark.parametrize(("name", "value"), [(NEW[0], 1.5), (NEW[1], -0.1), (NEW[1], math.inf)])
 def test_what_cannot_be_measured_is_not_read(name: str, value: float, tmp_path: Path) -> None:
     store = Store(tmp_path)
-    row: TrialRow = replace(ROW, **{name: value})  # type: ignore[arg-type]
-    store.add_trial(row)
+    store.add_trial(TrialRow(**{field.name: getattr(ROW, field.name) for field in fields(ROW)} | {name: value}))
     with pytest.raises(StoreError, match=f"line 2: {name} is"):
         Store(tmp_path).trials()

@@ -21,9 +21,10 @@ class TrialRow:
     and is kept for comparison with published single runs. Where `val` training images were held out, the `val_` columns
     are filled and the `test_` columns are empty. `train_accuracy` and `train_loss` are running averages of the last
     epoch over distorted images, as they were trained on; `train_accuracy_undistorted` and `train_loss_undistorted` are
-    the last epoch's network's on the same images undistorted, measured like the test images: what the gap between
-    training and test is made of. They are empty in rows of versions that didn't measure them. `train_images_per_second` was taken with other trials running beside;
-    timings.csv has the exclusive figures. `peak_memory_bytes` is the worker's high-water mark at the trial's end.
+    the last epoch's network's on the same images undistorted, measured like the test images, and empty in rows of
+    versions that didn't measure them: their gap to the test figures is overfitting. `train_images_per_second` was taken
+    with other trials running beside; timings.csv has the exclusive figures. `peak_memory_bytes` is the worker's
+    high-water mark at the trial's end.
 
     `trial` is the trial's key, made of seed, rate and protocol and the digests `network` (what is computed), `training`
     (the code that this trial trained with, see PartRow) and `data` (images and labels). `input` is the images' shape,

@@ -23,8 +23,8 @@ from bench.train.stack import StackTraining
 
 
 def fit(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> list[Outcome]:
-    """Trains the trials of a stack, whose networks must have the same shapes, and measures each after every epoch, after
-    the last one also on the training images.
+    """Trains the trials of a stack, whose networks must have the same shapes, and measures each after every epoch; in
+    the end on the training images as well.
 
     Those that `together` puts in one train as one batched network, the others one after the other. `data` must already
     hold out what the trials' protocol asks for. An outcome depends on its own trial alone: on the stack it was in only
@@ -66,9 +66,7 @@ def measured_on_training(
     labels = training.data.train.labels
     training.data = training.data.measured_on_training
     return [
-        replace(
-            outcome, undistorted_accuracy=(predicted == labels).double().mean().item(), undistorted_loss=loss
-        )
+        replace(outcome, undistorted_accuracy=(predicted == labels).double().mean().item(), undistorted_loss=loss)
         if outcome.status == "done" and math.isfinite(loss)
         else outcome
         for outcome, (predicted, loss) in zip(outcomes, training.evaluate(), strict=True)
