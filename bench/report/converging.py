@@ -85,7 +85,7 @@ def _sign_test(faster: int, slower: int) -> float:
 
 
 def _told(pairs: _Pairs) -> str:
-    """`model1 0.48 times the loss without (0.31 to 0.73; 5 of 5)`."""
+    """`tiny 0.48 times the loss without (0.31 to 0.73; 5 of 5)`."""
     told = f"{pairs.faster} of {_count(pairs)}"
     if not (pairs.treated.all() and pairs.baseline.all()):  # of nothing there is no ratio
         return f"{pairs.model} {told}"
