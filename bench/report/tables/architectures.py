@@ -60,10 +60,9 @@ def target_table(analysis: Analysis) -> Table:
     return Table(
         name="targets",
         title="Published and measured",
-        caption=f"{PUBLISHED_RULE} Differences are measured minus published, in points. A model's first row is in the "
-        "precision that the rest of the report is about.",
-        note="'Best of all' is the best epoch of the best seed, picked on test images: what a best-of report would "
-        "have said, and nothing else.",
+        caption=f"{PUBLISHED_RULE} A model's first row is in the precision that the rest of the report is about.",
+        note="Differences are measured minus published, in points. 'Best of all' is the best epoch of the best seed, "
+        "picked on test images: what a best-of report would have said, and nothing else.",
         columns=(
             text_column("model", "model"),
             text_column("precision", "precision"),
