@@ -28,6 +28,7 @@ TAKEN = frozenset(
         *("peak_memory_bytes", "started_at", "input", "classes", "network", "training", "data", "code", "machine"),
         *("metric", "round", "images", "seconds", "threads", "arm", "loader_workers", "processes", "memory_bytes"),
         *("training_bytes", "layers", "study", "source", "cell", "is_preset"),
+        *("train_accuracy_undistorted", "train_loss_undistorted"),
         *("epoch", "image", "label", "predicted", "right", "machine_cpu", "machine_vectors", "machine_cores"),
         *("machine_memory_bytes", "machine_gpu", "machine_os", "machine_python", "machine_torch", "machine_cuda"),
     }

@@ -11,6 +11,7 @@ from bench.record.schema import MachineRow, Row, SpeedRow, TrialRow
 # What numbers can be, by column; bounds included.
 RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("test_accuracy", "val_accuracy", "train_accuracy", "best_test_accuracy"), (0.0, 1.0)),
+    "train_accuracy_undistorted": (0.0, 1.0),
     **dict.fromkeys(("epochs", "epoch", "epochs_to_99", "batch_size", "parameters", "images"), (1.0, 1e12)),
     "macs": (1.0, 1e15),
     "classes": (1.0, 1e4),
@@ -19,6 +20,7 @@ RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(
         ("test_loss", "val_loss", "train_loss", "lr", "selected_lr", "seconds", "train_seconds"), (0.0, math.inf)
     ),
+    "train_loss_undistorted": (0.0, math.inf),
 }
 
 # What words can be, by column.
@@ -40,9 +42,14 @@ FORMULA = ("=", "+", "-", "@")
 # Columns that hold words from outside the program, which a spreadsheet could take for a formula.
 FREE_TEXT = frozenset({"error", "cpu", "gpu", "os", "architecture", "dataset", "name"})
 
-# The columns that files of schema 1 didn't have.
+# The columns that files of schema 1 didn't have, or the first ones of schema 2.
 _SINCE_2: dict[type[Row], frozenset[str]] = {
-    TrialRow: frozenset({"selected_lr", "input", "classes", "network", "training", "study", "source"}),
+    TrialRow: frozenset(
+        {
+            *("selected_lr", "input", "classes", "network", "training", "study", "source"),
+            *("train_accuracy_undistorted", "train_loss_undistorted"),
+        }
+    ),
     SpeedRow: frozenset({"training_bytes"}),
     MachineRow: frozenset({"vectors"}),
 }
@@ -59,7 +66,7 @@ def columns(row_type: type[Row], factors: Sequence[str] | None = None) -> list[s
 
 
 def since_2(row_type: type[Row]) -> frozenset[str]:
-    """The columns that files of such rows didn't have in schema 1."""
+    """The columns that a file of such rows may lack: those of schema 1 didn't have them, nor some of schema 2."""
     return _SINCE_2.get(row_type, frozenset())
 
 

@@ -19,8 +19,12 @@ class TrialRow:
 
     The headline is `test_accuracy`, the last epoch's; `best_test_accuracy` is picked on test data and so biased upward,
     and is kept for comparison with published single runs. Where `val` training images were held out, the `val_` columns
-    are filled and the `test_` columns are empty. `train_images_per_second` was taken with other trials running beside;
-    timings.csv has the exclusive figures. `peak_memory_bytes` is the worker's high-water mark at the trial's end.
+    are filled and the `test_` columns are empty. `train_accuracy` and `train_loss` are running averages of the last
+    epoch over distorted images, as they were trained on; `train_accuracy_undistorted` and `train_loss_undistorted` are
+    the last epoch's network's on the same images undistorted, measured like the test images, and empty in rows of
+    versions that didn't measure them: their gap to the test figures is overfitting. `train_images_per_second` was taken
+    with other trials running beside; timings.csv has the exclusive figures. `peak_memory_bytes` is the worker's
+    high-water mark at the trial's end.
 
     `trial` is the trial's key, made of seed, rate and protocol and the digests `network` (what is computed), `training`
     (the code that this trial trained with, see PartRow) and `data` (images and labels). `input` is the images' shape,
@@ -72,6 +76,8 @@ class TrialRow:
     machine: str
     study: str | None = None
     source: str | None = None
+    train_accuracy_undistorted: float | None = None
+    train_loss_undistorted: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,17 +14,20 @@ from bench.report.stats.estimate import Estimate, estimate
 
 THRESHOLD = 0.99
 
+_RECORDED = ("test_accuracy", "test_loss", "train_accuracy", "lr")
+
 
 @dataclass(frozen=True)
 class Curve:
     """A cell's curve. `points` is indexed by epoch with columns test, low, high (mean test accuracy and its 95 %
     interval), train (mean training accuracy, on distorted images while training) and lr (at the epoch's start);
-    `seeds` has the test accuracy of each seed in a column of its own. `epochs_to_99` is over the seeds that reached
-    99 %, None where none did."""
+    `seeds` has the test accuracy of each seed in a column of its own, `losses` the test loss in nats. `epochs_to_99` is
+    over the seeds that reached 99 %, None where none did."""
 
     cell: Cell
     points: pd.DataFrame
     seeds: pd.DataFrame
+    losses: pd.DataFrame
     epochs_to_99: Estimate | None
 
     @property
@@ -39,7 +42,7 @@ def learning_curves(evidence: Evidence) -> Iterator[Curve]:
         epochs, row = np.unique(rows["epoch"], return_inverse=True)
         seeds, column = np.unique(rows["seed"], return_inverse=True)
         values = {}
-        for name in ("test_accuracy", "train_accuracy", "lr"):
+        for name in _RECORDED:
             values[name] = np.full((len(epochs), len(seeds)), np.nan)
             values[name][row, column] = rows[name]
         test = values["test_accuracy"]
@@ -57,8 +60,11 @@ def learning_curves(evidence: Evidence) -> Iterator[Curve]:
         )
         above = test >= THRESHOLD
         reached = epochs[above.argmax(axis=0)[above.any(axis=0)]]
-        of_seeds = pd.DataFrame(test, index=index, columns=pd.Index(seeds, name="seed"))
-        yield Curve(cell, points, of_seeds, estimate(reached) if len(reached) else None)
+        of_seeds, losses = (
+            pd.DataFrame(values[name], index=index, columns=pd.Index(seeds, name="seed"))
+            for name in ("test_accuracy", "test_loss")
+        )
+        yield Curve(cell, points, of_seeds, losses, estimate(reached) if len(reached) else None)
 
 
 def _by_cell(evidence: Evidence) -> Iterator[tuple[Cell, dict[str, NDArray[Any]]]]:
@@ -75,7 +81,7 @@ def _by_cell(evidence: Evidence) -> Iterator[tuple[Cell, dict[str, NDArray[Any]]
     cell = np.where(trial >= 0, trials["cell"].map(places).to_numpy(dtype=np.int64)[trial], -1)
     order = np.argsort(cell, kind="stable")
     order = order[np.searchsorted(cell[order], 0) :]
-    columns = {name: rows[name].to_numpy()[order] for name in ("epoch", "test_accuracy", "train_accuracy", "lr")}
+    columns = {name: rows[name].to_numpy()[order] for name in ("epoch", *_RECORDED)}
     columns["seed"] = trials["seed"].to_numpy()[trial[order]]
     found, starts = np.unique(cell[order], return_index=True)
     ends = np.append(starts, len(order))[1:]

@@ -129,6 +129,8 @@ def trial_row(trained: Trained, named: Named, summary: Summary, provenance: Prov
         machine=trained.machine.machine if trained.machine else provenance.machine,
         study=catalogue().name or None,
         source=catalogue().digest or None,
+        train_accuracy_undistorted=outcome.undistorted_accuracy if outcome is not None else None,
+        train_loss_undistorted=outcome.undistorted_loss if outcome is not None else None,
     )
 
 

@@ -1,6 +1,8 @@
 """`fit` takes a stack of trials and returns one outcome per trial."""
 
+import math
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -21,7 +23,8 @@ from bench.train.stack import StackTraining
 
 
 def fit(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> list[Outcome]:
-    """Trains the trials of a stack, whose networks must have the same shapes, and measures each after every epoch.
+    """Trains the trials of a stack, whose networks must have the same shapes, and measures each after every epoch; in
+    the end on the training images as well.
 
     Those that `together` puts in one train as one batched network, the others one after the other. `data` must already
     hold out what the trials' protocol asks for. An outcome depends on its own trial alone: on the stack it was in only
@@ -38,7 +41,8 @@ def fit(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> 
 
 def _fit_together(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None) -> list[Outcome]:
     try:
-        return train(begin(stack, data), data, on_epoch)
+        training = begin(stack, data)
+        return measured_on_training(training, train(training, data, on_epoch))
     except torch.OutOfMemoryError:
         if len(stack) == 1:
             raise
@@ -47,6 +51,26 @@ def _fit_together(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None) 
         torch.cuda.empty_cache()
     middle = len(stack) // 2
     return [*_fit_together(stack[:middle], data, on_epoch), *_fit_together(stack[middle:], data, on_epoch)]
+
+
+def measured_on_training(
+    training: Training | StackTraining | GeneralTraining, outcomes: Sequence[Outcome]
+) -> list[Outcome]:
+    """The outcomes of trials that are trained, with what their networks reach on the undistorted training images.
+
+    That is what overfitting shows in: the running accuracy of an epoch is of distorted images, of weights that still
+    move, and of dropout at work. It comes after the training, which it can change nothing of, and isn't timed.
+    """
+    if all(outcome.status == "diverged" for outcome in outcomes):
+        return list(outcomes)
+    labels = training.data.train.labels
+    training.data = training.data.measured_on_training
+    return [
+        replace(outcome, undistorted_accuracy=(predicted == labels).double().mean().item(), undistorted_loss=loss)
+        if outcome.status == "done" and math.isfinite(loss)
+        else outcome
+        for outcome, (predicted, loss) in zip(outcomes, training.evaluate(), strict=True)
+    ]
 
 
 def together(stack: Sequence[Trial], data: Data) -> list[list[Trial]]:

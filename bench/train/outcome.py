@@ -27,12 +27,18 @@ class Epoch:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a trial. `predicted` is the class that the last epoch's network gave each held-out image, in order;
-    `train_seconds` leaves measuring out. A diverged trial ends with the epoch whose loss was not finite."""
+    `train_seconds` leaves measuring out. A diverged trial ends with the epoch whose loss was not finite.
+
+    `undistorted_accuracy` and `undistorted_loss` are the last epoch's network's on the training images as they are,
+    measured like the held-out images; None for a trial that diverged, and where that loss isn't finite.
+    """
 
     status: Literal["done", "diverged"]
     curve: tuple[Epoch, ...]
     predicted: tuple[int, ...]
     train_seconds: float
+    undistorted_accuracy: float | None = None
+    undistorted_loss: float | None = None
 
 
 OnEpoch = Callable[[Trial, Epoch], None]

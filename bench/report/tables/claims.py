@@ -2,6 +2,7 @@
 
 from bench.report.analysis import Analysis
 from bench.report.claims import judge_claims
+from bench.report.tables.architectures import PUBLISHED_RULE
 from bench.report.tables.table import Table, text_column
 
 
@@ -10,8 +11,9 @@ def claim_table(analysis: Analysis) -> Table:
     return Table(
         name="claims",
         title="The claims",
-        caption="Supported, contradicted, or not testable from these rows and why. Differences in points of test "
-        "accuracy with 95 % intervals; a verdict is against the practical margin.",
+        caption="Supported, contradicted, unsettled (tested, and these rows don't decide it), or not testable from "
+        "such rows, and why. Differences in points of test accuracy with 95 % intervals; a verdict is against the "
+        f"practical margin. {PUBLISHED_RULE}",
         columns=(
             text_column("claim", "claim"),
             text_column("these rows", "status"),
