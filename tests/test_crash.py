@@ -9,10 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -25,6 +28,7 @@ from bench.plan.trials import Trial
 from bench.record.store import Store
 from bench.run.interrupt import Interrupts
 from bench.run.pool import LocalPool
+from bench.run.spawning import BareSpawnContext, PipeLock
 from bench.run.training import ATTEMPTS, train_all
 from bench.run.worker import Trained
 from bench.train.data import Data
@@ -253,6 +257,51 @@ def test_a_killed_worker_costs_one_more_try(tmp_path: Path) -> None:
     frame = Store(tmp_path / "digits").trials()
     assert frame["trial"].is_unique
     assert frame["status"].eq("done").sum() == 6
+
+
+def named_memory(process: int) -> set[Path]:
+    """The files in shared memory that a process uses and another could open by name."""
+    lines = Path(f"/proc/{process}/maps").read_text().splitlines()
+    return {Path(line.split(maxsplit=5)[5]) for line in lines if "/dev/shm/" in line and not line.endswith("(deleted)")}
+
+
+def test_a_run_that_is_killed_with_all_its_processes_leaves_nothing_in_shared_memory(tmp_path: Path) -> None:
+    process = start(tmp_path, seeds=1000, workers=1)
+    try:
+        assert wait_for(lambda: recorded(tmp_path) >= 1)
+        used = set.union(*map(named_memory, (process.pid, *children(process.pid))))
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert not [path for path in used if path.exists()]
+
+
+def hold(lock: PipeLock, held: "Connection[Any, Any]") -> None:
+    lock.acquire()
+    held.send("held")
+    held.recv()
+    lock.release()
+    held.send("free")
+
+
+def test_the_lock_of_a_pool_is_held_by_one_process_and_one_thread() -> None:
+    context = BareSpawnContext()
+    lock = context.RLock()
+    here, there = context.Pipe()
+    process = context.Process(target=hold, args=(lock, there), daemon=True)
+    process.start()
+    assert here.recv() == "held"
+    assert not lock.acquire(block=False)
+    assert not lock.acquire(timeout=0.05)
+    here.send("let go")
+    assert lock.acquire(timeout=60)
+    assert lock.acquire(block=False)
+    lock.release()
+    with ThreadPoolExecutor(1) as thread:
+        assert not thread.submit(lock.acquire, block=False).result()
+        lock.release()
+        assert thread.submit(lock.acquire, block=False).result()
+    process.join()
 
 
 def test_a_second_run_on_the_same_folder_leaves_with_one_line(tmp_path: Path) -> None:
