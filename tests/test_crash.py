@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing import get_context
@@ -105,14 +105,20 @@ def run_apart(arguments: list[str], said: Path) -> None:
     sys.exit(run_command_line(arguments))
 
 
-def fork(results: Path, seeds: int, workers: int) -> ForkServerProcess:
-    """A run that has torch from the start. Twenty of them would else import it for two minutes."""
+def forked(target: Callable[..., None], arguments: tuple[object, ...]) -> ForkServerProcess:
+    """A process that has torch from the start. Twenty of them would else import it for two minutes."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["bench.commands.session", "bench.run.runner", "sklearn.datasets", "torch._dynamo"])
-    arguments = command(results, seeds, workers)[3:]
-    process = context.Process(target=run_apart, args=(arguments, results.with_suffix(".said")))
+    context.set_forkserver_preload(
+        ["bench.session.training", "bench.run.runner", "sklearn.datasets", "torch._dynamo", "bench.report.write"]
+    )
+    process = context.Process(target=target, args=arguments)
     process.start()
     return process
+
+
+def fork(results: Path, seeds: int, workers: int) -> ForkServerProcess:
+    """A run in a process of its own."""
+    return forked(run_apart, (command(results, seeds, workers)[3:], results.with_suffix(".said")))
 
 
 # What is killed, and of how many workers. A run that has none is killed while it trains and writes; with two, one is
