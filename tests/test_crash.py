@@ -26,7 +26,7 @@ from bench.plan.cells import preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.store import Store
-from bench.run.interrupt import Interrupts
+from bench.run.interrupt import Interrupts, held_back
 from bench.run.pool import LocalPool
 from bench.run.spawning import BareSpawnContext, PipeLock
 from bench.run.training import ATTEMPTS, train_all
@@ -213,6 +213,12 @@ def test_a_signal_to_all_while_workers_start_is_answered_in_one_line(
     assert error.splitlines()[-1].startswith("bench: interrupted with ")
     assert all("starting workers" in line or " seed " in line for line in error.splitlines()[:-1]), error
     assert wait_for(lambda: not any(map(alive, workers)), 5)
+
+
+def test_a_signal_that_was_lost_before_the_training_keeps_it_from_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.interrupted._received", [signal.SIGINT])
+    with pytest.raises(KeyboardInterrupt), held_back():
+        pytest.fail("it began")
 
 
 def test_workers_that_die_before_they_train_are_started_again(tmp_path: Path) -> None:

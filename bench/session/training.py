@@ -8,7 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bench.errors import InterruptedRunError, Terminated, UsageError
+from bench.errors import InterruptedRunError, UsageError
+from bench.interrupted import Terminated
 from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell
 from bench.plan.protocol import Device, Protocol
