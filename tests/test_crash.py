@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -269,6 +270,35 @@ def test_a_killed_worker_costs_one_more_try(tmp_path: Path) -> None:
     frame = Store(tmp_path / "digits").trials()
     assert frame["trial"].is_unique
     assert frame["status"].eq("done").sum() == 6
+
+
+def hang(said: Path, _stack: Sequence[Trial], _data: Data) -> list[Trained]:
+    said.write_text(str(os.getpid()))
+    time.sleep(600)
+    return []
+
+
+def train_what_hangs(said: Path, data: Data) -> None:
+    with LocalPool(1, data, train=partial(hang, said)) as pool:
+        pool.submit([Trial(preset_cell("model1"), 0, Protocol("digits"))])
+        pool.wait(600)
+
+
+def test_a_worker_that_is_at_work_ends_with_its_run(few_digits: Data, tmp_path: Path) -> None:
+    """However long its work would take: what it is sent and what it answers is looked at only between two trials."""
+    said = tmp_path / "worker"
+    process = forked(train_what_hangs, (said, few_digits))
+    try:
+        assert wait_for(lambda: said.exists() and said.read_text())
+    finally:
+        process.kill()
+        process.join()
+    worker = int(said.read_text())
+    try:
+        assert wait_for(lambda: not alive(worker), 20)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
 
 
 def named_memory(process: int) -> set[Path]:
