@@ -6,6 +6,8 @@ import os
 import sys
 from typing import Any, NoReturn
 
+from bench import interrupted
+
 # How much has to be made before Python looks for garbage in cycles, of which there is little here. Among the objects of
 # torch and of a hundred thousand trials each search takes a quarter of a second, and imports alone call for several.
 _RARE = (200_000, 50, 100)
@@ -15,11 +17,17 @@ def main() -> NoReturn:
     """Runs the process's own command line, and exits."""
     _open_standard_streams()
     gc.set_threshold(*_RARE)
+    interrupted.listen()
     try:
         from bench import cli
+
+        interrupted.raise_if_lost()
     except KeyboardInterrupt:
         print("bench: interrupted", file=sys.stderr)
         sys.exit(130)
+    except interrupted.Terminated:
+        print("bench: terminated", file=sys.stderr)
+        raise
     cli.main()
 
 

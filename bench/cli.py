@@ -9,7 +9,6 @@ import gc
 import io
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -32,8 +31,8 @@ from bench.commands.speed import speed
 from bench.commands.status import status
 from bench.commands.train import train
 from bench.commands.try_study import try_study
-from bench.errors import BenchError, Terminated, printable
-from bench.run.interrupt import raise_for
+from bench.errors import BenchError, printable
+from bench.interrupted import Terminated, raise_if_lost
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +78,6 @@ app.add_typer(data, name="data")
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs a command line, the process's own by default, and exits."""
     logging.basicConfig(format="bench: %(levelname)s: %(message)s")
-    signal.signal(signal.SIGTERM, raise_for)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold what is no text
     code = run_command_line(sys.argv[1:] if arguments is None else arguments)
@@ -91,6 +89,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
     """Runs a command line and returns its exit code. What a user did wrong is said in one line."""
     try:
         code = app(args=list(arguments), prog_name="bench", standalone_mode=False)
+        raise_if_lost()
     except BenchError as error:
         _log.debug("it arose here", exc_info=error)
         return _fail(str(error), error.exit_code)

@@ -26,13 +26,6 @@ class InterruptedRunError(BenchError):
         self.exit_code = exit_code
 
 
-class Terminated(SystemExit):
-    """The process was asked to end with SIGTERM."""
-
-    def __init__(self) -> None:
-        super().__init__(143)
-
-
 def one_line(error: BaseException) -> str:
     """What an exception says, in one line that can be printed: empty where it says nothing, or fails to."""
     try:

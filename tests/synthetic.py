@@ -33,14 +33,14 @@ from bench.record.schema import (
     TrialRow,
 )
 from bench.record.store import _FILES, Store, _csv_text
-from bench.run.networks import network_today
+from bench.run.networks import network_today, sizes_today
 
 FACTORS = catalogue().factors
 
 MODELS = ("model1", "model2", "model3")
 BASE = {"model1": 0.9880, "model2": 0.9885, "model3": 0.9900}
 EFFECTS = {"batch_norm": 0.0020, "gap": 0.0, "dropout": -0.0006, "augmentation": 0.0010, "scheduler": 0.00075}
-SIZES = {"model1": (7616, 1485972, 34), "model2": (7798, 1493496, 34), "model3": (7762, 1077840, 44)}
+FIELDS = {"model1": 34, "model2": 34, "model3": 44}
 
 
 def all_cells() -> list[Cell]:
@@ -120,9 +120,9 @@ def _trial(
 ) -> list[Row]:
     levels = cell.levels
     reached = float(right.mean())
-    parameters, macs, field = SIZES[cell.architecture]
-    parameters += (bool(levels["batch_norm"]) - (cell.architecture != "model1")) * 128
-    parameters -= (bool(levels["gap"]) - (cell.architecture != "model1")) * 910
+    sizes = sizes_today(cell, "1x28x28", 10)
+    assert sizes is not None
+    parameters, macs = sizes
     protocol = Protocol(dataset)
     planned = Trial(cell, seed, protocol)
     network = str(network_today(cell, "1x28x28", 10))
@@ -172,7 +172,7 @@ def _trial(
         epochs_to_99=7 if reached > 0.99 else None,
         parameters=parameters,
         macs=macs,
-        receptive_field=field,
+        receptive_field=FIELDS[cell.architecture],
         train_seconds=290.0,
         train_images_per_second=3000.0,
         peak_memory_bytes=10**9,

@@ -182,7 +182,7 @@ def test_costs_stand_beside_gains(everything: Analysis) -> None:
     """The made-up rows are a tenth slower with batch norm, 30 % with dropout, and the same under another schedule."""
     by_factor = {effect.factor: effect.cost for effect in everything.effects if effect.architecture == "model1"}
     batch_norm, scheduler = by_factor[BATCH_NORM], by_factor[SCHEDULER]
-    assert batch_norm.parameters == 128
+    assert batch_norm.parameters == 144
     assert batch_norm.train_speed is not None
     assert batch_norm.train_speed.mean == pytest.approx(1 / 1.1, rel=0.05)
     assert batch_norm.train_speed.n == 5

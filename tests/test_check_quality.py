@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from bench.check.baseline import read_baseline, write_baseline
+from bench.check.output import markdown
 from bench.check.power import difference, judge, plan_seeds, seeds_needed
 from bench.check.quality import check_quality, planned_seeds, train_baseline
-from bench.check.verdict import CheckRow, Verdict
+from bench.check.verdict import CheckRow, ExitCode, Verdict
 from bench.cli import run_command_line
 from bench.plan.catalogue import catalogue, using
 from bench.plan.cells import preset_cell
@@ -121,6 +122,16 @@ def test_a_loss_of_twice_the_margin_fails_and_is_named(tiny_rows: list[QualityRo
     assert row.verdict is Verdict.FAIL
     assert row.name == "digits model3"
     assert "worse by more than the margin of 3" in row.message
+
+
+def test_a_sure_gain_is_said_and_fails_beyond_the_margin(tiny_rows: list[QualityRow]) -> None:
+    small = checked(shifted(tiny_rows, [-0.02, -0.021, -0.02, -0.02]))
+    large = checked(shifted(tiny_rows, [-0.06, -0.061, -0.06, -0.06]))
+    unsure = checked(shifted(tiny_rows, [-0.02, 0.02, -0.001, -0.001]))
+    assert (small.verdict, large.verdict, unsure.verdict) == (Verdict.PASS, Verdict.FAIL, Verdict.PASS)
+    assert ["surely better" in row.message for row in (small, large, unsure)] == [True, True, False]
+    many = [replace(unsure, name=str(number)) for number in range(30)]
+    assert "surely better" in markdown([*many, small], [], ExitCode.PASS)
 
 
 def test_the_second_batch_settles_what_the_first_leaves_open(tiny_rows: list[QualityRow]) -> None:

@@ -136,6 +136,45 @@ def test_ctrl_c_while_modules_are_imported_is_answered_in_one_line(seconds: floa
     assert done.stderr == "bench: interrupted\n"
 
 
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        ("SIGINT", 130, "bench: interrupted\n"),
+        pytest.param("SIGTERM", 143, "bench: terminated\n", marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize(
+    ("module", "how"),
+    [
+        ("bench.commands.status", "try: receive()\n    except BaseException: pass"),
+        ("bench.studies.mnist", "Ends()"),
+        pytest.param("torch", "try: receive()\n    except BaseException: pass", marks=pytest.mark.slow),
+    ],
+)
+def test_a_signal_that_a_module_swallows_is_answered(module: str, how: str, number: str, code: int, said: str) -> None:
+    """As callbacks of the interpreter and extension modules do that take any error for an answer."""
+    line = f"""
+import signal, sys
+def receive():
+    signal.raise_signal(signal.{number})
+class Ends:
+    def __del__(self):
+        receive()
+def swallow():
+    {how}
+class Swallows:
+    def find_spec(self, name, *_):
+        if name == "{module}":
+            swallow()
+sys.meta_path.insert(0, Swallows())
+import bench.__main__
+sys.argv[1:] = ["list"] if "{module}" != "torch" else ["status", "--dataset", "digits", "--seeds", "1"]
+bench.__main__.main()
+"""
+    done = subprocess.run([sys.executable, "-c", line], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, said)
+
+
 @pytest.mark.parametrize("command", ["report", "status --dataset digits", "report --dataset digits", "check exact"])
 def test_a_name_that_is_too_long_is_answered_in_one_line(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command_line([*command.split(), "--results", "a" * 5000]) in {1, 4}

@@ -8,11 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -23,8 +27,9 @@ from bench.plan.cells import preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.store import Store
-from bench.run.interrupt import Interrupts
+from bench.run.interrupt import Interrupts, held_back
 from bench.run.pool import LocalPool
+from bench.run.spawning import BareSpawnContext, PipeLock
 from bench.run.training import ATTEMPTS, train_all
 from bench.run.worker import Trained
 from bench.train.data import Data
@@ -101,14 +106,20 @@ def run_apart(arguments: list[str], said: Path) -> None:
     sys.exit(run_command_line(arguments))
 
 
-def fork(results: Path, seeds: int, workers: int) -> ForkServerProcess:
-    """A run that has torch from the start. Twenty of them would else import it for two minutes."""
+def forked(target: Callable[..., None], arguments: tuple[object, ...]) -> ForkServerProcess:
+    """A process that has torch from the start. Twenty of them would else import it for two minutes."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["bench.commands.session", "bench.run.runner", "sklearn.datasets", "torch._dynamo"])
-    arguments = command(results, seeds, workers)[3:]
-    process = context.Process(target=run_apart, args=(arguments, results.with_suffix(".said")))
+    context.set_forkserver_preload(
+        ["bench.session.training", "bench.run.runner", "sklearn.datasets", "torch._dynamo", "bench.report.write"]
+    )
+    process = context.Process(target=target, args=arguments)
     process.start()
     return process
+
+
+def fork(results: Path, seeds: int, workers: int) -> ForkServerProcess:
+    """A run in a process of its own."""
+    return forked(run_apart, (command(results, seeds, workers)[3:], results.with_suffix(".said")))
 
 
 # What is killed, and of how many workers. A run that has none is killed while it trains and writes; with two, one is
@@ -205,6 +216,12 @@ def test_a_signal_to_all_while_workers_start_is_answered_in_one_line(
     assert wait_for(lambda: not any(map(alive, workers)), 5)
 
 
+def test_a_signal_that_was_lost_before_the_training_keeps_it_from_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.interrupted._received", [signal.SIGINT])
+    with pytest.raises(KeyboardInterrupt), held_back():
+        pytest.fail("it began")
+
+
 def test_workers_that_die_before_they_train_are_started_again(tmp_path: Path) -> None:
     process = start(tmp_path, seeds=4)
     assert wait_for(lambda: len(workers_of(process.pid)) == 2)
@@ -253,6 +270,80 @@ def test_a_killed_worker_costs_one_more_try(tmp_path: Path) -> None:
     frame = Store(tmp_path / "digits").trials()
     assert frame["trial"].is_unique
     assert frame["status"].eq("done").sum() == 6
+
+
+def hang(said: Path, _stack: Sequence[Trial], _data: Data) -> list[Trained]:
+    said.write_text(str(os.getpid()))
+    time.sleep(600)
+    return []
+
+
+def train_what_hangs(said: Path, data: Data) -> None:
+    with LocalPool(1, data, train=partial(hang, said)) as pool:
+        pool.submit([Trial(preset_cell("model1"), 0, Protocol("digits"))])
+        pool.wait(600)
+
+
+def test_a_worker_that_is_at_work_ends_with_its_run(few_digits: Data, tmp_path: Path) -> None:
+    """However long its work would take: what it is sent and what it answers is looked at only between two trials."""
+    said = tmp_path / "worker"
+    process = forked(train_what_hangs, (said, few_digits))
+    try:
+        assert wait_for(lambda: said.exists() and said.read_text())
+    finally:
+        process.kill()
+        process.join()
+    worker = int(said.read_text())
+    try:
+        assert wait_for(lambda: not alive(worker), 20)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
+
+
+def named_memory(process: int) -> set[Path]:
+    """The files in shared memory that a process uses and another could open by name."""
+    lines = Path(f"/proc/{process}/maps").read_text().splitlines()
+    return {Path(line.split(maxsplit=5)[5]) for line in lines if "/dev/shm/" in line and not line.endswith("(deleted)")}
+
+
+def test_a_run_that_is_killed_with_all_its_processes_leaves_nothing_in_shared_memory(tmp_path: Path) -> None:
+    process = start(tmp_path, seeds=1000, workers=1)
+    try:
+        assert wait_for(lambda: recorded(tmp_path) >= 1)
+        used = set.union(*map(named_memory, (process.pid, *children(process.pid))))
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert not [path for path in used if path.exists()]
+
+
+def hold(lock: PipeLock, held: "Connection[Any, Any]") -> None:
+    lock.acquire()
+    held.send("held")
+    held.recv()
+    lock.release()
+    held.send("free")
+
+
+def test_the_lock_of_a_pool_is_held_by_one_process_and_one_thread() -> None:
+    context = BareSpawnContext()
+    lock = context.RLock()
+    here, there = context.Pipe()
+    process = context.Process(target=hold, args=(lock, there), daemon=True)
+    process.start()
+    assert here.recv() == "held"
+    assert not lock.acquire(block=False)
+    assert not lock.acquire(timeout=0.05)
+    here.send("let go")
+    assert lock.acquire(timeout=60)
+    assert lock.acquire(block=False)
+    lock.release()
+    with ThreadPoolExecutor(1) as thread:
+        assert not thread.submit(lock.acquire, block=False).result()
+        lock.release()
+        assert thread.submit(lock.acquire, block=False).result()
+    process.join()
 
 
 def test_a_second_run_on_the_same_folder_leaves_with_one_line(tmp_path: Path) -> None:

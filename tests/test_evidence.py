@@ -14,6 +14,7 @@ from bench.plan.cells import preset_cell
 from bench.plan.keys import Parts, trial_key
 from bench.plan.protocol import Precision, Protocol
 from bench.plan.trials import Trial
+from bench.record.reading import StoreError
 from bench.record.store import Store
 from bench.report.analysis import analyse
 from bench.report.caveats import caveats
@@ -21,6 +22,7 @@ from bench.report.evidence import NoRowsError, gather
 from bench.report.precision import precision_effects
 from bench.report.tables.architectures import target_table
 from bench.run.networks import network_today
+from bench.session.reports import todays_evidence
 from tests.synthetic import write_rows
 
 PRESET = preset_cell("model3")
@@ -239,3 +241,27 @@ def test_rows_of_machines_with_other_bits_are_told_apart(five: Store) -> None:
     )
     machines.write_text("\n".join([header, known, known.replace("m,", "w,", 1)]) + "\n")
     assert not [text for text in caveats(analyse(gather(five, "mnist"), 0.0005)) if "same bits" in text]
+
+
+@pytest.mark.parametrize(("column", "instead"), [("parameters", "7617"), ("macs", "1485973")])
+def test_sizes_that_are_not_the_networks_are_named(column: str, instead: str, tmp_path: Path) -> None:
+    """Of a network that is today's: with others nothing can be compared."""
+    store = write_rows(tmp_path / "mnist", [preset_cell("model1")], seeds=3, images=60)
+    frame = pd.read_csv(store.trials_path, dtype=str, keep_default_na=False)
+    frame.loc[1, column] = instead
+    frame.to_csv(store.trials_path, index=False, lineterminator="\n")
+    wrong = frame.iloc[1]
+    with pytest.raises(StoreError) as error:
+        todays_evidence(store, "mnist")
+    assert str(error.value) == (
+        f"{store.trials_path}: trial {wrong['trial']} has {int(wrong['parameters']):,} parameters and "
+        f"{int(wrong['macs']):,} macs, its network 7,616 and 1,485,972: correct or delete the line"
+    )
+    frame.loc[1, "network"] = "another"
+    frame.to_csv(store.trials_path, index=False, lineterminator="\n")
+    assert len(todays_evidence(store, "mnist").trials) == 2
+
+
+def test_the_rows_of_this_repository_have_the_sizes_of_their_networks() -> None:
+    results = Path(__file__).parent.parent / "results" / "mnist"
+    assert len(todays_evidence(Store(results), "mnist").trials) > 100

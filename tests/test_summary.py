@@ -19,12 +19,20 @@ from bench.report.charts import receptive_field
 from bench.report.evidence import gather
 from bench.report.tables.architectures import architecture_table
 from bench.run.networks import cell_summary, layers_today
+from bench.train import summary as counted
 from bench.train.network import plain_network
-from bench.train.summary import WHOLE_NETWORK, LayerRow, Summary, summarise
+from bench.train.summary import WHOLE_NETWORK, LayerRow, Summary
 from tests.synthetic import write_rows
 
 SHAPE = (1, 28, 28)
 EVERY = pytest.mark.parametrize("architecture", ["model1", "model2", "model3"])
+
+
+def summarise(network: nn.Module, input_shape: tuple[int, int, int]) -> Summary:
+    """As `summarise`, whose totals are those that are counted alone."""
+    summary = counted.summarise(network, input_shape)
+    assert counted.count_sizes(network, input_shape) == (summary.parameters, summary.macs)
+    return summary
 
 
 def rows_of(summary: Summary) -> dict[str, LayerRow]:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 from tabulate import tabulate
 
-from bench.check.verdict import CheckRow, ExitCode, Verdict
+from bench.check.verdict import CheckRow, ExitCode, Kind, Verdict
 from bench.record.machine import this_machine
 from bench.record.reading import WriteError
 from bench.record.replacing import replace_text
@@ -120,6 +120,9 @@ def _lines(rows: Sequence[CheckRow]) -> list[list[str]]:
 
 
 def _is_hidden(row: CheckRow, rows: Sequence[CheckRow]) -> bool:
+    """Whether it is one of many that pass, unless it is a sure gain in accuracy."""
+    if row.kind is Kind.QUALITY and row.interval is not None and row.interval.low > 0:
+        return False
     alike = [other for other in rows if other.kind is row.kind and other.verdict is Verdict.PASS]
     return row.verdict is Verdict.PASS and len(alike) > _MOST_PASSED
 

@@ -18,14 +18,12 @@ def readme(
     """Rewrite what stands between `<!-- bench: DATASET TABLE -->` and `<!-- bench: end -->` from the recorded rows."""
     from bench.record.store import Store
     from bench.report.analysis import Analysis, analyse
-    from bench.report.evidence import gather
     from bench.report.readme import ReadmeError, drifted, read, rewrite, write
-    from bench.run.networks import layers_today, network_today
-    from bench.session.reports import DEFAULT_MARGIN
+    from bench.run.networks import layers_today
+    from bench.session.reports import DEFAULT_MARGIN, todays_evidence
 
     def analysis_of(dataset: str) -> Analysis:
-        store = Store(results / opt.plain_name(dataset))
-        evidence = gather(store, dataset, networks=network_today)
+        evidence = todays_evidence(Store(results / opt.plain_name(dataset)), dataset)
         return analyse(evidence, DEFAULT_MARGIN / 100, layers_today)
 
     old = read(file)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from types import FrameType
 
-from bench.errors import Terminated
+from bench.interrupted import raise_for, raise_if_lost
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -38,7 +38,8 @@ class Interrupts:
 @contextmanager
 def held_back() -> Iterator[Interrupts]:
     """Within it, signals wait for `raise_if_any`. Handlers belong to the main thread: elsewhere nothing is held
-    back."""
+    back. Raises what a signal has raised before and was lost."""
+    raise_if_lost()
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
@@ -64,8 +65,3 @@ def kept_from_new_processes() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def raise_for(number: int, _frame: FrameType | None = None) -> None:
-    """Raises what a signal means. A handler of signals by itself."""
-    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 # torch takes seconds to import, and rows can be read meanwhile: it is imported where it is used.
 
 _summaries: dict[tuple[object, ...], "Summary"] = {}
+_sizes: dict[tuple[object, ...], tuple[int, int]] = {}
 
 
 def network_today(cell: Cell, shape: str, classes: int) -> str | None:
@@ -34,6 +35,26 @@ def layers_today(cell: Cell, shape: str, classes: int) -> list[tuple[str, int | 
     except NetworkError:
         return None
     return [(row.kind, row.receptive_field, row.macs) for row in summary.layers]
+
+
+def sizes_today(cell: Cell, shape: str, classes: int) -> tuple[int, int] | None:
+    """Parameters and MACs of the cell's network on images of a shape, as in 3x32x32; None where it can't be built on
+    them."""
+    import torch
+
+    from bench.train.network import NetworkError, plain_network
+    from bench.train.summary import count_sizes
+
+    sides = _sides(shape)
+    kind = (catalogue(), cell.network, sides, classes)
+    try:
+        if kind not in _sizes:
+            with torch.random.fork_rng(devices=[]):
+                network = plain_network(cell, sides, classes)
+            _sizes[kind] = count_sizes(network, sides)
+        return _sizes[kind]
+    except (NetworkError, ValueError):
+        return None
 
 
 def cell_summary(cell: Cell, input_shape: tuple[int, int, int], classes: int) -> "Summary":

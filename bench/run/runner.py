@@ -143,8 +143,8 @@ class Run:
         ]
 
     def untimed(self) -> list[Trial]:
-        """What is to be timed together: the networks of every architecture of which one was not timed in the rounds of
-        its preset, and the preset, which is what a report compares the others with."""
+        """What is to be timed together: the networks of every architecture of which one was not timed in enough
+        rounds of its preset, and the preset, which is what a report compares the others with."""
         timings = self.timings()
         switches = catalogue().step_columns
         rows = timings[timings["metric"] == "train"].groupby(["architecture", *switches])
@@ -155,7 +155,8 @@ class Run:
             return rounds.get((cell.architecture, *(levels[switch] for switch in switches)), set())
 
         cells = {trial.cell: trial for trial in reversed(self.trials)}
-        apart = {cell.architecture for cell in cells if not rounds_of(cell) & rounds_of(preset_cell(cell.architecture))}
+        shared = {cell: rounds_of(cell) & rounds_of(preset_cell(cell.architecture)) for cell in cells}
+        apart = {cell.architecture for cell in cells if len(shared[cell]) < TIMING_ROUNDS}
         presets = [replace(self.trials[0], cell=preset_cell(name)) for name in sorted(apart)]
         return [*presets, *(trial for cell, trial in reversed(cells.items()) if cell.architecture in apart)]
 

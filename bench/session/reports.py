@@ -2,9 +2,17 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
 from bench.plan.catalogue import catalogue
+from bench.plan.cells import recorded_cell
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.record.store import Store
+    from bench.report.evidence import Evidence
 
 # In percentage points.
 DEFAULT_MARGIN = 0.05
@@ -25,13 +33,12 @@ def write_reports(
     the pages."""
     from bench.record.store import Store
     from bench.report.analysis import analyse
-    from bench.report.evidence import gather
     from bench.report.write import write_report
-    from bench.run.networks import layers_today, network_today
+    from bench.run.networks import layers_today
 
     pages = []
     for dataset in datasets:
-        evidence = gather(Store(results / dataset), dataset, where, network_today, prefer)
+        evidence = todays_evidence(Store(results / dataset), dataset, where, prefer)
         analysis = analyse(evidence, margin, layers_today)
         command = f"{catalogue().command('report', '--dataset', dataset)} {options}".rstrip()
         write_report(analysis, reports / dataset, command, png)
@@ -40,8 +47,42 @@ def write_reports(
     return pages
 
 
+def todays_evidence(
+    store: "Store", dataset: str, where: Mapping[str, str] | None = None, prefer: Collection[str] = ()
+) -> "Evidence":
+    """The evidence in a store, as `gather` says, of today's networks; their sizes in the rows are what they have today.
+    Raises BenchError."""
+    from bench.report.evidence import gather
+    from bench.run.networks import network_today
+
+    evidence = gather(store, dataset, where, network_today, prefer)
+    swept = evidence.swept.values()
+    for rows in (evidence.trials, evidence.unfinished, evidence.other_precisions, evidence.rates, *swept):
+        _require_sizes(store, rows)
+    return evidence
+
+
 def chosen_margin(points: float) -> float:
     """The margin as a fraction. Raises UsageError."""
     if not 0 <= points <= 100:
         raise UsageError(f"--margin is 0 or more points, and no more than accuracies can differ, 100, not {points:g}")
     return points / 100
+
+
+def _require_sizes(store: "Store", rows: "pd.DataFrame") -> None:
+    """Raises StoreError for a row whose parameters or MACs are not those of its network. Of rows that say the same of
+    the same network one is looked at."""
+    from bench.record.reading import StoreError
+    from bench.run.networks import sizes_today
+
+    told = ["network", "input", "classes", "parameters", "macs"]
+    one_each = rows.drop_duplicates(told)
+    cells = map(recorded_cell, one_each[["architecture", *catalogue().columns]].itertuples(index=False, name=None))
+    facts = one_each[["trial", *told[1:]]].itertuples(index=False, name=None)
+    for cell, (trial, shape, classes, *recorded) in zip(cells, facts, strict=True):
+        sizes = cell and sizes_today(cell, shape, classes)
+        if sizes and list(sizes) != recorded:
+            raise StoreError(
+                f"{store.trials_path}: trial {trial} has {recorded[0]:,} parameters and {recorded[1]:,} macs, its "
+                f"network {sizes[0]:,} and {sizes[1]:,}: correct or delete the line"
+            )

@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.errors import InterruptedRunError, Terminated, UsageError
+from bench.errors import InterruptedRunError, UsageError
+from bench.interrupted import Terminated
 from bench.plan.catalogue import catalogue
 from bench.plan.protocol import Device, Protocol
 from bench.plan.trials import arms, counted

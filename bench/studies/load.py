@@ -13,7 +13,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from bench.errors import BenchError, Terminated, UsageError, near_matches, one_line
+from bench.errors import BenchError, UsageError, near_matches, one_line
+from bench.interrupted import Terminated
 from bench.plan.catalogue import Catalogue
 from bench.session.modules import digest_of_files, folder_name, is_installed, lies_in
 from bench.study import Study

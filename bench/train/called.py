@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from bench.errors import BenchError, Terminated, UsageError, one_line
+from bench.errors import BenchError, UsageError, one_line
+from bench.interrupted import Terminated
 
 Result = TypeVar("Result")
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from bench.errors import BenchError, Terminated, UsageError, one_line
+from bench.errors import BenchError, UsageError, one_line
+from bench.interrupted import Terminated
 from bench.plan.catalogue import find_architecture
 from bench.plan.cells import Cell
 from bench.train.called import place_of

@@ -1,6 +1,6 @@
 """What a cell's network computes, as the digest that a trial's key has of it."""
 
-from bench.errors import Terminated
+from bench.interrupted import Terminated
 from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell
 from bench.train.network import NetworkError, check_logits, plain_network, said, shape_text

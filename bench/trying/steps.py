@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import multiprocessing
 import time
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as TooSlow
@@ -18,6 +17,7 @@ from bench.errors import BenchError
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.trials import Trial
 from bench.run.interrupt import kept_from_new_processes
+from bench.run.spawning import BareSpawnContext
 from bench.run.travel import packed
 from bench.run.worker import peak_memory_bytes, reason_of, start_worker, train_on_own_data
 from bench.train.data import Data
@@ -92,7 +92,7 @@ def in_fresh_process(trials: Sequence[Trial], few: Data, whole: Sequence[Trial],
     there."""
     study = packed()
     batch = few_images(data, whole[0].protocol.batch_size)
-    context = multiprocessing.get_context("spawn")
+    context = BareSpawnContext()
     pool = ProcessPool(1, initializer=start_worker, initargs=(batch, study), context=context)
     try:
         with kept_from_new_processes():

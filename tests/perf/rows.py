@@ -53,7 +53,7 @@ def many_models(cells: int) -> Catalogue:
         copies.append(Architecture(partial(_wider, number + 1), name=name))
         original = names[number % len(originals)]
         synthetic.BASE[name] = synthetic.BASE[original] + 0.0002 * (number % 7)
-        synthetic.SIZES[name] = synthetic.SIZES[original]
+        synthetic.FIELDS[name] = synthetic.FIELDS[original]
     known = grown(architectures=copies)
     return replace(known, architectures=dict(list(known.architectures.items())[: -(-cells // each)]))
 
