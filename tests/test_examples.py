@@ -93,7 +93,7 @@ def test_the_file_to_start_from() -> None:
     assert "bench try first.py" in text
     assert "my_study" not in text
     said = _tries("first.py", "--seconds", 300)
-    assert "8 cells x 5 seeds = 40 trials" in said
+    assert "9 cells (12 counted by rate) x 5 seeds = 60 trials" in said
     assert "every level of 5 factors changes something" in said
     rows = _runs("first.py", "--seeds", 1, "--design", "presets")
     assert list(rows["test_accuracy"] > 0.9) == [True]
