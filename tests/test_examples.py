@@ -71,8 +71,8 @@ def test_loss_optimizer_and_batches(folder: Path) -> None:
     assert "every level of 8 factors changes something" in said
     names = "label_smoothing,optimizer,mixup"
     rows = _runs("smoothing.py", "--batch-size", 128, "--epochs", 1, "--seeds", 1, "--factors", names)
-    assert len(rows) == 4
-    assert sorted(rows["lr"]) == [0.005, 0.03, 0.03, 0.03]
+    assert len(rows) == 5
+    assert sorted(rows["lr"]) == [0.005, 0.03, 0.03, 0.03, 0.03]  # AdamW at its rate, and its sibling at the preset's
 
 
 def test_a_network_from_elsewhere_on_arrays(folder: Path) -> None:
@@ -93,7 +93,7 @@ def test_the_file_to_start_from() -> None:
     assert "bench try first.py" in text
     assert "my_study" not in text
     said = _tries("first.py", "--seconds", 300)
-    assert "8 cells x 5 seeds = 40 trials" in said
+    assert "9 cells (12 counted by rate) x 5 seeds = 60 trials" in said
     assert "every level of 5 factors changes something" in said
     rows = _runs("first.py", "--seeds", 1, "--design", "presets")
     assert list(rows["test_accuracy"] > 0.9) == [True]
