@@ -28,9 +28,10 @@ def rate_table(rows: pd.DataFrame, classes: int) -> pd.DataFrame:
     says what the rows tell about it: `chosen` where it beats every other rate, or else `tied` for it and for those that
     it doesn't beat, or `chance` where no rate is better than guessing; empty for the others.
     """
-    candidates = rows[~rows["augmentation"].isin(list(BASIC_CANDIDATES))]
     known = catalogue()
-    return _judged(candidates, [known.by_name[name].column for name in known.rates.by], "lr", classes, TIE)
+    if known.by_name["augmentation"].is_looked_up:
+        rows = rows[~rows["augmentation"].isin(list(BASIC_CANDIDATES))]
+    return _judged(rows, [known.by_name[name].column for name in known.rates.by], "lr", classes, TIE)
 
 
 def augmentation_table(rows: pd.DataFrame, classes: int) -> pd.DataFrame:
