@@ -1,6 +1,7 @@
 """`bench status`: what of a plan is recorded."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +29,7 @@ def status(
     val: opt.Val = 0,
     dataset: opt.DatasetName = None,
     data_dir: opt.DataDir = Path("data"),
-    results: opt.Results = Path("results"),
+    results: opt.SeveralResults = None,
     why: Annotated[
         bool, typer.Option("--why", help="Say for each cell which part of its stale trials' keys has moved.")
     ] = False,
@@ -45,13 +46,20 @@ def status(
 
     from tabulate import tabulate
 
+    from bench.record.several import Several, find_stores
     from bench.report.words import plural
     from bench.run.runner import prepare_run
     from bench.run.staleness import stale_trials
     from bench.session.training import settle
 
     protocol = settle(checked, dataset, data_dir, precision, device)
-    run = prepare_run(list(trials(cells, count, protocol)), opt.chosen_design(design), data_dir, opt.root_of(results))
+    roots = opt.roots_of(results)
+    run = prepare_run(list(trials(cells, count, protocol)), opt.chosen_design(design), data_dir, roots[0])
+    files = [run.store.trials_path]
+    if len(roots) > 1:
+        store = Several(find_stores(roots, protocol.dataset, run.store.trials_path.name)[protocol.dataset])
+        run, files = replace(run, store=store), list(store.trial_paths)
+        opt.say_different(store.different)
     rows = run.store.trials().drop_duplicates("trial", keep="last")
     recorded = dict(zip(rows["trial"], rows["status"], strict=True))
     stale = stale_trials(run)
@@ -70,4 +78,4 @@ def status(
             print(f"Stale: {plural(trials_moved, 'trial')}, moved since: {reason}")
     for file, lines in run.store.torn_lines().items():
         print(f"Set aside: {lines} lines of {file} that a crash had cut short (in {file}.torn)")
-    print(f"Rows: {run.store.trials_path}")
+    print(f"Rows: {', '.join(map(str, files))}")

@@ -141,7 +141,7 @@ def report_on(run: Run, reports: Path) -> None:
     """Writes the report on the run's protocol; the hardest test images are recorded before, to be shown."""
     record_hardest(run)
     keys = {named.key for named in run.named}
-    write_reports([run.data.name], run.store.folder.parent, reports, prefer=keys)
+    write_reports({run.data.name: run.store}, reports, prefer=keys)
 
 
 def record_hardest(run: Run) -> None:
