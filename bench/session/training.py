@@ -12,6 +12,7 @@ from bench.errors import InterruptedRunError, Terminated, UsageError
 from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell
 from bench.plan.protocol import Device, Protocol
+from bench.plan.trials import Trial
 from bench.report.summary import outcome_counts, render, summary_table
 from bench.run.executor import Executor
 from bench.run.networks import network_today
@@ -61,7 +62,7 @@ def print_plan(run: Run, cells: Sequence[Cell], place: Place) -> None:
     for cell in cells:
         if cell not in run.left_out:
             print(f"  {cell.label}  (lr {rates[cell]:g})")
-    print(_counts(run, len(missing)))
+    print(_counts(run, missing))
     if missing:
         seconds = expected_seconds(missing, run.data)
         workers = max(place.workers, 1)
@@ -102,7 +103,7 @@ def train_and_time(
     if timing and device == "cuda" and gpu_and_cuda(device)[0] is None:
         raise UsageError("--timing times the networks on this machine, which has no GPU: leave it out")
     missing = run.missing(retry_failed)
-    print(_counts(run, len(missing)), flush=True)
+    print(_counts(run, missing), flush=True)
     if not missing and not (timing and run.untimed()):
         return _exit_code(run)
     try:
@@ -170,9 +171,13 @@ def _exit_code(run: Run) -> int:
     return 1 if run.left_out or outcome_counts(run.rows())["failed"] else 0
 
 
-def _counts(run: Run, missing: int) -> str:
+def _counts(run: Run, missing: Sequence[Trial]) -> str:
     cells, seeds = ({trial.cell for trial in run.trials}, {trial.seed for trial in run.trials})
+    lacking = {run.by_trial[trial].key for trial in missing}
+    without = sum(named.key in lacking for named in run.named)
+    twins = without - len(missing)
     return (
         f"{len(cells)} cells x {len(seeds)} seeds = {len(run.trials)} trials: "
-        f"{len(run.trials) - missing} recorded, {missing} to train"
+        f"{len(run.trials) - without} recorded, {len(missing)} to train"
+        + (f", {twins} the same as one of these" if twins else "")
     )
