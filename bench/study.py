@@ -18,6 +18,7 @@ from bench.plan.architecture import Architecture, Published
 from bench.plan.catalogue import Catalogue, Defaults, Rates, built_in
 from bench.plan.designs import DESIGNS
 from bench.plan.factors import HARNESS, Factor
+from bench.plan.handled import as_looked_up
 from bench.plan.levels import Level
 from bench.plan.protocol import Optimizer, Precision
 from bench.plan.rates import DEFAULT_TRIED, checked_rate, default_rates, rates_by
@@ -185,13 +186,14 @@ class Study:
             for factor in HARNESS
             if factor.name not in own and any(one.applies(factor) for one in architectures)
         ]
-        return *harness, *self.factors
+        keywords = {name for one in architectures for name in one.keywords}
+        return *harness, *(as_looked_up(factor, keywords) for factor in self.factors)
 
     def _rates(self, factors: Sequence[Factor], architectures: Sequence[str]) -> Rates:
         if isinstance(self.rates, Rates):
             return self.rates
         if self.rates is None and not self.rates_by:
-            return default_rates({factor.name for factor in factors if factor.change is None})
+            return default_rates(factors)
         if isinstance(self.rates, int | float) and not isinstance(self.rates, bool):
             return Rates((), {(): checked_rate(self.rates)}, {(): DEFAULT_TRIED})
         if not isinstance(self.rates, Mapping) or not self.rates_by:

@@ -32,7 +32,10 @@ from bench.run.training import ATTEMPTS, train_all
 from bench.run.worker import Trained
 from bench.train.data import Data
 from tests.foreign import write_study
+from tests.studies import bench as bench_command
 from tests.test_crash import ROOT, TIMES, alive, recorded, wait_for
+from tests.test_foreign import assert_same
+from tests.zoo import ZOO
 
 SHORT = Protocol("digits", epochs=1)
 MODEL3 = preset_cell("model3")
@@ -156,6 +159,32 @@ def test_a_study_of_ones_own_reaches_nodes_by_content(tmp_path: Path, monkeypatc
     pd.testing.assert_frame_equal(found, expected)
     assert len(expected) == len(names) * 3 * 2
     assert (expected["status"] == "done").all()
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_ten_networks_of_others_pass_the_contract_and_are_the_same_wherever_they_train(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = {"serial": ["--workers", "0"], "pool": ["--workers", "2"], "ray": ["--cluster", "auto"]}
+    for way, place in places.items():
+        file = write_study(tmp_path / way, list(ZOO))
+        monkeypatch.chdir(tmp_path / way)
+        for module in ("nets", "parts"):
+            monkeypatch.delitem(sys.modules, module, raising=False)
+        plan = ["run", file.name, "--design", "presets", "--no-timing", "--no-report", *place]
+        ran = bench_command(*plan)
+        assert ran.code == 0, ran.err
+    assert_same([tmp_path / way for way in places])
+    trained = Store(tmp_path / "ray" / "results" / "stripes" / "stripes").trials()
+    assert sorted(trained["architecture"].unique()) == sorted(ZOO)
+    assert trained["status"].tolist() == ["done"] * 2 * len(ZOO)
+    tried = bench_command("try", "stripes.py", "--seconds", "240")
+    assert tried.code == 0, tried.out
+    assert "66 cells x 2 seeds" in tried.out
+    assert "not tried" not in tried.out
+    assert "a fresh process gets the study and trains the same" in tried.out
 
 
 def deadly(stack: Sequence[Trial], _data: Data) -> list[Trained]:

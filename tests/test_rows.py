@@ -158,7 +158,10 @@ def test_folders_of_two_machines_join(results: Path, tmp_path: Path, capsys: pyt
     [
         (["--epochs", "--images"], "--epochs and --images exclude each other: give one of them"),
         (["--format", "xml"], "--format is one of csv, json, not 'xml'"),
-        (["--results", "nowhere"], "nowhere has no rows: name another --results folder, or make some with `bench run`"),
+        (
+            ["--results", "nowhere"],
+            "nowhere has no rows: make some with `python -m bench run --all`, or name another --results folder",
+        ),
         (["--dataset", "../mnist"], "a data set's name is a plain word like pebbles, not '../mnist'"),
     ],
 )

@@ -21,6 +21,7 @@ from bench.cli import run_command_line
 from bench.plan.catalogue import catalogue
 from bench.plan.cells import preset_cell
 from bench.plan.designs import toggles
+from bench.record.store import Store
 from bench.report import write
 from bench.report.analysis import Analysis, analyse
 from bench.report.charts import Chart, save
@@ -452,5 +453,5 @@ def test_text_is_easy_to_read(browser: "Chrome", report: Path) -> None:
 
 def test_a_report_that_fails_leaves_the_search_for_garbage_on(tmp_path: Path) -> None:
     with pytest.raises(NoRowsError):
-        write_reports(["mnist"], tmp_path, tmp_path)
+        write_reports({"mnist": Store(tmp_path / "mnist")}, tmp_path)
     assert gc.isenabled()

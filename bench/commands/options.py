@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -58,6 +59,16 @@ Results = Annotated[
     Path,
     typer.Option(
         "--results", help="Rows go to ROOT/<dataset>/, a user's study's to ROOT/<study>/<dataset>/.", metavar="ROOT"
+    ),
+]
+SeveralResults = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--results",
+        help="Where the rows are, as `bench run` has it. Given several times, folders are joined: a trial that "
+        "several have counts once, as the first has it. Default: results.",
+        metavar="ROOT",
+        show_default=False,
     ),
 ]
 AllModels = Annotated[bool, typer.Option("--all", help="Every model of the study.")]
@@ -165,6 +176,21 @@ GpusPerStack = Annotated[
     float,
     typer.Option("--gpus-per-stack", help="GPUs that a stack takes on a cluster: 0.5 lets two share one."),
 ]
+
+
+def roots_of(results: Sequence[Path] | None) -> list[Path]:
+    """Where the study's rows lie in each of the folders that were given."""
+    return [root_of(folder) for folder in results or [Path("results")]]
+
+
+def say_different(trials: int) -> None:
+    """Says of joined folders how many trials they disagree about."""
+    if trials:
+        print(
+            f"bench: {trials} trials ended otherwise in another of the folders; "
+            "the first folder that has a trial counts",
+            file=sys.stderr,
+        )
 
 
 def use_study(text: str | None) -> None:

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.commands import options as opt
-from bench.errors import BenchError, UsageError
-from bench.plan.catalogue import catalogue
+from bench.errors import UsageError
 from bench.session.reports import DEFAULT_MARGIN, chosen_margin, write_reports
 
 Margin = Annotated[
@@ -24,7 +23,7 @@ def report(
         str | None,
         typer.Option("--dataset", help="Report on this data set. Default: every one with rows.", show_default=False),
     ] = None,
-    results: opt.Results = Path("results"),
+    results: opt.SeveralResults = None,
     reports: Reports = Path("reports"),
     margin: Margin = DEFAULT_MARGIN,
     png: Annotated[bool, typer.Option("--png", help="Write each chart as a PNG as well, as for slides.")] = False,
@@ -43,17 +42,25 @@ def report(
     Rows of different protocols are never pooled: without --where, the protocol with most finished trials is reported.
     """
     opt.use_study(study)
-    results, reports = opt.root_of(results), opt.root_of(reports)
+    reports = opt.root_of(reports)
     fraction = chosen_margin(margin)
     conditions = dict(_condition(text) for text in where or [])
-    names = [opt.plain_name(dataset)] if dataset is not None else _datasets(results)
+    roots, wanted = opt.roots_of(results), None if dataset is None else opt.plain_name(dataset)
 
+    from bench.record.several import Several, as_one, find_stores
+
+    stores = {name: as_one(found) for name, found in find_stores(roots, wanted).items()}
+    for store in stores.values():
+        if isinstance(store, Several):
+            opt.say_different(store.different)
     options = [] if margin == DEFAULT_MARGIN else ["--margin", f"{margin:g}"]
     for text in where or []:
         options += ["--where", text]
     if png:
         options.append("--png")
-    write_reports(names, results, reports, fraction, conditions, shlex.join(options), png=png)
+    for folder in results if results and len(results) > 1 else ():
+        options += ["--results", folder.as_posix()]
+    write_reports(stores, reports, fraction, conditions, shlex.join(options), png=png)
 
 
 def _condition(text: str) -> tuple[str, str]:
@@ -61,10 +68,3 @@ def _condition(text: str) -> tuple[str, str]:
     if not equals:
         raise UsageError(f"--where takes a column and its value, as in precision=fp32, not {text!r}")
     return column, value
-
-
-def _datasets(results: Path) -> list[str]:
-    found = sorted(path.parent.name for path in results.glob("*/trials.csv"))
-    if not found:
-        raise BenchError(f"{results} has no rows: make some with `{catalogue().run_command}`")
-    return found

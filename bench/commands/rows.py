@@ -3,19 +3,16 @@
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.commands import options as opt
-from bench.errors import BenchError, UsageError
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from bench.record.store import Store
 
 FORMATS = ("csv", "json")
 
@@ -26,16 +23,7 @@ def rows(
         str | None,
         typer.Option("--dataset", help="The rows on this data set. Default: on every one.", show_default=False),
     ] = None,
-    results: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--results",
-            help="Where the rows are, as `bench run` has it. Given several times, folders are joined: a trial that "
-            "several have counts once, as the first has it. Default: results.",
-            metavar="ROOT",
-            show_default=False,
-        ),
-    ] = None,
+    results: opt.SeveralResults = None,
     epochs: Annotated[bool, typer.Option("--epochs", help="A row for each epoch of each trial.")] = False,
     images: Annotated[
         bool,
@@ -55,38 +43,19 @@ def rows(
     if form not in FORMATS:
         raise UsageError(f"--format is one of {', '.join(FORMATS)}, not {form!r}")
     opt.use_study(study)
-    roots = [opt.root_of(folder) for folder in results or [Path("results")]]
+    roots = opt.roots_of(results)
     wanted = None if dataset is None else opt.plain_name(dataset)
 
     from bench.record.joined import join_rows
+    from bench.record.several import find_stores
 
-    joined = [join_rows(stores) for stores in _stores(roots, wanted)]
+    joined = [join_rows(stores) for stores in find_stores(roots, wanted).values()]
     for one in joined:
-        if one.different:
-            print(
-                f"bench: {one.different} trials ended otherwise in another of the folders; "
-                "the first folder that has a trial counts",
-                file=sys.stderr,
-            )
+        opt.say_different(one.different)
     header = dict.fromkeys(name for one in joined for name in one.columns(epochs=epochs, images=images))
     for one in joined:
         frames = one.epochs() if epochs else one.images() if images else [one.trials]
         _write(frames, list(header), form, is_first=one is joined[0])
-
-
-def _stores(roots: Iterable[Path], dataset: str | None) -> Iterator[list["Store"]]:
-    """For each data set, the stores with rows on it. Raises BenchError where there are none."""
-    from bench.record.store import Store
-
-    found: dict[str, list[Store]] = {}
-    for root in roots:
-        here = sorted(path.parent for path in root.glob(f"{dataset or '*'}/trials.csv"))
-        if not here:
-            what = f"rows on {dataset}" if dataset else "rows"
-            raise BenchError(f"{root} has no {what}: name another --results folder, or make some with `bench run`")
-        for folder in here:
-            found.setdefault(folder.name, []).append(Store(folder))
-    return iter(found.values())
 
 
 def _write(frames: Iterable["pd.DataFrame"], header: list[str], form: str, *, is_first: bool) -> None:

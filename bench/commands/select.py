@@ -9,6 +9,7 @@ import typer
 
 from bench.commands import options as opt
 from bench.errors import UsageError
+from bench.plan.catalogue import catalogue
 from bench.plan.selection import augmentation_trials
 
 # Without --val one training image in so many is held out.
@@ -62,6 +63,10 @@ def select(
     what = rest[0] if rest else "rates"
     if what not in ("rates", "augmentation"):
         raise UsageError(f"`bench select` chooses rates or augmentation, not {what!r}")
+    if what == "augmentation" and not catalogue().by_name["augmentation"].is_looked_up:
+        raise UsageError(
+            "`bench select augmentation` chooses the harness's basic one, and this study has its own factor"
+        )
     names = opt.chosen_models(all_models or models is None, models)
     count = opt.chosen_seeds(seeds)
     place = opt.chosen_place(workers, cluster, gpus_per_stack)

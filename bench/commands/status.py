@@ -1,6 +1,7 @@
 """`bench status`: what of a plan is recorded."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,7 @@ def status(
     val: opt.Val = 0,
     dataset: opt.DatasetName = None,
     data_dir: opt.DataDir = Path("data"),
-    results: opt.Results = Path("results"),
+    results: opt.SeveralResults = None,
     why: Annotated[
         bool, typer.Option("--why", help="Say for each cell which part of its stale trials' keys has moved.")
     ] = False,
@@ -45,6 +46,7 @@ def status(
 
     from tabulate import tabulate
 
+    from bench.record.several import Several, find_stores
     from bench.report.words import plural
     from bench.run.runner import prepare_run
     from bench.run.staleness import stale_trials
@@ -53,7 +55,13 @@ def status(
     protocol = settle(checked, dataset, data_dir, precision, device)
     chosen = opt.chosen_design(design)
     wanted = list(planned(chosen, cells, count, protocol))
-    run = prepare_run(wanted, chosen, data_dir, opt.root_of(results))
+    roots = opt.roots_of(results)
+    run = prepare_run(wanted, chosen, data_dir, roots[0])
+    files = [run.store.trials_path]
+    if len(roots) > 1:
+        store = Several(find_stores(roots, protocol.dataset, run.store.trials_path.name)[protocol.dataset])
+        run, files = replace(run, store=store), list(store.trial_paths)
+        opt.say_different(store.different)
     rows = run.store.trials().drop_duplicates("trial", keep="last")
     recorded = dict(zip(rows["trial"], rows["status"], strict=True))
     stale = stale_trials(run)
@@ -73,4 +81,4 @@ def status(
             print(f"Stale: {plural(trials_moved, 'trial')}, moved since: {reason}")
     for file, lines in run.store.torn_lines().items():
         print(f"Set aside: {lines} lines of {file} that a crash had cut short (in {file}.torn)")
-    print(f"Rows: {run.store.trials_path}")
+    print(f"Rows: {', '.join(map(str, files))}")

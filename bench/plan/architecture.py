@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from bench.errors import UsageError, near_matches
@@ -138,5 +138,7 @@ def _is_plain(name: str) -> bool:
 
 
 def _first_line(build: Callable[..., Any]) -> str:
+    while isinstance(build, partial):  # what it says of itself is what partials are
+        build = build.func
     text = inspect.getdoc(build) if not isinstance(build, type) else build.__doc__
     return (text or "").strip().partition("\n")[0].rstrip(".")

@@ -7,8 +7,8 @@
 
 from dataclasses import dataclass
 
-from bench.plan.catalogue import catalogue
-from bench.plan.levels import Levels
+from bench.plan.catalogue import looked_up_level
+from bench.plan.levels import Level, Levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,15 @@ AUGMENTATIONS = {
 
 def augmentation_of(levels: Levels) -> Augmentation:
     """What the harness does to a cell's training images; nothing where the study has an augmentation of its own."""
-    factor = catalogue().by_name.get("augmentation")
-    if factor is None or factor.change is not None:
-        return Augmentation()
-    return AUGMENTATIONS[str(levels.get("augmentation", factor.off))]
+    return AUGMENTATIONS[looked_up_level("augmentation", levels)]
+
+
+class _AtLevel:
+    """As `augmentation_of`, by the level of the cell's factor `augmentation` alone."""
+
+    def __getitem__(self, level: Level) -> Augmentation:
+        return augmentation_of(Levels(augmentation=level))
+
+
+# A subscript, not a call: so the loop that trains stacks is written, and the keys of its rows hold how it is written.
+AT_LEVEL = _AtLevel()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError, near_matches
 from bench.plan.architecture import Architecture
-from bench.plan.factors import Factor, level_of
+from bench.plan.factors import LOOKED_UP, Factor, level_of
+from bench.plan.handled import check_handled
 from bench.plan.levels import Level, Levels
 
 if TYPE_CHECKING:
@@ -140,14 +141,15 @@ class Catalogue:
             raise UsageError(f"two factors are called {twice}: rename one")
         if not self.architectures:
             raise UsageError("a study has at least one architecture")
+        keywords = {name for one in self.architectures.values() for name in one.keywords}
         for factor in self.factors:
             if not any(architecture.applies(factor) for architecture in self.architectures.values()):
-                keywords = {name for one in self.architectures.values() for name in one.keywords}
                 raise UsageError(
                     f"factor {factor.name} applies to nothing: no architecture has a keyword of this name "
                     f"({near_matches(factor.name, sorted(keywords)) if keywords else 'none has keywords at all'}), and "
                     "it has no change=, a function (recipe, level) that returns a recipe"
                 )
+            check_handled(factor, keywords)
         _ = self.presets
         strangers = [name for name in self.rates.by if name not in (*names, ARCHITECTURE)]
         if strangers:
@@ -202,6 +204,13 @@ def find_factors(names: Iterable[str]) -> tuple[Factor, ...]:
         if name not in known:
             raise UsageError(f"no factor is called {name!r}: {near_matches(name, known)}")
     return tuple(factor for factor in catalogue().factors if factor.name in wanted)
+
+
+def looked_up_level(name: str, levels: Levels) -> str:
+    """The level of the harness's own factor called so, which it looks up in its tables. Where the study has a factor of
+    its own that is called so, that one's levels say what they do, and here the harness's is off."""
+    factor, ours = catalogue().by_name.get(name), LOOKED_UP[name]
+    return str(level_of(levels, factor) if factor is not None and factor.is_looked_up else ours.off)
 
 
 def written_levels(levels: Levels) -> dict[str, str | float]:

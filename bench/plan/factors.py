@@ -92,6 +92,11 @@ class Factor:
             put(self, "changes_shapes", self.changes_network)
 
     @property
+    def is_looked_up(self) -> bool:
+        """Whether the harness knows what its levels train with, without a change or a builder that says so."""
+        return self.change is None and not self.changes_network and self.name in LOOKED_UP
+
+    @property
     def column(self) -> str:
         """Where rows hold the level: under the factor's name, unless rows have such a column anyway."""
         return f"factor_{self.name}" if self.name in TAKEN else self.name
@@ -237,3 +242,6 @@ HARNESS = (
         changes_step=False,
     ),
 )
+
+# By name, those of the harness's that change the training, whose levels it looks up in tables of its own.
+LOOKED_UP = {factor.name: factor for factor in HARNESS if not factor.changes_network}

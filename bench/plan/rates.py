@@ -25,9 +25,13 @@ DEFAULT_RATES: Mapping[tuple[Level, ...], float] = {
 DEFAULT_TRIED = (0.003, 0.01, 0.03, 0.1, 0.3)
 
 
-def default_rates(harness: set[str]) -> Rates:
+def default_rates(factors: Sequence[Factor]) -> Rates:
     """The rates of a study that says none, by those of the harness's factors in it that they depend on."""
-    by = tuple(name for name in ("scheduler", "batch_norm") if name in harness) if "scheduler" in harness else ()
+    named = {factor.name: factor for factor in factors if factor.change is None}
+    scheduler, norm = named.get("scheduler"), named.get("batch_norm")
+    by: tuple[str, ...] = ()
+    if scheduler is not None and scheduler.is_looked_up:
+        by = ("scheduler", "batch_norm") if norm is not None and set(norm.levels) <= {False, True} else ("scheduler",)
     rates: dict[tuple[Level, ...], float] = {}
     for levels, rate in DEFAULT_RATES.items():
         rates.setdefault(levels[: len(by)], rate)

@@ -18,6 +18,7 @@ from bench.plan.levels import Level, format_level
 from bench.record.classes import unpacked_bits, unpacked_classes
 from bench.record.columns import columns, since_2
 from bench.record.schema import EpochRow, MachineRow, TrialRow
+from bench.record.several import joined, once
 from bench.record.store import Store
 
 # What says in a row of an epoch or an image which trial it is of, beside the levels.
@@ -25,8 +26,6 @@ _NAMES = ["trial", "cell", "is_preset", "dataset", "architecture"]
 
 # What a row of an image says.
 _OF_IMAGES = ["image", "label", "predicted", "right"]
-
-_OUTCOMES = ["status", "test_accuracy", "test_loss", "val_accuracy", "val_loss"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +82,7 @@ class Joined:
 def join_rows(stores: Sequence[Store]) -> Joined:
     """The rows of all stores. Raises StoreError."""
     parts = [readable(store.trials(), store.machines()).assign(_store=at) for at, store in enumerate(stores)]
-    rows = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    same = ["trial", "cell"]
-    latest = rows.drop_duplicates([*same, "_store"], keep="last")  # of several tries
-    outcomes = latest[latest["status"] != "failed"].drop_duplicates([*same, *_OUTCOMES])
-    different = int(outcomes.groupby(same).size().gt(1).sum())
-    first = latest.assign(_failed=latest["status"] == "failed").sort_values(["_failed", "_store"], kind="stable")
-    kept = rows.loc[first.drop_duplicates(same).index.sort_values()].reset_index(drop=True)
+    kept, different = once(joined(parts), ["trial", "cell"])
     return Joined(kept.drop(columns="_store"), different, tuple(stores), tuple(kept["_store"]))
 
 

@@ -143,6 +143,8 @@ def as_written(table: pd.DataFrame, others: Sequence[Apart], architectures: Sequ
 
 
 def _of_rates(rows: pd.DataFrame) -> pd.DataFrame:
+    if not catalogue().by_name["augmentation"].is_looked_up:
+        return rows
     return rows[~rows["augmentation"].isin(list(BASIC_CANDIDATES))]
 
 

@@ -93,6 +93,8 @@ def report(
 ) -> Path:
     """Writes the report on the study's rows on a data set, its first with rows if not said, with the options of
     `bench report` by name, and returns its page. Raises BenchError, which says in one line what is wrong."""
+    from bench.record.store import Store
+
     with using(_catalogue(study)), redirect_stdout(sys.stderr):
         fraction = chosen_margin(margin)
         rows = root_of(Path(results))
@@ -100,7 +102,7 @@ def report(
         name = plain_name(dataset) if dataset is not None else next(iter(recorded), None)
         if name is None:
             raise BenchError(f"{rows} has no rows: make some with bench.study.run(STUDY)")
-        [page] = write_reports([name], rows, root_of(Path(reports)), fraction, where, png=png)
+        [page] = write_reports({name: Store(rows / name)}, root_of(Path(reports)), fraction, where, png=png)
         return page
 
 

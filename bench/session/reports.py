@@ -1,6 +1,6 @@
 """Writes the reports that recorded rows support."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,7 @@ DEFAULT_MARGIN = 0.05
 
 
 def write_reports(
-    datasets: Sequence[str],
-    results: Path,
+    stores: Mapping[str, "Store"],
     reports: Path,
     margin: float = DEFAULT_MARGIN / 100,
     where: Mapping[str, str] | None = None,
@@ -28,17 +27,16 @@ def write_reports(
     prefer: Collection[str] = (),
     png: bool = False,
 ) -> list[Path]:
-    """Writes a report a data set and says where its page is. `margin` is a fraction; `options` are the command's; where
-    there are trials to `prefer`, the report is on their protocol. With `png` charts are written as PNG too. Returns
-    the pages."""
-    from bench.record.store import Store
+    """Writes a report a data set, on the rows of its store, and says where its page is. `margin` is a fraction;
+    `options` are the command's; where there are trials to `prefer`, the report is on their protocol. With `png` charts
+    are written as PNG too. Returns the pages."""
     from bench.report.analysis import analyse
     from bench.report.write import write_report
     from bench.run.networks import layers_today
 
     pages = []
-    for dataset in datasets:
-        evidence = todays_evidence(Store(results / dataset), dataset, where, prefer)
+    for dataset, store in stores.items():
+        evidence = todays_evidence(store, dataset, where, prefer)
         analysis = analyse(evidence, margin, layers_today)
         command = f"{catalogue().command('report', '--dataset', dataset)} {options}".rstrip()
         write_report(analysis, reports / dataset, command, png)

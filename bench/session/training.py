@@ -1,7 +1,7 @@
 """What training does and prints, from the data set on. Imports torch."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from bench.errors import InterruptedRunError, UsageError
 from bench.interrupted import Terminated
 from bench.plan.catalogue import catalogue
 from bench.plan.protocol import Device, Protocol
-from bench.plan.trials import arms, counted
+from bench.plan.trials import Trial, arms, counted
 from bench.report.summary import outcome_counts, render, summary_table
 from bench.run.executor import Executor
 from bench.run.networks import network_today
@@ -61,9 +61,10 @@ def print_plan(run: Run, place: Place) -> None:
     """Cells, trials and an estimate of the time."""
     missing = run.missing()
     for cell, protocol in arms(run.trials):
-        sibling = "" if protocol == run.protocol else ", that of its preset"
-        print(f"  {cell.label}  (lr {protocol.rate(cell):g}{sibling})")
-    print(_counts(run, len(missing)))
+        if cell not in run.left_out:
+            sibling = "" if protocol == run.protocol else ", that of its preset"
+            print(f"  {cell.label}  (lr {protocol.rate(cell):g}{sibling})")
+    print(_counts(run, missing))
     if missing:
         seconds = expected_seconds(missing, run.data)
         workers = max(place.workers, 1)
@@ -104,7 +105,7 @@ def train_and_time(
     if timing and device == "cuda" and gpu_and_cuda(device)[0] is None:
         raise UsageError("--timing times the networks on this machine, which has no GPU: leave it out")
     missing = run.missing(retry_failed)
-    print(_counts(run, len(missing)), flush=True)
+    print(_counts(run, missing), flush=True)
     if not missing and not (timing and run.untimed()):
         return _exit_code(run)
     try:
@@ -156,7 +157,7 @@ def _result_table(run: Run) -> pd.DataFrame:
 def report_on(run: Run, reports: Path) -> None:
     """Writes the report on the run's protocol; the hardest test images are recorded before, to be shown."""
     record_hardest(run)
-    write_reports([run.data.name], run.store.folder.parent, reports, prefer=run.own_keys)
+    write_reports({run.data.name: run.store}, reports, prefer=run.own_keys)
 
 
 def record_hardest(run: Run) -> None:
@@ -184,5 +185,10 @@ def _exit_code(run: Run) -> int:
     return 1 if run.left_out or outcome_counts(run.rows())["failed"] else 0
 
 
-def _counts(run: Run, missing: int) -> str:
-    return f"{counted(run.trials)}: {len(run.trials) - missing} recorded, {missing} to train"
+def _counts(run: Run, missing: Sequence[Trial]) -> str:
+    lacking = {run.by_trial[trial].key for trial in missing}
+    without = sum(named.key in lacking for named in run.named)
+    twins = without - len(missing)
+    return f"{counted(run.trials)}: {len(run.trials) - without} recorded, {len(missing)} to train" + (
+        f", {twins} the same as one of these" if twins else ""
+    )

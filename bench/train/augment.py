@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.plan.augmentation import AUGMENTATIONS, Augmentation
+from bench.plan.augmentation import AT_LEVEL, Augmentation
 from bench.train.fast.kernels import Matrix, compiled
 
 
@@ -15,7 +15,7 @@ def augment(images: Tensor, level: str, generator: torch.Generator) -> Tensor:
 
     Every level but none takes the same draws from `generator`: under one seed, basic and advanced shift an image alike.
     """
-    augmentation = AUGMENTATIONS[level]
+    augmentation = AT_LEVEL[level]
     if augmentation == Augmentation():
         return undistorted(images)
     return distorted(images, augmentation, generator)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
 
-from bench.plan.augmentation import AUGMENTATIONS, Augmentation
+from bench.plan.augmentation import AT_LEVEL, Augmentation, augmentation_of
 from bench.plan.protocol import Device
 from bench.plan.trials import Trial
 from bench.train.augment import augment, distorted, undistorted
@@ -29,7 +29,7 @@ from bench.train.values import digest_of_values
 
 # What a loop calls that is a part of its own, is a matter of speed, or only records. `fuse` and the layers that it puts
 # in are held to torch's own by the tests, so that a faster kernel leaves every row valid.
-_APART = (AUGMENTATIONS, augment, evaluate, optimizer_of, schedule_of, plain_network, fuse, Activation, Epoch, Outcome)
+_APART = (AT_LEVEL, augment, evaluate, optimizer_of, schedule_of, plain_network, fuse, Activation, Epoch, Outcome)
 _STACKED = (StackedActivation, StackedLinear, StackedNetwork)
 
 # What hands on what a user's callables give, or says what is wrong with it.
@@ -41,7 +41,7 @@ def training_parts(trial: Trial, *, stacks: bool = True) -> Mapping[str, str]:
     schedule, augmentation, and each part of a recipe that is the trial's own. Where no recipe is, the loss stands in
     the loop. `stacks` says whether the network can be stacked, as a GPU would. Raises UsageError for an optimiser or a
     schedule that there isn't, and for a recipe that can't be made."""
-    distorts = AUGMENTATIONS[str(trial.cell.levels["augmentation"])] != Augmentation()
+    distorts = augmentation_of(trial.cell.levels) != Augmentation()
     recipe = recipe_of(trial)
     alone = not recipe.is_default or (trial.protocol.device == "cuda" and not stacks)
     return {

@@ -15,6 +15,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, StepLR
 
 from bench.errors import UsageError, near_matches
+from bench.plan.catalogue import looked_up_level
 from bench.plan.trials import Trial
 
 MOMENTUM = 0.9
@@ -95,8 +96,8 @@ def optimizer_of(trial: Trial) -> OptimizerKind:
 
 
 def schedule_of(trial: Trial) -> ScheduleKind:
-    """The trial's schedule. Raises UsageError for one that there isn't."""
-    return _found(SCHEDULES, str(trial.cell.levels["scheduler"]), "schedule")
+    """The trial's schedule, which a change of the recipe may replace. Raises UsageError for one that there isn't."""
+    return _found(SCHEDULES, looked_up_level("scheduler", trial.cell.levels), "schedule")
 
 
 def _found(kinds: Mapping[str, Kind], name: str, what: str) -> Kind:

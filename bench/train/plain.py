@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms
 
-from bench.plan.augmentation import AUGMENTATIONS, Augmentation
+from bench.plan.augmentation import AT_LEVEL, Augmentation
 from bench.train.data import Data, Split
 
 # How PIL calls a picture of so many channels.
@@ -24,7 +24,7 @@ _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 def plain_transform(level: str, mean: Tensor, std: Tensor) -> transforms.Compose:
     """torchvision's transforms for one picture: the same distortion, then a (C, H, W) tensor, normalised by (C, 1, 1)
     means and deviations. Of 2 and 4 channels PIL takes the last for opacity, which weighs the others as it distorts."""
-    augmentation = AUGMENTATIONS[level]
+    augmentation = AT_LEVEL[level]
     steps: list[object] = []
     if augmentation != Augmentation():
         steps.append(_PixelAffine(augmentation))

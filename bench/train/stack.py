@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.plan.augmentation import AUGMENTATIONS, Augmentation
+from bench.plan.augmentation import AT_LEVEL, Augmentation
 from bench.plan.seeds import stream
 from bench.plan.trials import Trial
 from bench.train.augment import draw
@@ -121,7 +121,7 @@ class _Distortion:
     """`augment`, for every member at its own level."""
 
     def __init__(self, trials: Sequence[Trial], device: torch.device) -> None:
-        levels = [AUGMENTATIONS[str(trial.cell.levels["augmentation"])] for trial in trials]
+        levels = [AT_LEVEL[str(trial.cell.levels["augmentation"])] for trial in trials]
         self._streams = [
             None if level == Augmentation() else torch.Generator().manual_seed(stream("augmentation", trial.seed))
             for trial, level in zip(trials, levels, strict=True)

@@ -6,6 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from bench.plan.catalogue import catalogue, find_factors
+from bench.plan.factors import level_of
+from bench.plan.levels import Level
 from bench.report.analysis import Analysis
 from bench.report.charts.chart import Chart
 from bench.report.charts.style import INK, figure, level_label, remark, spread
@@ -19,10 +21,10 @@ def draw(analysis: Analysis) -> Chart | None:
     if not analysis.curves:
         return None
     [scheduler] = find_factors(["scheduler"])
-    courses: dict[str, dict[float, Curve]] = {str(level): {} for level in scheduler.levels}
+    courses: dict[Level, dict[float, Curve]] = {level: {} for level in scheduler.levels}
     for curve in analysis.curves:
         rate = float(analysis.evidence.rows(curve.cell)["lr"].iloc[0])
-        courses[str(curve.cell.levels["scheduler"])].setdefault(rate, curve)
+        courses[level_of(curve.cell.levels, scheduler)].setdefault(rate, curve)
     used = {level_label(scheduler, level): own for level, own in courses.items() if own}
     page = figure(2.7)
     panels = page.subplots(1, len(used), sharex=True, sharey=True, squeeze=False)[0]
@@ -37,8 +39,12 @@ def draw(analysis: Analysis) -> Chart | None:
         name="schedules",
         title="Learning rates",
         caption="The learning rate at the start of each epoch, labelled with the rate that the schedule is set to; the "
-        "same for every seed. One-cycle and cosine rates move after every batch, and a one-cycle rate reaches its peak "
-        "within an epoch." + remark(selected, f"Rates were {chosen.source}, {_for_each(chosen.by)}."),
+        "same for every seed."
+        + remark(
+            scheduler.is_looked_up and bool(courses.get("onecycle") or courses.get("cosine")),
+            "One-cycle and cosine rates move after every batch, and a one-cycle rate reaches its peak within an epoch.",
+        )
+        + remark(selected, f"Rates were {chosen.source}, {_for_each(chosen.by)}."),
         alt=f"Learning rate by epoch: {'; '.join(rates)}.",
         figure=page,
     )
