@@ -60,17 +60,18 @@ def draw(analysis: Analysis) -> Chart | None:
     panels = page.subplots(len(groups), sharex=True, squeeze=False, height_ratios=rows)[:, 0]
     cut = [_draw_model(analysis, axes, *group) for axes, group in zip(panels, groups, strict=True)]
     panels[-1].set_xlabel("difference in test accuracy (percentage points)")
-    counts = [effect.comparison.difference.n for effect in shown]
+    comparisons = [effect.comparison for effect in shown]
+    counts = [count for comparison in comparisons for count in (comparison.treated, comparison.baseline)]
     page.legend(handles=_key(), loc="outside lower center", ncols=3)
     verdicts = [effect.verdict for effect in analysis.effects]
     tally = [f"{verdict} ({verdicts.count(verdict)})" for verdict in Verdict if verdict in verdicts]
     return Chart(
         name="effects",
         title="What each technique is worth",
-        caption="A model with a technique minus the same model without it, over all seeds of both: mean, 95 % t "
-        f"interval and, pale, every seed that both have ({seeds_words(counts)}). Helps, hurts and equivalent hold for "
-        "all rows together, tentative only for a row alone. One of the two is the model's preset. Differences within "
-        f"the shaded margin of {analysis.margin * 100:g} points are too small to matter."
+        caption="A model with a technique minus the same model without it, over all seeds of both "
+        f"({seeds_words(counts)}): mean, 95 % t interval and, pale, every seed that both have. Helps, hurts and "
+        "equivalent hold for all rows together, tentative only for a row alone. One of the two is the model's preset. "
+        f"Differences within the shaded margin of {analysis.margin * 100:g} points are too small to matter."
         + remark(1 in counts, "One seed gives no interval.")
         + remark(max(counts) > MOST_SEEDS, f"Dots are of the first {MOST_SEEDS} seeds.")
         + remark(any(cut), "An arrow ends an interval that goes on past 100 points.")
