@@ -79,10 +79,12 @@ def test_rows_of_all_of_them_are_reported_and_printed(many: Catalogue, tmp_path:
     places = ["--results", tmp_path / "results", "--reports", tmp_path / "reports"]
     done("report", MANY, *places)
     folder = tmp_path / "reports" / many.name / "pebbles"
-    page = (folder / "README.md").read_text(encoding="utf-8")
-    assert "<h1>Many techniques on many networks</h1>" in (folder / "index.html").read_text(encoding="utf-8")
-    assert all(f"net{number:03d}" in page for number in range(100))
-    assert all(f"echnique{factor.name[-2:]}" in page for factor in factors if factor.name.startswith("technique"))
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert "<h1>Many techniques on many networks</h1>" in page
+    effects = (folder / "tables" / "effects.csv").read_text(encoding="utf-8")
+    for text in (page, effects):
+        assert all(f"net{number:03d}" in text for number in range(100))
+        assert all(factor.name in text.lower() for factor in factors if factor.name.startswith("technique"))
     printed = done("rows", MANY, *places[:2]).out.splitlines()
     assert len(printed) == 1 + 2 * len(cells)
 
