@@ -12,7 +12,7 @@ from bench.plan.cells import preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.train import fit as fit_module
-from bench.train import network as network_module
+from bench.train import seeded
 from bench.train.data import Data, Split
 from bench.train.evaluation import evaluate
 from bench.train.fast.stacked import StackedNetwork, _drop
@@ -81,7 +81,7 @@ class LayerScale(nn.Module):
 def test_any_module_trains_in_either_precision(
     build: Callable[[], nn.Module], precision: str, digits: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network_module, "plain_network", lambda *_: build())
+    monkeypatch.setattr(seeded, "plain_network", lambda *_: build())
     protocol = Protocol("digits", epochs=1, precision="bf16" if precision == "bf16" else "fp32", lr=0.02)
     training = Training(Trial(preset_cell("model1"), 0, protocol), digits)
     training.network.train()
@@ -219,7 +219,7 @@ def test_a_last_batch_with_one_value_a_channel_is_refused_before_the_training(
     images: int, refused: bool, few_digits: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fit_module, "plain_network", one_pixel)
-    monkeypatch.setattr(network_module, "plain_network", one_pixel)
+    monkeypatch.setattr(seeded, "plain_network", one_pixel)
     data = Data("digits", few_digits.train.take(torch.arange(images)), few_digits.held_out, 10)
     trial = Trial(preset_cell("model1"), 0, Protocol("digits", epochs=1, batch_size=32))
     if refused:

@@ -196,5 +196,8 @@ def torchs(cell: Cell, network: nn.Module) -> tuple[torch.optim.Optimizer, Calla
     if cell.levels["scheduler"] == "onecycle":
         onecycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=RATE, total_steps=2 * STEPS)
         return optimizer, lambda _: onecycle.step()
+    if cell.levels["scheduler"] == "cosine":
+        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 2 * STEPS)
+        return optimizer, lambda _: cosine.step()
     stepped = torch.optim.lr_scheduler.StepLR(optimizer, 15, 0.1)
     return optimizer, lambda step: stepped.step() if step % STEPS == STEPS - 1 else None

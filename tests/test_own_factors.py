@@ -137,9 +137,9 @@ def test_the_harness_s_own_may_have_fewer_levels(tmp_path: Path) -> None:
     ("factor", "said"),
     [
         (
-            'Factor("scheduler", levels=("step", "cosine"))',
-            "factor scheduler: the harness has no level 'cosine' of it, it has step, onecycle: say what yours trains "
-            "with by change=, a function (recipe, level) that returns a recipe",
+            'Factor("scheduler", levels=("step", "linear"))',
+            "factor scheduler: the harness has no level 'linear' of it, it has step, cosine, onecycle: say what yours "
+            "trains with by change=, a function (recipe, level) that returns a recipe",
         ),
         (
             'Factor("augmentation", levels=("basic", "flip"), change=smoothed)',

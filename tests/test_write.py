@@ -29,7 +29,7 @@ from bench.report.evidence import NoRowsError, gather
 from bench.report.page import render_page
 from bench.report.readme import ReadmeError, drifted, rewrite
 from bench.report.tables import Table, make_tables
-from bench.report.words import markdown_text
+from bench.report.words import margin_points, markdown_text
 from bench.run.networks import layers_today
 from bench.session.reports import write_reports
 from tests.synthetic import write_rows
@@ -200,7 +200,7 @@ def test_any_margin_gives_a_report(tmp_path: Path, margin: str) -> None:
     command = ["report", "--results", str(tmp_path / "results"), "--reports", str(tmp_path), "--margin", margin]
     assert run_command_line(command) == 0
     page = (tmp_path / "mnist" / "index.html").read_text()
-    assert f"at least\n{float(margin) / 100 * 100:g} points" in page
+    assert f"below the margin of {margin_points(float(margin) / 100)} points" in page
 
 
 def test_a_long_table_is_cut_in_the_page_and_whole_beside_it(tables: dict[str, Table], analysis: Analysis) -> None:
@@ -255,7 +255,7 @@ def test_markdown_shows_words_as_they_are() -> None:
 
 def test_the_page_starts_with_findings_and_names_its_command(report: Path) -> None:
     page = (report / "index.html").read_text()
-    assert page.index("Batch norm raised model1") < page.index("<table>") < page.index("<figure")
+    assert page.index("Batch norm (at its rate 0.03, against 0.01) ") < page.index("<table>") < page.index("<figure")
     assert "python -m bench report --dataset mnist</code>" in page
     assert not re.search(r'(src|href)="(?!data:|#)', page)
 
@@ -322,7 +322,7 @@ def test_blocks_are_rewritten_and_the_rest_is_left(analysis: Analysis) -> None:
     assert text.startswith("# Title\n<!-- bench: mnist targets -->\n| model")
     assert "\nbetween\n" in text
     assert "](reports/mnist/charts/curves.svg)" in text
-    assert "Batch norm raised model1" in text
+    assert "Batch norm (at its rate 0.03, against 0.01) " in text
     assert rewrite(text, lambda _: analysis, "reports") == text
     assert drifted(README, text) == ["mnist targets", "mnist chart:curves", "mnist findings"]
 

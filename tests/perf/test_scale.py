@@ -19,5 +19,5 @@ def test_it_prints_what_every_stage_costs(tmp_path: Path, capsys: pytest.Capture
 
 def test_it_never_trains(tmp_path: Path) -> None:
     write_many_rows(tmp_path / "results" / DATASET, cells=2, seeds=1, images=100)
-    with pytest.raises(RuntimeError, match="only 2 of 48 trials are done"):
+    with pytest.raises(RuntimeError, match="only 2 of 72 trials are done"):
         main(["--trials", "48", "--cells", "48", "--folder", str(tmp_path)])

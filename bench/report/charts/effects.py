@@ -91,6 +91,9 @@ def _draw_model(analysis: Analysis, axes: Axes, architecture: str, effects: list
     axes.grid()
     axes.tick_params(axis="y", length=0)
     axes.set_yticks(range(len(effects)), [_name(effect) for effect in effects])
+    for label in axes.get_yticklabels():
+        if "\n" in label.get_text():
+            label.set_fontsize(SMALL)
     axes.set_ylim(len(effects) - 0.5, -0.5)
     cut = [_draw_effect(axes, row, effect) for row, effect in enumerate(effects)]
     return any(cut)

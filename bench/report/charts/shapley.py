@@ -60,7 +60,7 @@ def draw(analysis: Analysis) -> Chart | None:
         title="Who earned the gain",
         caption="From one preset's test accuracy to the next one's: each technique's gain, averaged over all orders of "
         "adding them (Shapley) on the first one's layers, with its 95 % t interval around the end of its "
-        f"bar, over all seeds of every combination (the one with the fewest has {seeds_words(counts)})."
+        f"bar, over all seeds of every combination ({seeds_words(counts)})."
         + remark(layers, "Hatched: what the other layers add.")
         + remark(any(cut), "An arrow ends an interval that goes on past 0 or 100 %.")
         + folded,
