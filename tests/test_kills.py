@@ -39,6 +39,7 @@ FACTORS = catalogue().factors
 # What is done to files, and which of its arguments are paths.
 EVENTS = {"open": 1, "os.rename": 2, "os.remove": 1, "os.mkdir": 1, "os.rmdir": 1, "os.truncate": 1}
 FEW = pytest.mark.parametrize("wanted", [1, pytest.param(40, marks=pytest.mark.slow)])
+MANY = pytest.mark.parametrize("wanted", [pytest.param(40, marks=pytest.mark.slow)])  # each takes ten seconds
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def require_whole_files(arguments: Sequence[str], folder: Path, wanted: int, siz
         assert files(folder) == new, moment
 
 
-@FEW
+@MANY
 def test_a_report(tmp_path: Path, wanted: int) -> None:
     results, reports = tmp_path / "results", tmp_path / "reports"
     cells = [preset_cell("model1"), preset_cell("model3")]
@@ -168,7 +169,7 @@ def test_a_baseline(tmp_path: Path, wanted: int) -> None:
     assert read_baseline(results, ExactRow) == rows
 
 
-@FEW
+@MANY
 def test_the_timing_of_networks(tmp_path: Path, wanted: int) -> None:
     """Rows of trials stay as they are, and what was timed is timed again unless every round of it is there."""
     results, before = tmp_path / "results", tmp_path / "before"

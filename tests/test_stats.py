@@ -277,8 +277,7 @@ def test_the_verdict_finds_an_effect_with_the_advertised_seeds(sd: float) -> Non
     assert 0.74 <= np.mean(found) <= 0.9
 
 
-@pytest.mark.parametrize(("toggles", "presets"), [(5, 5), (5, 20)])
-@pytest.mark.parametrize("correlation", [0.0, 0.5])
+@pytest.mark.parametrize(("toggles", "presets", "correlation"), [(5, 5, 0.5), (5, 20, 0.0), (5, 20, 0.5)])
 def test_false_verdicts_are_rare_in_the_whole_family(toggles: int, presets: int, correlation: float) -> None:
     """Three models with 5, 5 and 6 toggles, each compared with its model's preset, and no technique does anything: a
     report says helps or hurts of any in at most one of twenty. Alone, each contrast would be called so 5 % of the time,
