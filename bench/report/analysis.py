@@ -12,7 +12,7 @@ from bench.plan.catalogue import catalogue, find_architecture
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import Factor, level_of
 from bench.plan.levels import Level
-from bench.report.combinations import Attribution, Factorial, attributions, by_architecture, factorials
+from bench.report.combinations import Attribution, Factorial, attributions, by_architecture, factorials, toggled
 from bench.report.cost import Cost, CostDifference, Costs
 from bench.report.curves import Curve, learning_curves
 from bench.report.evidence import Evidence
@@ -273,21 +273,15 @@ def _effects(evidence: Evidence, costs: Costs, margin: float) -> Iterator[Effect
 def _pairs(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[_Pair]:
     """One architecture's toggles: every one of its cells that differs from its preset in one factor, and again at the
     preset's rate where it was trained at that as well."""
-    preset = preset_cell(cells[0].architecture)
-    if preset not in cells:
-        return
-    for cell in cells:
-        if len(changed := cell.differences(preset)) == 1:
-            [factor] = changed
-            baseline, treated = sorted((preset, cell), key=lambda c: factor.levels.index(level_of(c.levels, factor)))
-            rates = _rate(evidence, treated), _rate(evidence, baseline)
-            comparison = compare(evidence.values(treated), evidence.values(baseline), evidence.step)
-            yield _Pair(factor, treated, baseline, comparison, rates)
-            own = _rate(evidence, preset)
-            arms = [evidence.accuracies_at(arm, own) for arm in (treated, baseline)]
-            if rates[0] != rates[1] and all(arms):
-                at_one = compare(arms[0], arms[1], evidence.step)
-                yield _Pair(factor, treated, baseline, at_one, (own, own), same_rate=True)
+    for factor, treated, baseline in toggled(cells):
+        rates = _rate(evidence, treated), _rate(evidence, baseline)
+        comparison = compare(evidence.values(treated), evidence.values(baseline), evidence.step)
+        yield _Pair(factor, treated, baseline, comparison, rates)
+        own = _rate(evidence, preset_cell(treated.architecture))
+        arms = [evidence.accuracies_at(arm, own) for arm in (treated, baseline)]
+        if rates[0] != rates[1] and all(arms):
+            at_one = compare(arms[0], arms[1], evidence.step)
+            yield _Pair(factor, treated, baseline, at_one, (own, own), same_rate=True)
 
 
 def _rate(evidence: Evidence, cell: Cell) -> float:

@@ -87,6 +87,17 @@ def by_architecture(cells: Iterable[Cell]) -> Iterator[tuple[str, list[Cell]]]:
     return ((name, own) for name, own in groups.items() if own)
 
 
+def toggled(cells: Sequence[Cell]) -> Iterator[tuple[Factor, Cell, Cell]]:
+    """Every one of the cells that differs in one factor from its preset, which is among them: the factor, then the cell
+    with the later of its levels and the one with the earlier."""
+    for cell in cells:
+        preset = preset_cell(cell.architecture)
+        if preset in cells and len(changed := cell.differences(preset)) == 1:
+            [factor] = changed
+            baseline, treated = sorted((preset, cell), key=lambda c: factor.levels.index(level_of(c.levels, factor)))
+            yield factor, treated, baseline
+
+
 def complete_factorials(
     preset: Cell, seeds: Mapping[Cell, frozenset[int]]
 ) -> Iterator[tuple[tuple[Factor, ...], tuple[tuple[Level, ...], ...], list[int]]]:

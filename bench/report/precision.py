@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from bench.plan.cells import Cell, preset_cell
-from bench.plan.factors import level_of
+from bench.plan.cells import Cell
+from bench.report.combinations import toggled
 from bench.report.evidence import Evidence
 from bench.report.stats.contrast import Values, aligned, contrast
 from bench.report.stats.estimate import Estimate
@@ -48,7 +48,7 @@ def precision_effects(evidence: Evidence, margin: float) -> list[PrecisionEffect
     toggles = [
         _of_toggle(evidence, trained, precision, treated, baseline)
         for precision in others
-        for treated, baseline in _toggles(evidence)
+        for _, treated, baseline in toggled(evidence.cells)
     ]
     return [judged for family in (cells, toggles) for judged in _judged(family, margin)]
 
@@ -67,16 +67,6 @@ def _by_precision(evidence: Evidence) -> dict[str, dict[str, Values]]:
     for (precision, label), own in rows.groupby(["precision", "cell"]):
         found.setdefault(str(precision), {})[str(label)] = dict(zip(own["seed"], own["test_accuracy"], strict=True))
     return found
-
-
-def _toggles(evidence: Evidence) -> Iterator[tuple[Cell, Cell]]:
-    """With the technique and without."""
-    for cell in evidence.cells:
-        preset = preset_cell(cell.architecture)
-        if preset in evidence.cells and len(changed := cell.differences(preset)) == 1:
-            [factor] = changed
-            without, treated = sorted((preset, cell), key=lambda c: factor.levels.index(level_of(c.levels, factor)))
-            yield treated, without
 
 
 def _of_cell(

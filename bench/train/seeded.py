@@ -9,6 +9,8 @@ from bench.train.fast.activation import Activation, fast_generator
 from bench.train.fast.fuse import fuse
 from bench.train.network import plain_network, seed_generators
 
+# Keys of rows hold how these two are written (`bench.train.identity`): one body for both would make every row stale.
+
 
 def build_network(trial: Trial, data: Data) -> nn.Module:
     """The trial's network, initialised from its seed's stream, in training mode, fused. Its dropout draws from a stream
