@@ -69,8 +69,8 @@ def _unequal_seeds(analysis: Analysis) -> Iterator[str]:
 def _unselected(analysis: Analysis) -> Iterator[str]:
     """Cells at a rate that nobody chose, in a study whose other rates somebody did."""
     rates = catalogue().rates
-    cells = [c.label for c in analysis.evidence.cells if rates.key(c) in rates.unselected]
-    if cells and analysis.evidence.protocol["rate"] == SELECTED:
+    cells = [cell.label for cell in analysis.evidence.cells if not rates.is_selected(cell)]
+    if rates.selected and cells and analysis.evidence.protocol["rate"] == SELECTED:
         yield (
             f"Nobody has chosen the learning rates of {few(cells)} yet, so that they may be better at another: "
             f"`{catalogue().command('select')}` finds rates on held-out training images."
