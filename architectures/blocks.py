@@ -37,7 +37,8 @@ def assemble(
 ) -> nn.Sequential:
     """The network for images of `shape` (channels, height, width); maps (N, C, H, W) to (N, classes) logits.
 
-    `bias` says whether hidden convolutions have one; the classifier always has. Weights are torch's default initialisation, drawn from the global generator.
+    `bias` says whether hidden convolutions have one; the classifier always has. Weights are torch's default
+    initialisation, drawn from the global generator.
     Raises ValueError when a map shrinks to nothing before the last layer, for a dropout rate outside [0, 1), for an
     attention that there isn't, and for a shortcut around a block that changes the number of channels.
     """

@@ -76,6 +76,7 @@ class Defaults:
     optimizer: str = "sgd"
     lr: float | None = None
     precision: str = "auto"
+    readouts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

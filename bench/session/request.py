@@ -39,6 +39,7 @@ def protocol_of(
     lr: float | None = None,
     optimizer: str | None = None,
     val: int = 0,
+    readouts: str | None = None,
 ) -> Protocol:
     """The options as a protocol, checked before the data are loaded; what isn't given is the study's. Raises
     UsageError.
@@ -56,6 +57,7 @@ def protocol_of(
         precision=cast(Precision, "fp32" if precision == "auto" else precision),
         device=cast(Device, "cpu" if device == "auto" else device),
         val=val,
+        readouts=study.readouts if readouts is None else tuple(_split(readouts, "--readouts")),
     )
 
 

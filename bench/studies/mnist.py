@@ -24,8 +24,9 @@ from bench.study import Factor, Study
 # every cell would judge the techniques at a rate that suits some of them: without batch norm a one-cycle peak of 0.1
 # breaks training that it speeds up with batch norm. `bench select --dataset mnist` trains the candidates on 55,000
 # training images, compares them on the other 5,000 and keeps the rows in results/mnist/selection.csv; a test holds this
-# table against those rows. model4 joined later and takes these rates unselected. Those of `cosine` are not selected yet: it starts at its peak, as `step` does, without the
-# warm-up that lets `onecycle` go higher, and has the rates of `step` until then.
+# table against those rows. model4 joined later and takes these rates as they are. Those of `cosine` are not selected
+# yet: it starts at its peak, as `step` does, without the warm-up that lets `onecycle` go higher, and has the rates of
+# `step` until then.
 RATES = Rates(
     by=("scheduler", "batch_norm"),
     rate={
