@@ -16,9 +16,9 @@ from torch.optim.swa_utils import update_bn
 from bench.cli import run_command_line
 from bench.errors import UsageError
 from bench.plan.cells import Cell, preset_cell
-from bench.plan.levels import Levels
+from bench.plan.levels import Level, Levels
 from bench.plan.protocol import Precision, Protocol
-from bench.plan.readouts import READOUTS, TAIL
+from bench.plan.readouts import READOUTS, SNAPSHOTS, TAIL
 from bench.plan.trials import Trial
 from bench.record.probabilities import quality, read_probabilities, rounded, write_probabilities
 from bench.record.store import Store, StoreError
@@ -39,7 +39,7 @@ RUN = "--models model3 --design presets --seeds 1 --epochs 1 --dataset digits --
 QUIET = ["--workers", "0", "--no-report", "--no-timing"]
 
 
-def of_model1(epochs: int = 2, seed: int = 0, **levels: object) -> Trial:
+def of_model1(epochs: int = 2, seed: int = 0, **levels: Level) -> Trial:
     """A trial that trains in a few steps, at a rate at which rounding stays small."""
     cell = Cell("model1", Levels({**preset_cell("model1").levels, "augmentation": "none", **levels}))
     return Trial(cell, seed, Protocol("digits", epochs=epochs, lr=1e-3, batch_size=50, readouts=ALL))
@@ -102,7 +102,7 @@ def test_averages_are_those_of_the_weights_after_each_step_and_epoch(few_digits:
     kept = followed._kept
     for found, expected in ((kept.average, average), (kept.mean, mean)):
         torch.testing.assert_close(torch.cat([part.flatten() for part in found]).double(), expected, rtol=0, atol=1e-6)
-    assert len(kept.ends) == readouts.SNAPSHOTS
+    assert len(kept.ends) == SNAPSHOTS
 
 
 def _vector(training: Training) -> Tensor:
