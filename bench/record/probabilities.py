@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,11 +84,12 @@ def read_probabilities(path: Path, readout: str) -> NDArray[np.float16] | None:
             return None
         if path.stat().st_size > _LARGEST_FILE:
             raise StoreError(f"{path} is larger than any file of probabilities: delete it")
-        with np.load(path, allow_pickle=False) as arrays:
+        # Of a broken file numpy would leave one that it opened itself open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             found = arrays[readout] if readout in arrays.files else None
     except OSError as error:
         raise StoreError(f"{path} can't be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise StoreError(f"{path} holds no probabilities: delete it, and the trial is read out again") from error
     if found is not None and (found.ndim != 2 or found.dtype != np.float16 or not (found <= 0).all()):
         raise StoreError(f"{path} holds no probabilities: delete it, and the trial is read out again")

@@ -19,6 +19,7 @@ from bench.report.evidence import Evidence
 from bench.report.mistakes import Confusion, HardImage, confusions, hard_images
 from bench.report.overhead import Overhead, overheads
 from bench.report.precision import PrecisionEffect, precision_effects
+from bench.report.readouts import EnsembleResult, ReadoutResult, ensemble_results, readout_results
 from bench.report.recall import Recall, recalls
 from bench.report.speed import Speedup, speedups
 from bench.report.stats.chance import collapsed
@@ -172,6 +173,8 @@ class Analysis:
     sweeps: tuple[Sweep, ...]
     speedups: tuple[Speedup, ...]
     overheads: tuple[Overhead, ...]
+    readouts: tuple[ReadoutResult, ...]
+    ensembles: tuple[EnsembleResult, ...]
     layers: Mapping[Cell, tuple[Layer, ...]]
 
     @property
@@ -211,6 +214,8 @@ def analyse(evidence: Evidence, margin: float, layers_of: LayersOf | None = None
         sweeps=tuple(sweeps(evidence)),
         speedups=speedups(evidence.speeds, evidence.protocol["code"]),
         overheads=overheads(evidence.overheads, evidence.protocol["code"]),
+        readouts=tuple(readout_results(evidence)),
+        ensembles=tuple(ensemble_results(evidence)),
         layers=dict(_layers(evidence, layers_of)) if layers_of is not None else {},
     )
 

@@ -11,6 +11,7 @@ from bench.report.tables.factorial import attribution_table, factorial_table
 from bench.report.tables.overhead import overhead_table
 from bench.report.tables.precision import precision_table
 from bench.report.tables.rates import rate_table
+from bench.report.tables.readouts import ensemble_table, readout_table
 from bench.report.tables.speed import speed_table
 from bench.report.tables.sweeps import sweep_table
 from bench.report.tables.table import Table
@@ -33,6 +34,8 @@ _TABLES = (
     mcnemar_table,
     hardest_table,
     precision_table,
+    readout_table,
+    ensemble_table,
     rate_table,
     speed_table,
     overhead_table,
