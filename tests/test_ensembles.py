@@ -16,7 +16,6 @@ from bench.report.stats.ensembles import averaged, ensembles
 from bench.report.tables import make_tables
 from bench.run.runner import prepare_run, record
 from bench.run.worker import Trained
-from bench.train.data import Data
 from bench.train.outcome import Outcome
 from tests.test_reuse import made_up
 
@@ -58,7 +57,7 @@ def test_probabilities_are_averaged_and_not_their_logarithms() -> None:
 
 
 @pytest.fixture
-def analysis(tmp_path: Path, digits: Data) -> Analysis:
+def analysis(tmp_path: Path) -> Analysis:
     """Of made-up trials of two models, read out by the last weights and an average that is better."""
     protocol = Protocol("digits", epochs=1, readouts=("ema",))
     names = ("model1", "model3")
@@ -70,9 +69,8 @@ def analysis(tmp_path: Path, digits: Data) -> Analysis:
         average = of_chance(number, labels, better=2.2)
         made = made_up(trial, run.data, float((last.argmax(1) == labels).mean()))
         assert made.outcome is not None
-        outcome = Outcome(
-            "done", made.outcome.curve, tuple(last.argmax(1)), 1.0, readouts={"last": last, "ema": average}
-        )
+        read = {"last": last, "ema": average}
+        outcome = Outcome("done", made.outcome.curve, tuple(last.argmax(1)), 1.0, readouts=read)
         record(run, Trained(trial, outcome, None, made.started_at, None))
     return analyse(gather(run.store, "digits"), 0.0005)
 
@@ -112,5 +110,6 @@ def test_without_readouts_a_report_has_neither(tmp_path: Path) -> None:
     for trial in run.missing():
         record(run, made_up(trial, run.data))
     found = analyse(gather(run.store, "digits"), 0.0005)
-    assert found.readouts == found.ensembles == ()
+    assert not found.readouts
+    assert not found.ensembles
     assert not {"readouts", "ensembles"} & {table.name for table in make_tables(found)}
