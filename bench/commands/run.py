@@ -58,7 +58,15 @@ def run(
     place = opt.chosen_place(workers, cluster, gpus_per_stack)
     count = opt.chosen_seeds(seeds)
     checked = opt.protocol_of(
-        epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val, readouts=readouts
+        epochs,
+        precision,
+        device,
+        batch_size=batch_size,
+        lr=lr,
+        optimizer=optimizer,
+        val=val,
+        readouts=readouts,
+        read_out=True,
     )
 
     from bench.run.runner import prepare_run

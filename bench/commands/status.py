@@ -44,7 +44,15 @@ def status(
     cells = opt.chosen_cells(models is None, models, design, factors)
     count = opt.chosen_seeds(seeds)
     checked = opt.protocol_of(
-        epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val, readouts=readouts
+        epochs,
+        precision,
+        device,
+        batch_size=batch_size,
+        lr=lr,
+        optimizer=optimizer,
+        val=val,
+        readouts=readouts,
+        read_out=True,
     )
 
     from tabulate import tabulate

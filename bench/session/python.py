@@ -73,7 +73,15 @@ def run(
         numbers = chosen_seeds(_joined(seeds))
         asked = _joined(readouts)
         checked = protocol_of(
-            epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val, readouts=asked
+            epochs,
+            precision,
+            device,
+            batch_size=batch_size,
+            lr=lr,
+            optimizer=optimizer,
+            val=val,
+            readouts=asked,
+            read_out=True,
         )
         protocol = settle(checked, dataset, Path(data_dir), precision, device, cluster is not None)
         chosen = chosen_design(design)
