@@ -176,4 +176,5 @@ def test_which_rates_nobody_chose_stands_in_the_file(capsys: pytest.CaptureFixtu
     said = json.loads(path.read_text())
     del said["rates"]["unselected"], said["rates"]["chosen_with"]  # as files of before
     path.write_text(json.dumps(said))
-    assert read_run(path).rates.unselected == read_run(path).rates.chosen_with == ()
+    assert read_run(path).rates.unselected == ()
+    assert read_run(path).rates.chosen_with == ()
