@@ -21,12 +21,11 @@ from bench.plan.trials import Trial
 from bench.record.columns import columns
 from bench.record.schema import SpeedRow
 from bench.record.store import Store
-from bench.report.analysis import Analysis, analyse
-from bench.report.charts import draw_charts
 from bench.report.evidence import gather
-from bench.report.overhead import overheads
-from bench.report.speed import speedups
-from bench.report.tables import make_tables
+from bench.report.report import Report
+from bench.report.sections import draw_charts, make_tables
+from bench.report.sections.overhead.costs import newest_overheads, overheads
+from bench.report.sections.speed.speedups import newest_speedups, speedups
 from bench.run.memory import Memory, forget_peak, peak_memory
 from bench.run.pool import share_memory
 from bench.run.speed import HARNESS_BATCHES, PLAIN_BATCHES, compare_speeds, measure_memory
@@ -232,9 +231,9 @@ def test_samples_name_the_one_machine_that_they_are_of(tmp_path: Path) -> None:
         pd.concat([rows, rows.assign(run="later", code="other", machine="m2")]).to_csv(folder / file, index=False)
     machines = pd.read_csv(folder / "machines.csv", dtype=str, keep_default_na=False)
     pd.concat([machines, machines.assign(machine="m2", cpu="Another CPU")]).to_csv(folder / "machines.csv", index=False)
-    analysis = analyse(gather(store, "mnist"), 0.0005)
-    assert {speedup.machine for speedup in analysis.speedups} == {"m"}
-    assert {overhead.code for overhead in analysis.overheads} == {"c"}
+    analysis = Report(gather(store, "mnist"), 0.0005)
+    assert {speedup.machine for speedup in newest_speedups(analysis)} == {"m"}
+    assert {overhead.code for overhead in newest_overheads(analysis)} == {"c"}
     for caption in captions(analysis):
         assert "Measured on A <made-up> CPU (avx2), 2 cores" in caption
         assert "other training code" not in caption
@@ -242,13 +241,13 @@ def test_samples_name_the_one_machine_that_they_are_of(tmp_path: Path) -> None:
     for file in ("speed.csv", "overhead.csv"):
         rows = pd.read_csv(folder / file, dtype=str, keep_default_na=False)
         rows[rows["code"] == "other"].to_csv(folder / file, index=False)
-    analysis = analyse(gather(Store(folder), "mnist"), 0.0005)
+    analysis = Report(gather(Store(folder), "mnist"), 0.0005)
     for caption in captions(analysis):
         assert "Measured on Another CPU (avx2), 2 cores" in caption
         assert caption.endswith(", with other training code than the trials'.")
 
 
-def captions(analysis: Analysis) -> list[str]:
+def captions(analysis: Report) -> list[str]:
     found = [table.caption for table in make_tables(analysis) if table.name in OF_SPEED]
     found += [chart.caption for chart in draw_charts(analysis) if chart.name in OF_SPEED]
     assert len(found) == 4

@@ -11,8 +11,8 @@ from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell, recorded_cell
 from bench.record.columns import columns
 from bench.record.schema import TrialRow
+from bench.report.show.words import plural
 from bench.report.siblings import at_presets_rate
-from bench.report.words import plural
 
 # Rows that differ in one of these are never pooled; nor are rows at different rates. The columns of the parts that
 # every trial of a protocol shares come from what the rows' training digests are made of.
