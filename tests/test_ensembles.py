@@ -9,11 +9,12 @@ from bench.plan.cells import preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.probabilities import quality, rounded
-from bench.report.analysis import Analysis, analyse
-from bench.report.charts import draw_charts
 from bench.report.evidence import gather
+from bench.report.report import Report
+from bench.report.sections import draw_charts, make_tables
+from bench.report.sections.ensembles.results import ensemble_results
+from bench.report.sections.readouts.results import readout_results
 from bench.report.stats.ensembles import averaged, ensembles
-from bench.report.tables import make_tables
 from bench.run.runner import prepare_run, record
 from bench.run.worker import Trained
 from bench.train.outcome import Outcome
@@ -57,7 +58,7 @@ def test_probabilities_are_averaged_and_not_their_logarithms() -> None:
 
 
 @pytest.fixture
-def analysis(tmp_path: Path) -> Analysis:
+def report(tmp_path: Path) -> Report:
     """Of made-up trials of two models, read out by the last weights and an average that is better."""
     protocol = Protocol("digits", epochs=1, readouts=("ema",))
     names = ("model1", "model3")
@@ -72,11 +73,11 @@ def analysis(tmp_path: Path) -> Analysis:
         read = {"last": last, "ema": average}
         outcome = Outcome("done", made.outcome.curve, tuple(last.argmax(1)), 1.0, readouts=read)
         record(run, Trained(trial, outcome, None, made.started_at, None))
-    return analyse(gather(run.store, "digits"), 0.0005)
+    return Report(gather(run.store, "digits"), 0.0005)
 
 
-def test_a_report_says_what_readouts_and_ensembles_are_worth(analysis: Analysis) -> None:
-    tables = {table.name: table for table in make_tables(analysis)}
+def test_a_report_says_what_readouts_and_ensembles_are_worth(report: Report) -> None:
+    tables = {table.name: table for table in make_tables(report)}
     rows = tables["readouts"].rows
     assert [(row["cell"], row["readout"]) for row in rows] == [
         (name, readout) for name in ("model1", "model3") for readout in ("last", "ema")
@@ -97,8 +98,8 @@ def test_a_report_says_what_readouts_and_ensembles_are_worth(analysis: Analysis)
     assert "None" not in tables["readouts"].markdown() + tables["ensembles"].markdown()
 
 
-def test_the_chart_has_a_line_a_model(analysis: Analysis) -> None:
-    [chart] = [chart for chart in draw_charts(analysis) if chart.name == "ensembles"]
+def test_the_chart_has_a_line_a_model(report: Report) -> None:
+    [chart] = [chart for chart in draw_charts(report) if chart.name == "ensembles"]
     assert "1 to 5 of them" in chart.caption
     assert "model1" in chart.alt
     assert "with 4 seeds" in chart.alt
@@ -109,7 +110,7 @@ def test_without_readouts_a_report_has_neither(tmp_path: Path) -> None:
     run = prepare_run([Trial(preset_cell("model1"), 0, protocol)], "presets", Path("unused"), tmp_path)
     for trial in run.missing():
         record(run, made_up(trial, run.data))
-    found = analyse(gather(run.store, "digits"), 0.0005)
-    assert not found.readouts
-    assert not found.ensembles
+    found = Report(gather(run.store, "digits"), 0.0005)
+    assert not readout_results(found)
+    assert not ensemble_results(found)
     assert not {"readouts", "ensembles"} & {table.name for table in make_tables(found)}
