@@ -10,7 +10,7 @@ from bench.report.report import Report
 from bench.report.sections.ensembles.results import EnsembleResult, ensemble_results
 from bench.report.show.chart import Chart
 from bench.report.show.fold import MOST_NAMES, fold
-from bench.report.show.style import figure, model_look, remark
+from bench.report.show.style import draw_interval, figure, model_look, remark
 from bench.report.show.words import few, percent
 from bench.report.stats.ensembles import Ensembles
 from bench.report.stats.estimate import Estimate
@@ -24,8 +24,10 @@ def draw(report: Report) -> Chart | None:
     chosen, folded = fold(results, MOST_NAMES, _best, what="models", first="the best", table="ensembles")
     page = figure(2.9)
     accuracy, calibration = page.subplots(1, 2)
-    cut = _draw_panel(accuracy, chosen, lambda one: one.accuracy)
-    _draw_panel(calibration, chosen, lambda one: one.calibration_error)
+    cut = [
+        _draw_panel(accuracy, chosen, lambda one: one.accuracy),
+        _draw_panel(calibration, chosen, lambda one: one.calibration_error),
+    ]
     accuracy.set(title="Accuracy", ylabel="test accuracy (%)")
     calibration.set(title="Calibration", ylabel="calibration error (points)")
     page.legend(handles=[_key(result.cell.architecture) for result in chosen], loc="outside lower center", ncols=4)
@@ -36,7 +38,8 @@ def draw(report: Report) -> Chart | None:
         caption="Probabilities averaged over so many seeds of a model at its preset: means over disjoint groups "
         f"({groups[0]} to {groups[-1]} of them) with their 95 % t intervals. "
         "Parameters and inference time grow with the number of seeds."
-        + remark(cut, "One group gives no interval.")
+        + remark(groups[0] == 1, "One group gives no interval.")
+        + remark(any(cut), "An arrow ends an interval that goes on past 0 or 100 %.")
         + folded,
         alt=f"Accuracy by the number of seeds in an ensemble: {few([_in_words(result) for result in chosen])}.",
         figure=page,
@@ -48,7 +51,8 @@ def _best(result: EnsembleResult) -> float:
 
 
 def _draw_panel(axes: Axes, results: Sequence[EnsembleResult], measure: Callable[[Ensembles], Estimate]) -> bool:
-    """Returns whether a size has one group only."""
+    """Returns whether an interval was cut."""
+    cut = False
     axes.set_xscale("log", base=2)
     sizes = sorted({one.size for result in results for one in result.by_size})
     axes.set_xticks(sizes, [str(size) for size in sizes])
@@ -63,10 +67,8 @@ def _draw_panel(axes: Axes, results: Sequence[EnsembleResult], measure: Callable
         means = [measure(one).mean * 100 for one in result.by_size]
         axes.plot(places, means, marker=marker, color=colour, linewidth=1.4, markersize=5, zorder=4)
         for at, one in zip(places, result.by_size, strict=True):
-            if measure(one).has_interval:
-                ends = [measure(one).low * 100, measure(one).high * 100]
-                axes.plot([at, at], ends, color=colour, linewidth=1.2, zorder=3)
-    return any(one.accuracy.n == 1 for result in results for one in result.by_size)
+            cut |= draw_interval(axes, measure(one), at, vertical=True, colour=colour, width=1.2)
+    return cut
 
 
 def _key(name: str) -> Line2D:
