@@ -15,7 +15,7 @@ FAKE = str(ROOT / "tests" / "fake.py")
 
 # What names the built-in study's networks, data, image sides and classes.
 BUILT_IN = re.compile(
-    r"\bmodel[123]\b|(?<![A-Z])mnist|(?<![.\w])28\b|\b(?<!hexadecimal )digits\b|\b10 classes|CLASSES = 10\b",
+    r"\bmodel[1-9]\b|(?<![A-Z])mnist|(?<![.\w])28\b|\b(?<!hexadecimal )digits\b|\b10 classes|CLASSES = 10\b",
     re.IGNORECASE,
 )
 
