@@ -12,19 +12,21 @@ from bench.plan.catalogue import catalogue, find_architecture
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import Factor, level_of
 from bench.plan.levels import Level
-from bench.report.combinations import Attribution, Factorial, attributions, by_architecture, factorials, toggled
+from bench.report.combinations import Attribution, Factorial, attributions, factorials
 from bench.report.cost import Cost, CostDifference, Costs
 from bench.report.curves import Curve, learning_curves
 from bench.report.evidence import Evidence
+from bench.report.looks import allowing_for_looks, answerable, arms_of, finds, judge_after_looks, needs
 from bench.report.mistakes import Confusion, HardImage, confusions, hard_images
 from bench.report.overhead import Overhead, overheads
 from bench.report.precision import PrecisionEffect, precision_effects
+from bench.report.questions import Question
 from bench.report.recall import Recall, recalls
 from bench.report.speed import Speedup, speedups
 from bench.report.stats.chance import collapsed
 from bench.report.stats.estimate import Estimate, estimate
 from bench.report.stats.noise import McNemar, VarianceSplit, compare_networks, split_variance
-from bench.report.stats.paired import Comparison, SeedsNeeded, compare, seeds_needed, smallest_effect_found
+from bench.report.stats.paired import Comparison, SeedsNeeded, compare
 from bench.report.stats.verdict import SETTLED, Judgement, Verdict, judge_family
 from bench.report.sweeps import Sweep, sweeps
 
@@ -250,62 +252,44 @@ def _cell_result(
     )
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """Two cells that differ in one factor, and maybe in their rates."""
-
-    factor: Factor
-    treated: Cell
-    baseline: Cell
-    comparison: Comparison
-    rates: tuple[float, float]
-    same_rate: bool = False
-
-
 def _effects(evidence: Evidence, costs: Costs, margin: float) -> Iterator[Effect]:
     """Every toggle of every architecture, one family."""
-    pairs = [pair for _, cells in by_architecture(evidence.cells) for pair in _pairs(evidence, cells)]
-    judgements = judge_family([pair.comparison.difference for pair in pairs], margin)
-    for pair, judgement in zip(pairs, judgements, strict=True):
-        yield _effect(evidence, costs, margin, pair, judgement, len(pairs))
+    asked = answerable(evidence)
+    compared = [compare(*arms_of(evidence, question), evidence.step) for question in asked]
+    if evidence.looks:
+        compared = [allowing_for_looks(comparison) for comparison in compared]
+        judgements = judge_after_looks(evidence, asked, margin)
+    else:
+        judgements = judge_family([comparison.difference for comparison in compared], margin)
+    for question, comparison, judgement in zip(asked, compared, judgements, strict=True):
+        yield _effect(evidence, costs, margin, question, comparison, judgement, len(asked))
 
 
-def _pairs(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[_Pair]:
-    """One architecture's toggles: every one of its cells that differs from its preset in one factor, and again at the
-    preset's rate where it was trained at that as well."""
-    for factor, treated, baseline in toggled(cells):
-        rates = _rate(evidence, treated), _rate(evidence, baseline)
-        comparison = compare(evidence.values(treated), evidence.values(baseline), evidence.step)
-        yield _Pair(factor, treated, baseline, comparison, rates)
-        own = _rate(evidence, preset_cell(treated.architecture))
-        arms = [evidence.accuracies_at(arm, own) for arm in (treated, baseline)]
-        if rates[0] != rates[1] and all(arms):
-            at_one = compare(arms[0], arms[1], evidence.step)
-            yield _Pair(factor, treated, baseline, at_one, (own, own), same_rate=True)
-
-
-def _rate(evidence: Evidence, cell: Cell) -> float:
-    """The learning rate that the cell's trials share."""
-    return float(evidence.rows(cell)["lr"].iloc[-1])
-
-
-def _effect(evidence: Evidence, costs: Costs, margin: float, pair: _Pair, judgement: Judgement, family: int) -> Effect:
-    difference = pair.comparison.difference
+def _effect(
+    evidence: Evidence,
+    costs: Costs,
+    margin: float,
+    question: Question,
+    comparison: Comparison,
+    judgement: Judgement,
+    family: int,
+) -> Effect:
+    difference, factor = comparison.difference, question.factor
     return Effect(
-        architecture=pair.treated.architecture,
-        factor=pair.factor,
-        level=level_of(pair.treated.levels, pair.factor),
-        without=level_of(pair.baseline.levels, pair.factor),
-        treated=pair.treated,
-        baseline=pair.baseline,
-        rates=pair.rates,
-        same_rate=pair.same_rate,
-        comparison=pair.comparison,
+        architecture=question.treated.architecture,
+        factor=factor,
+        level=level_of(question.treated.levels, factor),
+        without=level_of(question.baseline.levels, factor),
+        treated=question.treated,
+        baseline=question.baseline,
+        rates=question.rates,
+        same_rate=question.same_rate,
+        comparison=comparison,
         judgement=judgement,
-        smallest_found=smallest_effect_found(difference, family) if difference.has_interval else None,
-        seeds_needed=seeds_needed(margin, difference, family) if difference.has_interval and margin > 0 else None,
-        cost=costs.difference(pair.treated, pair.baseline),
-        mcnemar=() if pair.same_rate else _mcnemar(evidence, pair.treated, pair.baseline),
+        smallest_found=finds(difference, family),
+        seeds_needed=needs(margin, difference, family),
+        cost=costs.difference(question.treated, question.baseline),
+        mcnemar=() if question.same_rate else _mcnemar(evidence, question.treated, question.baseline),
     )
 
 

@@ -15,6 +15,7 @@ from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import level_of
 from bench.record.store import Store
 from bench.report.choosing import Networks, choose, narrowed
+from bench.report.looked import Look, looks_under
 from bench.report.stats.noise import Bits, miss_rates
 
 
@@ -33,11 +34,12 @@ class BitsError(BenchError):
 class Evidence:
     """One protocol's rows on one data set.
 
-    `trials` has the done rows with their cell's label in `cell`, one per cell and seed; `unfinished` the diverged and
-    failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone; `rates`
-    the done rows of this protocol at every learning rate, and `swept` those at every batch size and number of epochs,
-    by column; `left_out` says in sentences which other rows there are; `class_names` what classes are called, or their
-    numbers. The other frames are as the store gives them, for `trials`.
+    `trials` has the done rows with their cell's label in `cell`, one per cell and seed; `unfinished` the diverged
+    and failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone;
+    `rates` the done rows of this protocol at every learning rate, and `swept` those at every batch size and number
+    of epochs, by column; `looks` are those of runs that went on until it was settled, in their order; `left_out`
+    says in sentences which other rows there are; `class_names` what classes are called, or their numbers. The other
+    frames are as the store gives them, for `trials`.
     """
 
     dataset: str
@@ -55,6 +57,7 @@ class Evidence:
     images: pd.DataFrame
     class_names: tuple[str, ...]
     timings: pd.DataFrame
+    looks: tuple[Look, ...]
     speeds: pd.DataFrame
     overheads: pd.DataFrame
     machines: pd.DataFrame
@@ -180,6 +183,7 @@ def gather(
         images=images[images["data"] == chosen.protocol["data"]],
         class_names=_class_names(store.class_names(), chosen.protocol["data"], int(done["classes"].max())),
         timings=store.timings(),
+        looks=looks_under(store.looks(), chosen.protocol),
         speeds=store.speeds(),
         overheads=store.overheads(),
         machines=store.machines(),

@@ -1,5 +1,6 @@
 """The answer in plain sentences: what helped, by how much, how surely and at what cost."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -8,6 +9,7 @@ from bench.plan.cells import preset_cell
 from bench.plan.factors import level_of
 from bench.report.analysis import Analysis, CellResult, Effect, PresetStep, sureness
 from bench.report.combinations import Attribution, Factorial
+from bench.report.looks import looks_sentence
 from bench.report.machines import kinds_of_bits
 from bench.report.recall import ACCURACY, APART
 from bench.report.stats.estimate import Estimate
@@ -51,10 +53,11 @@ def opening(analysis: Analysis) -> str:
     )
     if not effects:
         return text
+    looks = looks_sentence(evidence)
     return (
         f"{text} {plural(len(effects), 'comparison')} of a technique on a model are one family: that any of them is "
         f"called helps or hurts by chance has a probability of at most 5 %; a difference below the margin of "
-        f"{margin_points(analysis.margin)} points doesn't matter."
+        f"{margin_points(analysis.margin)} points doesn't matter.{f' {looks}' if looks else ''}"
     )
 
 
@@ -110,10 +113,14 @@ def effect_sentence(effect: Effect, margin: float) -> str:
         else ""
     )
     number = seeds_of(effect.comparison.treated, effect.comparison.baseline)
+    if math.isinf(effect.smallest_found):
+        few_seeds = "So few seeds can't settle any difference among so many comparisons."
+    else:
+        found = f"{effect.smallest_found * 100:.2f}"
+        few_seeds = f"These seeds would find a difference of {found} points four times in five{needed}."
     return (
         f"{name}: measured {points(difference.mean)} points, could be {points(difference.low)} to "
-        f"{points(difference.high)} ({number}){_cost(effect)}. These seeds would find a difference of "
-        f"{effect.smallest_found * 100:.2f} points four times in five{needed}."
+        f"{points(difference.high)} ({number}){_cost(effect)}. {few_seeds}"
     )
 
 

@@ -13,6 +13,7 @@ from bench.report.caveats import caveats
 from bench.report.charts import Chart
 from bench.report.choosing import SELECTED
 from bench.report.findings import combination_sentences, findings, opening, preset_sentences, shortened
+from bench.report.looks import looks_facts
 from bench.report.machines import machine_facts
 from bench.report.tables import Table
 from bench.report.words import listed
@@ -103,6 +104,7 @@ def protocol_facts(analysis: Analysis) -> list[tuple[str, str]]:
             "Learning rate",
             rates_in_words() if rate == SELECTED else f"{rate} for every cell",
         ),
+        *looks_facts(analysis.evidence),
         ("Precision", str(protocol["precision"])),
         ("Device", str(protocol["device"])),
         ("Trained", f"{trials['started_at'].min()} to {trials['started_at'].max()}"),

@@ -1,5 +1,7 @@
 """What each technique does: the main result; and what moving from one preset to the next does."""
 
+import math
+
 from bench.report.analysis import Analysis, Effect
 from bench.report.stats.verdict import SETTLED
 from bench.report.tables.table import (
@@ -31,14 +33,14 @@ def effect_table(analysis: Analysis) -> Table:
         name="effects",
         title="What each technique does",
         caption="The model with the technique minus the same model without it, over all seeds of both (n is written as "
-        "with/without), in percentage points of test accuracy with the 95 % t interval. One of the two is the model's "
-        "preset. A technique with a learning rate of its own is compared at its rate, and at the preset's where it was "
+        f"with/without), in percentage points of test accuracy with the 95 % {_interval(analysis)}. One of the two is "
+        "the model's preset. A technique with a learning rate of its own is compared at its rate, and at the preset's where it was "
         "trained at that too. Helps, hurts and equivalent hold for all rows of this table together: the chance that "
         "any of them is false is at most 5 %. Tentative is what stands out alone and not among so many. A change in "
         "speed is of rounds that timed both networks, with its interval, and left empty where they were not timed "
         "together.",
-        note="p is Student's, and 'Holm p' adjusts it for all rows. Sign-flip p is an exact test's on the shared "
-        "seeds, which takes differences to be symmetric about 0 instead of normal, in brackets the smallest it could "
+        note=f"p is {_rule(analysis)}, and 'Holm p' adjusts it for all rows. Sign-flip p is an exact test's on the "
+        "shared seeds, which takes differences to be symmetric about 0 instead of normal, in brackets the smallest it could "
         "have been. g is Hedges' effect size; r the correlation between the two over shared seeds (above 0, pairing "
         "narrowed the interval). 'Finds' is the smallest difference that these seeds would find four times in five by "
         "the rule of the verdicts, and 'needs' the seeds in each arm that would find one as small as the margin: a "
@@ -58,7 +60,9 @@ def effect_table(analysis: Analysis) -> Table:
             ),
             number_column("g", "g", lambda g: signed(g, ".1f")),
             number_column("r", "seed_correlation", lambda r: signed(r, ".2f")),
-            number_column("finds", "smallest_found", lambda found: f"{found * 100:.2f}"),
+            number_column(
+                "finds", "smallest_found", lambda found: f"{found * 100:.2f}" if math.isfinite(found) else ""
+            ),
             Column("needs", "seeds_needed", _needs),
             number_column("parameters", "parameters", lambda n: signed(n, ",.0f")),
             number_column("MACs", "macs", lambda n: signed(n, ",.0f")),
@@ -131,6 +135,14 @@ def mcnemar_table(analysis: Analysis) -> Table:
         ),
         telling=lambda row: -row["p"],
     )
+
+
+def _interval(analysis: Analysis) -> str:
+    return "interval that holds at every look" if analysis.evidence.looks else "t interval"
+
+
+def _rule(analysis: Analysis) -> str:
+    return "the anytime-valid t test's" if analysis.evidence.looks else "Student's"
 
 
 def _effect_row(effect: Effect) -> TableRow:
