@@ -68,7 +68,8 @@ class Settling:
 
     def look(self) -> None:
         """Looks at all results."""
-        self.standing, self.recorded = self.standing.design.look(self.results), False
+        self.standing = self.standing.design.look(self.results)
+        self.recorded = self.standing.shows_nothing
 
     def record(self, given: Mapping[str, Any]) -> None:
         """Writes down the look, and which trials the run has by now."""

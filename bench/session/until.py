@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from bench.plan.cells import Cell
-from bench.plan.proposing import FIRST_SEEDS, Results
+from bench.plan.proposing import FIRST_SEEDS, LEAST_SEEDS, Results
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.report.questions import Question, questions
@@ -111,11 +111,20 @@ class Standing:
         return [number for number, judgement in enumerate(self.judgements) if not judgement.settled]
 
     @property
+    def shows_nothing(self) -> bool:
+        """Whether cells still get their first seeds and none has enough to settle anything: no look worth recording."""
+        enough = any(one is not None and one.n >= LEAST_SEEDS for one in self.looked)
+        return self._is_first and not enough
+
+    @property
     def trials(self) -> list[Trial]:
         """The next batch, seed by seed where cells get their first ones."""
         chosen = list(self._trials())
-        first = all(not self.tried.get(share.arm) for share in self.shares)
-        return sorted(chosen, key=lambda trial: trial.seed) if first else chosen
+        return sorted(chosen, key=lambda trial: trial.seed) if self._is_first else chosen
+
+    @property
+    def _is_first(self) -> bool:
+        return any(len(self.tried.get(share.arm, ())) < FIRST_SEEDS for share in self.shares)
 
     def expected(self) -> dict[Arm, int] | None:
         """How many trials of each cell should settle all that can be; None before there is anything to tell from."""

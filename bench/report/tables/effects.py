@@ -33,19 +33,19 @@ def effect_table(analysis: Analysis) -> Table:
         name="effects",
         title="What each technique does",
         caption="The model with the technique minus the same model without it, over all seeds of both (n is written as "
-        f"with/without), in percentage points of test accuracy with the 95 % {_interval(analysis)}. One of the two is "
-        "the model's preset. A technique with a learning rate of its own is compared at its rate, and at the preset's where it was "
-        "trained at that too. Helps, hurts and equivalent hold for all rows of this table together: the chance that "
-        "any of them is false is at most 5 %. Tentative is what stands out alone and not among so many. A change in "
-        "speed is of rounds that timed both networks, with its interval, and left empty where they were not timed "
-        "together.",
+        f"with/without), in percentage points of test accuracy with the 95 % {_interval(analysis)}. One of the two "
+        "is the model's preset. A technique with a learning rate of its own is compared at its rate, and at the "
+        "preset's where it was trained at that too. Helps, hurts and equivalent hold for all rows of this table "
+        "together: the chance that any of them is false is at most 5 %. Tentative is what stands out alone and not"
+        " among so many. A change in speed is of rounds that timed both networks, with its interval, and left "
+        "empty where they were not timed together.",
         note=f"p is {_rule(analysis)}, and 'Holm p' adjusts it for all rows. Sign-flip p is an exact test's on the "
-        "shared seeds, which takes differences to be symmetric about 0 instead of normal, in brackets the smallest it could "
-        "have been. g is Hedges' effect size; r the correlation between the two over shared seeds (above 0, pairing "
-        "narrowed the interval). 'Finds' is the smallest difference that these seeds would find four times in five by "
-        "the rule of the verdicts, and 'needs' the seeds in each arm that would find one as small as the margin: a "
-        "range, for the spread of so few seeds is itself an estimate. Whatever stands out among many is on average "
-        "measured too large.",
+        "shared seeds, which takes differences to be symmetric about 0 instead of normal, in brackets the smallest"
+        " it could have been. g is Hedges' effect size; r the correlation between the two over shared seeds (above"
+        " 0, pairing narrowed the interval). 'Finds' is the smallest difference that these seeds would find four "
+        "times in five by the rule of the verdicts, and 'needs' the seeds in each arm that would find one as small"
+        " as the margin: a range, for the spread of so few seeds is itself an estimate. Whatever stands out among "
+        "many is on average measured too large.",
         columns=(
             text_column("model", "model"),
             text_column("technique", "technique"),
