@@ -65,7 +65,9 @@ def settled_count(standing: Standing) -> str:
 def concluded(standing: Standing) -> str:
     """`9 of 16 contrasts settled (4 help, 5 make no difference that matters), open: tiny batch_norm=on`."""
     counts = Counter(one.verdict for one in standing.judgements if one.settled)
-    how = listed([f"{counts[verdict]} {_IN_WORDS[verdict][counts[verdict] > 1]}" for verdict in SETTLED if counts[verdict]])
+    how = listed(
+        [f"{counts[verdict]} {_IN_WORDS[verdict][counts[verdict] > 1]}" for verdict in SETTLED if counts[verdict]]
+    )
     still = [standing.design.asked[number].label for number in standing.open]
     return f"{settled_count(standing)}{f' ({how})' if how else ''}{f', open: {few(still)}' if still else ''}"
 
