@@ -18,11 +18,11 @@ from bench.plan.proposing import FIRST_SEEDS, LEAST_SEEDS, Static
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial, planned
 from bench.record.store import Store
-from bench.report.analysis import analyse
 from bench.report.evidence import gather
-from bench.report.findings import opening
 from bench.report.looked import read_seeds, written_seeds
-from bench.report.page import protocol_facts
+from bench.report.report import Report
+from bench.report.sections.effects.measured import effects
+from bench.report.sections.measured import opening, protocol_facts
 from bench.report.stats.sequential import Anytime
 from bench.report.stats.verdict import Verdict
 from bench.run.runner import Run, prepare_run, record
@@ -171,21 +171,21 @@ def test_a_report_says_which_looks_there_were_and_its_verdicts_are_the_runs(
 ) -> None:
     settled(tmp_path)
     evidence = gather(Store(tmp_path / "digits"), "digits")
-    analysis = analyse(evidence, 0.005)
-    assert sorted(effect.verdict for effect in analysis.effects) == [
+    report = Report(evidence, 0.005)
+    assert sorted(effect.verdict for effect in effects(report)) == [
         Verdict.EQUIVALENT,
         Verdict.EQUIVALENT,
         Verdict.HELPS,
     ]
-    assert all(isinstance(effect.comparison.difference, Anytime) for effect in analysis.effects)
-    assert f"with {len(evidence.looks)} looks: intervals and verdicts" in opening(analysis)
-    facts = dict(protocol_facts(analysis))
+    assert all(isinstance(effect.comparison.difference, Anytime) for effect in effects(report))
+    assert f"with {len(evidence.looks)} looks: intervals and verdicts" in opening(report)
+    facts = dict(protocol_facts(report))
     assert facts["Looks"].startswith("1 (20 trials, ")
     assert "anytime-valid t" in facts["Rule of the intervals"]
-    fixed = analyse(replace(evidence, looks=()), 0.005)
+    fixed = Report(replace(evidence, looks=()), 0.005)
     assert "look" not in opening(fixed)
     assert {"Looks", "Rule of the intervals"}.isdisjoint(dict(protocol_facts(fixed)))
-    for looked, alone in zip(analysis.effects, fixed.effects, strict=True):
+    for looked, alone in zip(effects(report), effects(fixed), strict=True):
         assert looked.comparison.difference.mean == alone.comparison.difference.mean
         assert looked.comparison.difference.half_width > alone.comparison.difference.half_width
 

@@ -8,8 +8,8 @@ from bench.plan.proposing import FIRST_SEEDS
 from bench.plan.trials import Trial
 from bench.record.schema import LookRow
 from bench.report.looked import Look, looks_under, written_seeds
+from bench.report.show.words import few, listed, plural
 from bench.report.stats.verdict import SETTLED, Verdict
-from bench.report.words import few, listed, plural
 from bench.run.progress import format_duration
 from bench.run.runner import Run
 from bench.run.worker import utc_now

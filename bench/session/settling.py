@@ -15,7 +15,7 @@ from bench.plan.budget import Budget
 from bench.plan.cells import Cell
 from bench.plan.trials import Trial
 from bench.report.looked import PROTOCOL
-from bench.report.looks import answerable
+from bench.report.sections.effects.looks import answerable
 from bench.run.runner import Run, expected_seconds, time_trials, train_in
 from bench.session.looking import concluded, expectation, look_rows, looks_of, next_line, seeds_at, settled_count
 from bench.session.recorded import record_run

@@ -8,7 +8,7 @@ from bench.plan.cells import Cell
 from bench.plan.proposing import FIRST_SEEDS, LEAST_SEEDS, Results
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
-from bench.report.questions import Question, questions
+from bench.report.sections.effects.questions import Question, questions
 from bench.report.stats.allocation import Outlook, Pair, Share, differences, next_shares, outlooks
 from bench.report.stats.sequential import Anytime, Seen, judge_seen
 from bench.report.stats.verdict import Judgement

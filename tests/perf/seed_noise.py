@@ -16,7 +16,7 @@ from tabulate import tabulate
 from bench.plan.cells import Cell
 from bench.record.store import Store
 from bench.report.evidence import Evidence, gather
-from bench.report.looks import answerable, arms_of
+from bench.report.sections.effects.looks import answerable, arms_of
 from bench.report.stats.estimate import Estimate, estimate, ratio
 
 LAST = (2, 3, 5)

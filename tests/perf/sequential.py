@@ -11,6 +11,7 @@ import argparse
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from tabulate import tabulate
 
 from bench.record.store import Store
 from bench.report.evidence import gather
-from bench.report.looks import answerable
+from bench.report.sections.effects.looks import answerable
 from bench.report.stats.allocation import Pair
 from bench.report.stats.contrast import contrast
 from bench.report.stats.sequential import log_evidence
@@ -36,12 +37,14 @@ LADDER = [3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 31, 39, 49, 61, 76, 95]
 
 def student(t: Array, counts: Array, _levels: Array) -> Array:
     """p of a t test, as if there were one look."""
-    return 2 * special.stdtr(counts - 1, -np.abs(t))
+    p: Array = 2 * special.stdtr(counts - 1, -np.abs(t))
+    return p
 
 
 def spent(t: Array, counts: Array, levels: Array) -> Array:
     """Always-valid p of group sequential looks: each look's p over the share of the error that is spent at it."""
-    return np.minimum(2 * special.stdtr(counts - 1, -np.abs(t)) / levels, 1)
+    p: Array = np.minimum(student(t, counts, levels) / levels, 1)
+    return p
 
 
 def anytime_valid(t: Array, counts: Array, _levels: Array) -> Array:
@@ -118,7 +121,7 @@ def rule_table(draws: int) -> str:
 
 def family_table(draws: int) -> str:
     """The second table: five toggles on a preset, of unequal spreads."""
-    arms, pairs = list(range(6)), [Pair[object](toggle, 0) for toggle in range(1, 6)]
+    arms, pairs = list(range(6)), [Pair[Any](toggle, 0) for toggle in range(1, 6)]
     spreads, lines = (1, 0.5, 1, 1.5, 2, 1), []
     for most in (10, 30, 100):
         for first in (5, 20):
@@ -161,7 +164,7 @@ def study_table(draws: int, results: Path) -> str:
     accuracies = {cell: 100 * np.array(list(evidence.values(cell).values())) for cell in arms}
     means = {cell: float(values.mean()) for cell, values in accuracies.items()}
     spreads = [float(values.std(ddof=1)) for values in accuracies.values()]
-    pairs = [Pair[object](one.treated, one.baseline) for one in questions]
+    pairs = [Pair[Any](one.treated, one.baseline) for one in questions]
     truths = [means[one.treated] - means[one.baseline] for one in questions]
     most, margin = 2_000, 0.05
     sizes = np.unique(np.geomspace(8, most, 40).astype(int))
@@ -210,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=Path("results/mnist"))
     parser.add_argument("--table", choices=["rules", "families", "study"], help="one of them only")
     options = parser.parse_args(arguments)
-    tables = {
+    tables: dict[str, Callable[[], str]] = {
         "rules": lambda: rule_table(20 * options.draws),
         "families": lambda: family_table(options.draws),
         "study": lambda: study_table(max(options.draws // 50, 1), options.results),

@@ -1,7 +1,8 @@
 """Families of contrasts that are settled by simulation, with the harness's own rule and allocation."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from bench.report.stats.sequential import Anytime, Seen, judge_seen
 from bench.report.stats.verdict import SETTLED, Verdict
 
 # The value of a trial of a cell with a seed.
-Value = Callable[[Hashable, int], float]
+Value = Callable[[Any, int], float]
 
 
 @dataclass
@@ -24,11 +25,11 @@ class Settled:
     closed_at: dict[int, int] = field(default_factory=dict)
     last: list[Anytime | None] = field(default_factory=list)
     covered: list[bool] = field(default_factory=list)
-    counts: dict[Hashable, int] = field(default_factory=dict)
+    counts: dict[Any, int] = field(default_factory=dict)
 
 
 def settle(
-    pairs: Sequence[Pair[Hashable]],
+    pairs: Sequence[Pair[Any]],
     value: Value,
     margin: float,
     truths: Sequence[float],
@@ -36,11 +37,11 @@ def settle(
     most: int,
     batch: int,
     trials: float = float("inf"),
-    counts: Mapping[Hashable, int] | None = None,
+    counts: Mapping[Any, int] | None = None,
 ) -> Settled:
     """Trains, as it were, until everything is settled, no cell can have more than `most` seeds, or so many trials were
     made. `counts` are the seeds that there are before."""
-    values: dict[Hashable, dict[int, float]] = {
+    values: dict[Any, dict[int, float]] = {
         arm: {seed: value(arm, seed) for seed in range(number)} for arm, number in (counts or {}).items()
     }
     out, seen = Settled(covered=[True] * len(pairs)), [Seen()] * len(pairs)
@@ -78,7 +79,7 @@ def settle(
 
 def drawn(
     generator: np.random.Generator,
-    arms: Sequence[Hashable],
+    arms: Sequence[Any],
     sds: Sequence[float],
     means: Sequence[float],
     *,
