@@ -21,6 +21,7 @@ from bench.record.store import Store
 from bench.report.evidence import gather
 from bench.report.looked import read_seeds, written_seeds
 from bench.report.report import Report
+from bench.report.sections.cells import SECTION as ROOM_OF_CELLS
 from bench.report.sections.effects.measured import effects
 from bench.report.sections.measured import opening, protocol_facts
 from bench.report.stats.sequential import Anytime
@@ -182,8 +183,10 @@ def test_a_report_says_which_looks_there_were_and_its_verdicts_are_the_runs(
     facts = dict(protocol_facts(report))
     assert facts["Looks"].startswith("1 (20 trials, ")
     assert "anytime-valid t" in facts["Rule of the intervals"]
+    assert not [one for one in ROOM_OF_CELLS.caveats(report) if "Incomplete" in one.text]  # none is short of seeds
     fixed = Report(replace(evidence, looks=()), 0.005)
     assert "look" not in opening(fixed)
+    assert [one for one in ROOM_OF_CELLS.caveats(fixed) if "Incomplete" in one.text]
     assert {"Looks", "Rule of the intervals"}.isdisjoint(dict(protocol_facts(fixed)))
     for looked, alone in zip(effects(report), effects(fixed), strict=True):
         assert looked.comparison.difference.mean == alone.comparison.difference.mean

@@ -11,11 +11,12 @@ Bojinov 2022 (arXiv 2210.08589) for contrasts of linear models, with their degre
 confidence sequence, and 1 over it a p value for Holm's procedure, which keeps its promise where all p values do. With
 unequal arms and Satterthwaite's degrees of freedom (`contrast`) it is no theorem but holds: see below.
 
-`python -m tests.perf.sequential` simulates it beside others: Lan and DeMets' (1983) spending of the error over looks at
-a ladder of numbers of seeds, as Pocock's constant level does it, and O'Brien and Fleming's. On the same looks the
-ladder takes fewer seeds. But it holds on its rungs only: whoever reads a report between two, after a kill or with
-another machine's rows, gets intervals that promise too much, and what is closed waits for the next rung. Looked at
-after every few seeds, this one closes contrasts with as few, has no last look, and is a function of the rows alone.
+`python -m tests.perf.sequential` simulates it beside others: spending of the error over looks at a ladder of numbers of
+seeds (Lan and DeMets 1983), at a constant level as Pocock does it, and as O'Brien and Fleming do. What spends at a
+constant level takes as many seeds on its ladder as this rule does with a look at every seed, and what saves for the
+last look takes more. But spending holds on its rungs only: read between two of them, after a kill or with another
+machine's rows, it errs almost twice as often as it says. This rule has no rungs and no last look, and is a function of
+the rows alone.
 """
 
 import math
