@@ -8,7 +8,7 @@ import typer
 
 from bench.commands import options as opt
 from bench.errors import UsageError
-from bench.session.reports import DEFAULT_MARGIN, chosen_margin, write_reports
+from bench.session.reports import DEFAULT_MARGIN, chosen_margin, margin_option, write_reports
 
 Margin = Annotated[
     float,
@@ -53,7 +53,7 @@ def report(
     for store in stores.values():
         if isinstance(store, Several):
             opt.say_different(store.different)
-    options = [] if margin == DEFAULT_MARGIN else ["--margin", f"{margin:g}"]
+    options = margin_option(fraction).split()
     for text in where or []:
         options += ["--where", text]
     if png:

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from bench.commands import options as opt
-from bench.commands.report import Reports
+from bench.commands.report import Margin, Reports
 from bench.plan.trials import planned
+from bench.session.reports import DEFAULT_MARGIN, chosen_margin
 
 
 def run(
@@ -31,6 +32,24 @@ def run(
     workers: opt.Workers = None,
     cluster: opt.Cluster = None,
     gpus_per_stack: opt.GpusPerStack = 1.0,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until",
+            help="settled: add seeds where they decide until each technique helps, hurts or makes no difference that "
+            "matters. --seeds is then the most that a cell gets, 1,000 without it.",
+            metavar="settled",
+            show_default=False,
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget",
+            help="With --until, what may be spent: a time, a number of trials or both, as in 3h, 90min, 200trials.",
+            show_default=False,
+        ),
+    ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Print cells, trials and a time estimate; train nothing.")
     ] = False,
@@ -47,16 +66,20 @@ def run(
     ] = False,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the report when the run is done.")] = True,
     reports: Reports = Path("reports"),
+    margin: Margin = DEFAULT_MARGIN,
 ) -> int:
     """Train every cell of a design with every seed, record the rows, print the table.
 
-    A trial that has a row is not trained again: run the same command after an interruption to go on.
+    A trial that has a row is not trained again: run the same command after an interruption to go on. With --until
+    settled the report's intervals allow for every look.
     """
     given = {name: value for name, value in locals().items() if value is not None and value is not False}
     opt.use_study(study)
     cells = opt.chosen_cells(all_models, models, design, factors)
     place = opt.chosen_place(workers, cluster, gpus_per_stack)
-    count = opt.chosen_seeds(seeds)
+    count = opt.chosen_seeds(seeds) if until is None else ()
+    most, allowed = opt.chosen_until(until, budget, seeds, design, val)
+    fraction = chosen_margin(margin)
     checked = opt.protocol_of(
         epochs,
         precision,
@@ -70,13 +93,24 @@ def run(
     )
 
     from bench.run.runner import prepare_run
+    from bench.session.settling import carry_out_until, plan_until, trials_a_look
     from bench.session.training import carry_out, print_plan, settle
+    from bench.session.until import until_settled
 
     protocol = settle(checked, dataset, data_dir, precision, device, cluster is not None)
     chosen = opt.chosen_design(design)
-    prepared = prepare_run(list(planned(chosen, cells, count, protocol)), chosen, data_dir, opt.root_of(results))
+    wanted = list(planned(chosen, cells, count or (0,), protocol))
+    prepared = prepare_run(wanted, chosen, data_dir, opt.root_of(results))
+    timed = cluster is None if timing is None else timing
+    pages = opt.root_of(reports) if report else None
+    if until is not None:
+        asked = [cell for cell in cells if cell not in prepared.left_out]
+        endless = until_settled(asked, protocol, fraction, most, trials_a_look(place, protocol.device), prepared.step)
+        if plan:
+            plan_until(prepared, endless, place)
+            return 0
+        return carry_out_until(prepared, endless, place, allowed, timed, retry_failed, pages, given)
     if plan:
         print_plan(prepared, place)
         return 0
-    timed = cluster is None if timing is None else timing
-    return carry_out(prepared, place, timed, retry_failed, opt.root_of(reports) if report else None, given)
+    return carry_out(prepared, place, timed, retry_failed, pages, given, fraction)

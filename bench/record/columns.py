@@ -12,7 +12,7 @@ from bench.record.schema import MachineRow, Row, SpeedRow, TrialRow
 RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("test_accuracy", "val_accuracy", "train_accuracy", "best_test_accuracy"), (0.0, 1.0)),
     "train_accuracy_undistorted": (0.0, 1.0),
-    **dict.fromkeys(("epochs", "epoch", "epochs_to_99", "batch_size", "parameters", "images"), (1.0, 1e12)),
+    **dict.fromkeys(("epochs", "epoch", "epochs_to_99", "batch_size", "parameters", "images", "look"), (1.0, 1e12)),
     "macs": (1.0, 1e15),
     "classes": (1.0, 1e4),
     **dict.fromkeys(("seed", "val", "receptive_field", "round", "image", "label", "mistakes"), (0.0, 1e15)),
@@ -37,6 +37,8 @@ LEVELS: dict[str, tuple[str, ...]] = {
 # What other text looks like, by column: an example, and the pattern.
 PATTERNS: dict[str, tuple[str, str]] = {
     "started_at": ("2026-01-31T23:59:59Z", r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"),
+    "looked_at": ("2026-01-31T23:59:59Z", r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"),
+    "seeds": ("0-9 20", r"[0-9]{1,9}(-[0-9]{1,9})?( [0-9]{1,9}(-[0-9]{1,9})?)*"),
     "input": ("3x32x32", r"[1-9][0-9]{0,3}(x[1-9][0-9]{0,3}){2}"),
 }
 
@@ -44,7 +46,7 @@ PATTERNS: dict[str, tuple[str, str]] = {
 FORMULA = ("=", "+", "-", "@")
 
 # Columns that hold words from outside the program, which a spreadsheet could take for a formula.
-FREE_TEXT = frozenset({"error", "cpu", "gpu", "os", "architecture", "dataset", "name"})
+FREE_TEXT = frozenset({"error", "cpu", "gpu", "os", "architecture", "dataset", "name", "cell"})
 
 # The columns that files of schema 1 didn't have, or the first ones of schema 2.
 _SINCE_2: dict[type[Row], frozenset[str]] = {

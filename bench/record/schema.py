@@ -261,6 +261,26 @@ class OverheadRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LookRow:
+    """What a look of `run --until settled` counted of a cell: the `seeds` of its trials at a learning rate, as in 0-9
+    20, done or not. A look has a row for every cell that got seeds since the one before; `look` numbers those of a
+    protocol from 1."""
+
+    run: str
+    look: int
+    looked_at: str
+    epochs: int
+    batch_size: int
+    optimizer: str
+    precision: str
+    device: str
+    data: str
+    cell: str
+    lr: float
+    seeds: str
+
+
+@dataclass(frozen=True, slots=True)
 class MachineRow:
     """What rows were made on; `machine` is a digest of the rest. `vectors` names the widest vectors that torch computes
     with, as in avx512 bf16: sums are added up in another order on others, so that a trial's bits are the same on
@@ -322,6 +342,7 @@ Row = (
     | TimingRow
     | SpeedRow
     | OverheadRow
+    | LookRow
     | MachineRow
     | ExactRow
     | QualityRow

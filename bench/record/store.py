@@ -26,6 +26,7 @@ from bench.record.schema import (
     EpochRow,
     ImageRow,
     LabelsRow,
+    LookRow,
     MachineRow,
     OverheadRow,
     PartRow,
@@ -54,6 +55,7 @@ _FILES: dict[type[Row], str] = {
     TimingRow: "timings.csv",
     SpeedRow: "speed.csv",
     OverheadRow: "overhead.csv",
+    LookRow: "looks.csv",
     MachineRow: "machines.csv",
     PartRow: "parts.csv",
 }
@@ -101,6 +103,10 @@ class Store:
     def add_overheads(self, rows: Iterable[OverheadRow]) -> None:
         """Records samples of what runs cost around the training."""
         self._append(self.folder / _FILES[OverheadRow], rows)
+
+    def add_looks(self, rows: Iterable[LookRow]) -> None:
+        """Records a look."""
+        self._append(self.folder / _FILES[LookRow], rows)
 
     def add_images(self, rows: Iterable[ImageRow]) -> None:
         """Records test images."""
@@ -203,6 +209,10 @@ class Store:
     def overheads(self) -> pd.DataFrame:
         """One row per sample of what a run costs around the training, columns as in OverheadRow."""
         return self._read(self.folder / _FILES[OverheadRow], OverheadRow)
+
+    def looks(self) -> pd.DataFrame:
+        """One row per look and cell, columns as in LookRow."""
+        return self._read(self.folder / _FILES[LookRow], LookRow)
 
     def machines(self) -> pd.DataFrame:
         """One row per machine, columns as in MachineRow."""

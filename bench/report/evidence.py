@@ -16,6 +16,7 @@ from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import level_of
 from bench.record.store import Store
 from bench.report.choosing import Networks, choose, narrowed
+from bench.report.looked import Look, looks_under
 from bench.report.stats.noise import Bits, miss_rates
 
 
@@ -37,9 +38,10 @@ class Evidence:
     `trials` has the done rows with their cell's label in `cell`, one per cell and seed; `unfinished` the diverged and
     failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone; `rates`
     the done rows of this protocol at every learning rate, and `swept` those at every batch size and number of epochs,
-    by column; `left_out` says in sentences which other rows there are; `class_names` what classes are called, or their
-    numbers. The other frames are as the store gives them, for `trials`; `labels` are those of the test images, and
-    `probabilities`, of a trial and a readout, what that gives them.
+    by column; `looks` are those of runs that went on until it was settled, in their order; `left_out` says in sentences
+    which other rows there are; `class_names` what classes are called, or their numbers. The other frames are as the
+    store gives them, for `trials`; `labels` are those of the test images, and `probabilities`, of a trial and a
+    readout, what that gives them.
     """
 
     dataset: str
@@ -57,6 +59,7 @@ class Evidence:
     images: pd.DataFrame
     class_names: tuple[str, ...]
     timings: pd.DataFrame
+    looks: tuple[Look, ...]
     speeds: pd.DataFrame
     overheads: pd.DataFrame
     machines: pd.DataFrame
@@ -197,6 +200,7 @@ def gather(
         images=images[images["data"] == chosen.protocol["data"]],
         class_names=_class_names(store.class_names(), chosen.protocol["data"], int(done["classes"].max())),
         timings=store.timings(),
+        looks=looks_under(store.looks(), chosen.protocol),
         speeds=store.speeds(),
         overheads=store.overheads(),
         machines=store.machines(),

@@ -14,11 +14,12 @@ class Progress:
     """Counts finished trials and says when the rest will be done.
 
     `expected` gives the seconds that one trial of a cell should take in one worker; what finished trials really took
-    corrects it as the run goes on.
+    corrects it as the run goes on. What is said begins with `about`.
     """
 
-    def __init__(self, trials: Sequence[Trial], expected: Mapping[Cell, float], workers: int) -> None:
+    def __init__(self, trials: Sequence[Trial], expected: Mapping[Cell, float], workers: int, about: str = "") -> None:
         self._total = len(trials)
+        self._about = f"{about}, " if about else ""
         self._expected = expected
         self._workers = min(workers, max(len(trials), 1))
         self._open_seconds = sum(expected[trial.cell] for trial in trials)
@@ -51,7 +52,7 @@ class Progress:
         """Time has passed; the bar shows it."""
         if self._bar is not None:
             eta = format_duration(self.remaining_seconds())
-            self._bar.set_postfix_str(f"ETA {eta}, {self._last}")
+            self._bar.set_postfix_str(f"ETA {eta}, {self._about}{self._last}")
 
     def remaining_seconds(self) -> float:
         """Seconds until the last trial is done, with every worker busy; 0 where the estimate has run out."""
@@ -63,7 +64,7 @@ class Progress:
 
     def _print_line(self) -> None:
         eta = format_duration(self.remaining_seconds())
-        print(f"{self._finished}/{self._total} {self._last}; ETA {eta}", file=sys.stderr, flush=True)
+        print(f"{self._finished}/{self._total} {self._about}{self._last}; ETA {eta}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Leaves the bar as it stands."""

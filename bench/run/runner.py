@@ -5,7 +5,7 @@ import math
 import secrets
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -18,13 +18,14 @@ import torch
 
 from bench.plan.catalogue import catalogue, written_levels
 from bench.plan.cells import Cell, preset_cell, recorded_cell
+from bench.plan.proposing import Static
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.machine import this_machine
 from bench.record.schema import MachineRow, Row
 from bench.record.store import Store
 from bench.run.code import code_digest
-from bench.run.executor import Open
+from bench.run.executor import Executor, Open
 from bench.run.interrupt import held_back
 from bench.run.networks import cell_summary
 from bench.run.progress import Progress
@@ -87,6 +88,11 @@ class Run:
         """What the plan's cells are trained under; their siblings are at other rates."""
         return self.trials[0].protocol
 
+    @property
+    def step(self) -> float:
+        """What an accuracy moves in: one image of those that are measured on."""
+        return 1 / len(self.data.held_out)
+
     @cached_property
     def own_keys(self) -> frozenset[str]:
         """The keys of all trials but siblings: what a report on this run is about."""
@@ -100,14 +106,26 @@ class Run:
     def missing(self, retry_failed: bool = False) -> list[Trial]:
         """The trials to train, in the plan's order: those whose key no row has, one a key, those that lack a readout
         asked for, and with `retry_failed` those whose row says that they failed."""
+        recorded = self.results(retry_failed)
+        lacking: dict[str, Trial] = {}
+        for trial in Static(self.trials).propose(recorded):
+            lacking.setdefault(self.by_trial[trial].key, trial)
+        return list(lacking.values())
+
+    def results(self, retry_failed: bool = False) -> dict[Trial, float | None]:
+        """What came of the trials that have a row and every readout asked for: the accuracy that they are measured by,
+        None of one that isn't done; with `retry_failed` without those that failed."""
         rows = self.store.trials()
         kept = rows[rows["status"] != "failed"] if retry_failed else rows
-        recorded = set(kept["trial"]) - self.unread()
-        lacking: dict[str, Trial] = {}
-        for named in self.named:
-            if named.key not in recorded:
-                lacking.setdefault(named.key, named.trial)
-        return list(lacking.values())
+        kept = kept[~kept["trial"].isin(self.unread())]
+        accuracy = kept["val_accuracy" if self.protocol.val else "test_accuracy"].astype(float)
+        of_key = dict(zip(kept["trial"], accuracy, strict=True))
+        found = {named.trial: of_key[named.key] for named in self.named if named.key in of_key}
+        return {trial: None if math.isnan(reached) else reached for trial, reached in found.items()}
+
+    def asking(self, trials: Sequence[Trial]) -> "Run":
+        """The same run with other trials, of cells that it has already or whose network can be built."""
+        return replace(self, named=tuple(name_trials(trials, self.data, self.provenance.data)))
 
     def unread(self) -> set[str]:
         """The keys of the trials that are done and lack a readout that is asked for, as today's code reads it."""
@@ -239,18 +257,26 @@ def expected_seconds(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
 def train_missing(run: Run, missing: Sequence[Trial], open_executor: Open) -> None:
     """Trains the missing trials in an executor and records each as it finishes."""
     with open_executor(run.data, len(missing)) as executor:
-        stacks = stacked(missing, executor.slots)
-        progress = Progress(missing, expected_seconds(missing, run.data), min(max(executor.slots, 1), len(stacks)))
+        train_in(executor, run, missing, expected_seconds(missing, run.data))
 
-        def record_one(trained: Trained) -> None:
-            record(run, trained)
-            progress.finished(trained)
 
-        try:
-            with held_back() as interrupts:
-                train_all(stacks, executor, record_one, progress.tick, interrupts)
-        finally:
-            progress.close()
+def train_in(
+    executor: Executor, run: Run, missing: Sequence[Trial], expected: Mapping[Cell, float], about: str = ""
+) -> None:
+    """The same in an executor that is open, which goes on being so. `expected` is what one trial of each cell should
+    take; progress begins with `about`."""
+    stacks = stacked(missing, executor.slots)
+    progress = Progress(missing, expected, min(max(executor.slots, 1), len(stacks)), about)
+
+    def record_one(trained: Trained) -> None:
+        record(run, trained)
+        progress.finished(trained)
+
+    try:
+        with held_back() as interrupts:
+            train_all(stacks, executor, record_one, progress.tick, interrupts)
+    finally:
+        progress.close()
     run.adopt()
 
 

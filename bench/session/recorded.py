@@ -71,8 +71,8 @@ class Recorded:
         for said in self.cells:
             cell, rate = _cell(self.path, said), said["lr"]
             own = rate is None or rate == protocol.rate(cell)
-            arms.append((cell, protocol if own else replace(protocol, lr=rate)))
-        return [Trial(cell, seed, under) for seed in self.seeds for cell, under in arms]
+            arms.append((cell, protocol if own else replace(protocol, lr=rate), frozenset(said["seeds"])))
+        return [Trial(cell, seed, under) for seed in self.seeds for cell, under, seeds in arms if seed in seeds]
 
     def _protocol(self) -> Protocol:
         known = {field.name for field in fields(Protocol)}
@@ -88,6 +88,10 @@ def record_run(run: Run, given: Mapping[str, Any]) -> Path:
     """Writes what the run resolved. Raises OSError."""
     known, trials = catalogue(), run.trials
     cells = {cell: None for cell, _ in arms(trials)}
+    seeds_of: dict[object, list[int]] = {}
+    for trial in trials:
+        seeds_of.setdefault(trial.arm, []).append(trial.seed)
+    unequal = len({tuple(sorted(seeds)) for seeds in seeds_of.values()}) > 1
     protocol = run.protocol
     content = {
         "run": run.provenance.run,
@@ -104,6 +108,7 @@ def record_run(run: Run, given: Mapping[str, Any]) -> Path:
                 "lr": under.rate(cell),
                 "architecture": cell.architecture,
                 "levels": dict(cell.levels),
+                **({"seeds": sorted(seeds_of[cell, under])} if unequal else {}),
             }
             for cell, under in arms(trials)
         ],
@@ -156,6 +161,7 @@ def read_run(path: Path) -> Recorded:
                     "architecture": _text(one["architecture"]),
                     "levels": {**one["levels"]},
                     "lr": float(one["lr"]) if "lr" in one else None,
+                    "seeds": tuple(map(int, one.get("seeds", said["seeds"]))),
                 }
                 for one in said["cells"]
             ),

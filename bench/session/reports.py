@@ -67,6 +67,11 @@ def chosen_margin(points: float) -> float:
     return points / 100
 
 
+def margin_option(margin: float) -> str:
+    """What a command says of a margin, a fraction, that isn't the default."""
+    return "" if margin == DEFAULT_MARGIN / 100 else f"--margin {margin * 100:g}"
+
+
 def _require_sizes(store: "Store", rows: "pd.DataFrame") -> None:
     """Raises StoreError for a row whose parameters or MACs are not those of its network. Of rows that say the same of
     the same network one is looked at."""

@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import cast
 
 from bench.errors import UsageError, near_matches
+from bench.plan.budget import Budget, read_budget
 from bench.plan.catalogue import catalogue, find_architecture, find_factors
 from bench.plan.cells import Cell
-from bench.plan.designs import DESIGNS
+from bench.plan.designs import DESIGNS, ONE_CHANGE
+from bench.plan.proposing import LEAST_SEEDS
 from bench.plan.protocol import Device, Optimizer, Precision, Protocol
 
 MOST_SEEDS = 10_000
+
+# With --until settled and without --seeds.
+_MOST_UNTIL_SETTLED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,30 @@ def chosen_seeds(seeds: str | None) -> tuple[int, ...]:
             raise UsageError(f"--seeds: {part.strip()} is no range of seeds between 0 and {MOST_SEEDS - 1:,}")
         found.update(range(first, last + 1))
     return tuple(sorted(found))
+
+
+def chosen_until(
+    until: str | None, budget: str | None, seeds: str | None, design: str | None, val: int
+) -> tuple[int, Budget]:
+    """The most seeds that a cell may get until everything is settled, and what may be spent on it. Raises
+    UsageError."""
+    if until is None:
+        if budget is not None:
+            raise UsageError("--budget goes with --until settled: a design without it has a number of trials")
+        return 0, Budget()
+    if until != "settled":
+        raise UsageError(f"--until takes settled, not {until!r}")
+    if chosen_design(design) not in ONE_CHANGE:
+        raise UsageError("--until settled asks what each technique does: it goes with --design toggles")
+    if val:
+        raise UsageError("--until settled looks at differences on the test set, as a report does: leave --val out")
+    if seeds is None:
+        return _MOST_UNTIL_SETTLED, read_budget(budget) if budget is not None else Budget()
+    if not re.fullmatch(r"[0-9]{1,9}", seeds.strip(), re.ASCII) or not LEAST_SEEDS <= int(seeds) <= MOST_SEEDS:
+        raise UsageError(
+            f"--seeds with --until settled is the most that a cell gets, {LEAST_SEEDS} to {MOST_SEEDS:,}, not {seeds!r}"
+        )
+    return int(seeds), read_budget(budget) if budget is not None else Budget()
 
 
 def chosen_place(workers: int | None, cluster: str | None, gpus_per_stack: float) -> Place:

@@ -23,7 +23,7 @@ from bench.run.progress import format_duration
 from bench.run.runner import Run, expected_seconds, record_images, time_trials, train_missing
 from bench.run.serial import Serial
 from bench.session.recorded import record_run
-from bench.session.reports import write_reports
+from bench.session.reports import DEFAULT_MARGIN, margin_option, write_reports
 from bench.session.request import Place
 from bench.sources.dataset import choose_dataset
 from bench.train.data import Data
@@ -79,17 +79,24 @@ def carry_out(
     retry_failed: bool = False,
     reports: Path | None = None,
     given: Mapping[str, Any] = MappingProxyType({}),
+    margin: float = DEFAULT_MARGIN / 100,
 ) -> int:
     """Trains what is missing, times networks, prints the table and writes the report to `reports`; the exit code.
 
-    `given` are the options that the run's file will say. Raises InterruptedRunError as `train_and_time` does.
+    `given` are the options that the run's file will say, `margin` is the report's, a fraction. Raises
+    InterruptedRunError as `train_and_time` does.
     """
     code = train_and_time(run, place, timing, retry_failed, given)
+    finish(run, reports, margin)
+    return code
+
+
+def finish(run: Run, reports: Path | None, margin: float = DEFAULT_MARGIN / 100) -> None:
+    """Prints the table and writes the report to `reports`, where there is something to report."""
     print_result(run)
     on_test = run.trials[0].protocol.val == 0
     if reports is not None and on_test and outcome_counts(run.rows())["done"]:
-        report_on(run, reports)
-    return code
+        report_on(run, reports, margin)
 
 
 def train_and_time(
@@ -107,13 +114,13 @@ def train_and_time(
     missing = run.missing(retry_failed)
     print(_counts(run, missing), flush=True)
     if not missing and not (timing and run.untimed()):
-        return _exit_code(run)
+        return exit_code(run)
     try:
         with run.store.lock():
             record_run(run, given)
             run.adopt()
             if missing := run.missing(retry_failed):
-                train_missing(run, missing, partial(_executor, place, device))
+                train_missing(run, missing, partial(executor_at, place, device))
             if timing and (untimed := run.untimed()):
                 print("Timing the networks ...", file=sys.stderr, flush=True)
                 time_trials(run, untimed)
@@ -123,7 +130,7 @@ def train_and_time(
             "run the same command again to go on",
             143 if isinstance(signalled, Terminated) else 130,
         ) from None
-    return _exit_code(run)
+    return exit_code(run)
 
 
 def print_result(run: Run) -> None:
@@ -154,10 +161,12 @@ def _result_table(run: Run) -> pd.DataFrame:
     return pd.DataFrame([lines[label] for label in labels.values()])
 
 
-def report_on(run: Run, reports: Path) -> None:
-    """Writes the report on the run's protocol; the hardest test images are recorded before, to be shown."""
+def report_on(run: Run, reports: Path, margin: float = DEFAULT_MARGIN / 100) -> None:
+    """Writes the report on the run's protocol; the hardest test images are recorded before, to be shown. `margin` is a
+    fraction."""
     record_hardest(run)
-    write_reports({run.data.name: run.store}, reports, prefer=run.own_keys)
+    options = margin_option(margin)
+    write_reports({run.data.name: run.store}, reports, margin, options=options, prefer=run.own_keys)
 
 
 def record_hardest(run: Run) -> None:
@@ -170,7 +179,7 @@ def record_hardest(run: Run) -> None:
     record_images(run, [index for index, _ in evidence.hardest_images(HARDEST_IMAGES)])
 
 
-def _executor(place: Place, device: Device, data: Data, stacks: int) -> Executor:
+def executor_at(place: Place, device: Device, data: Data, stacks: int) -> Executor:
     """Opens what trains at the place; on this machine a GPU has one worker."""
     if place.cluster is not None:
         from bench.run.cluster import RayExecutor
@@ -181,7 +190,8 @@ def _executor(place: Place, device: Device, data: Data, stacks: int) -> Executor
     return LocalPool(1 if device == "cuda" else min(place.workers, stacks), data)
 
 
-def _exit_code(run: Run) -> int:
+def exit_code(run: Run) -> int:
+    """1 where a trial failed or a cell was left out."""
     return 1 if run.left_out or outcome_counts(run.rows())["failed"] else 0
 
 

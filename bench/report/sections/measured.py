@@ -8,6 +8,7 @@ from bench.report.report import Report
 from bench.report.sections.cells.cost import costs
 from bench.report.sections.cells.results import cell_results
 from bench.report.sections.confusion.recalls import ACCURACY
+from bench.report.sections.effects.looks import looks_facts, looks_sentence
 from bench.report.sections.effects.measured import effects
 from bench.report.sections.presets import preset_steps
 from bench.report.sections.section import Caveat, Section, Weight
@@ -32,10 +33,11 @@ def opening(report: Report) -> str:
     )
     if not comparisons:
         return text
+    looks = looks_sentence(evidence)
     return (
         f"{text} {plural(len(comparisons), 'comparison')} of a technique on a model are one family: that any of them "
         f"is called helps or hurts by chance has a probability of at most 5 %; a difference below the margin of "
-        f"{margin_points(report.margin)} points doesn't matter."
+        f"{margin_points(report.margin)} points doesn't matter.{f' {looks}' if looks else ''}"
     )
 
 
@@ -65,6 +67,7 @@ def protocol_facts(report: Report) -> list[tuple[str, str]]:
             "Learning rate",
             rates_in_words() if rate == SELECTED else f"{rate} for every cell",
         ),
+        *looks_facts(report.evidence),
         ("Precision", str(protocol["precision"])),
         ("Device", str(protocol["device"])),
         ("Trained", f"{trials['started_at'].min()} to {trials['started_at'].max()}"),

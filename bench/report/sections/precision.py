@@ -14,7 +14,7 @@ from bench.plan.cells import Cell
 from bench.plan.factors import level_of
 from bench.report.evidence import Evidence
 from bench.report.report import Report, once
-from bench.report.sections.effects.measured import toggled
+from bench.report.sections.effects.questions import toggled
 from bench.report.sections.section import Section
 from bench.report.show.table import Column, Table, TableRow, flat, interval_column, number_column, text_column
 from bench.report.show.words import margin_points, percent, points, points_interval

@@ -33,6 +33,11 @@ class Judgement:
     p: float
     p_beyond: float
 
+    @property
+    def settled(self) -> bool:
+        """Whether more seeds have nothing to decide."""
+        return self.verdict in SETTLED
+
 
 def judge(difference: Estimate, margin: float) -> Verdict:
     """The verdict on a difference that is asked about alone: a family of one."""
@@ -67,9 +72,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in adjusted]
 
 
-def _verdict(difference: Estimate, margin: float, p: float, p_beyond: float) -> Verdict:
-    if p_beyond <= ALPHA and -margin <= difference.low and difference.high <= margin:
+def decided(p: float, p_beyond: float, *, better: bool, alone: float) -> Verdict:
+    """The verdict that p values make, adjusted for the family, with `p_beyond` 1 where the interval isn't within the
+    margin; `alone` is the p of no difference before that."""
+    if p_beyond <= ALPHA:
         return Verdict.EQUIVALENT
     if p <= ALPHA:
-        return Verdict.HELPS if difference.mean > 0 else Verdict.HURTS
-    return Verdict.TENTATIVE if difference.p <= ALPHA else Verdict.INCONCLUSIVE
+        return Verdict.HELPS if better else Verdict.HURTS
+    return Verdict.TENTATIVE if alone <= ALPHA else Verdict.INCONCLUSIVE
+
+
+def _verdict(difference: Estimate, margin: float, p: float, p_beyond: float) -> Verdict:
+    within = -margin <= difference.low and difference.high <= margin
+    return decided(p, p_beyond if within else 1.0, better=difference.mean > 0, alone=difference.p)

@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bench.report.report import Report
+from bench.report.sections.effects.looks import interval_in_words
 from bench.report.sections.effects.measured import Effect, effects, sureness
 from bench.report.show.chart import Chart
 from bench.report.show.fold import MOST_ROWS, fold
@@ -70,8 +71,9 @@ def draw(report: Report) -> Chart | None:
         name="effects",
         title="What each technique is worth",
         caption="A model with a technique minus the same model without it, over all seeds of both "
-        f"({seeds_words(counts)}): mean, 95 % t interval and, pale, every seed that both have. Helps, hurts and "
-        "equivalent hold for all rows together, tentative only for a row alone. One of the two is the model's preset. "
+        f"({seeds_words(counts)}): mean, 95 % {interval_in_words(report.evidence)} and, pale, every seed that both "
+        "have. Helps, hurts and equivalent hold for all rows together, tentative only for a row alone. One of the two "
+        "is the model's preset. "
         f"Differences within the shaded margin of {report.margin * 100:g} points are too small to matter."
         + remark(1 in counts, "One seed gives no interval.")
         + remark(max(counts) > MOST_SEEDS, f"Dots are of the first {MOST_SEEDS} seeds.")

@@ -1,15 +1,22 @@
 """What a technique does to a model: the cell with it against the cell without."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.plan.cells import Cell, preset_cell
+from bench.plan.cells import Cell
 from bench.plan.factors import Factor, level_of
 from bench.plan.levels import Level
-from bench.report.evidence import Evidence
 from bench.report.report import Report, once
 from bench.report.sections.cells.cost import CostDifference, costs
-from bench.report.stats.paired import Comparison, SeedsNeeded, compare, seeds_needed, smallest_effect_found
+from bench.report.sections.effects.looks import (
+    allowing_for_looks,
+    answerable,
+    arms_of,
+    finds,
+    judge_after_looks,
+    needs,
+)
+from bench.report.sections.effects.questions import Question
+from bench.report.stats.paired import Comparison, SeedsNeeded, compare
 from bench.report.stats.verdict import SETTLED, Judgement, Verdict, judge_family
 
 
@@ -80,70 +87,32 @@ def sureness(effect: Effect) -> tuple[bool, float]:
 @once
 def effects(report: Report) -> tuple[Effect, ...]:
     """Every toggle of every architecture, one family."""
-    pairs = list(_pairs(report.evidence))
-    judgements = judge_family([pair.comparison.difference for pair in pairs], report.margin)
-    return tuple(
-        _effect(report, pair, judgement, len(pairs)) for pair, judgement in zip(pairs, judgements, strict=True)
-    )
+    evidence = report.evidence
+    asked = answerable(evidence)
+    compared = [compare(*arms_of(evidence, question), evidence.step) for question in asked]
+    if evidence.looks:
+        compared = [allowing_for_looks(comparison) for comparison in compared]
+        judgements = judge_after_looks(evidence, asked, report.margin)
+    else:
+        judgements = judge_family([comparison.difference for comparison in compared], report.margin)
+    found = zip(asked, compared, judgements, strict=True)
+    return tuple(_effect(report, *answered, len(asked)) for answered in found)
 
 
-def toggled(cells: Sequence[Cell]) -> Iterator[tuple[Factor, Cell, Cell]]:
-    """Every one of the cells that differs in one factor from its preset, which is among them: the factor, then the cell
-    with the later of its levels and the one with the earlier."""
-    known = set(cells)
-    for cell in cells:
-        preset = preset_cell(cell.architecture)
-        if preset in known and len(changed := cell.differences(preset)) == 1:
-            [factor] = changed
-            baseline, treated = sorted((preset, cell), key=lambda c: factor.levels.index(level_of(c.levels, factor)))
-            yield factor, treated, baseline
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """Two cells that differ in one factor, and maybe in their rates."""
-
-    factor: Factor
-    treated: Cell
-    baseline: Cell
-    comparison: Comparison
-    rates: tuple[float, float]
-    same_rate: bool = False
-
-
-def _pairs(evidence: Evidence) -> Iterator[_Pair]:
-    """Every cell that differs from its preset in one factor, and again at the preset's rate where it was trained at
-    that as well."""
-    for factor, treated, baseline in toggled(evidence.cells):
-        rates = _rate(evidence, treated), _rate(evidence, baseline)
-        comparison = compare(evidence.values(treated), evidence.values(baseline), evidence.step)
-        yield _Pair(factor, treated, baseline, comparison, rates)
-        own = _rate(evidence, preset_cell(treated.architecture))
-        arms = [evidence.accuracies_at(arm, own) for arm in (treated, baseline)]
-        if rates[0] != rates[1] and all(arms):
-            at_one = compare(arms[0], arms[1], evidence.step)
-            yield _Pair(factor, treated, baseline, at_one, (own, own), same_rate=True)
-
-
-def _rate(evidence: Evidence, cell: Cell) -> float:
-    """The learning rate that the cell's trials share."""
-    return float(evidence.rows(cell)["lr"].iloc[-1])
-
-
-def _effect(report: Report, pair: _Pair, judgement: Judgement, family: int) -> Effect:
-    difference, margin = pair.comparison.difference, report.margin
+def _effect(report: Report, question: Question, comparison: Comparison, judgement: Judgement, family: int) -> Effect:
+    difference, factor = comparison.difference, question.factor
     return Effect(
-        architecture=pair.treated.architecture,
-        factor=pair.factor,
-        level=level_of(pair.treated.levels, pair.factor),
-        without=level_of(pair.baseline.levels, pair.factor),
-        treated=pair.treated,
-        baseline=pair.baseline,
-        rates=pair.rates,
-        same_rate=pair.same_rate,
-        comparison=pair.comparison,
+        architecture=question.treated.architecture,
+        factor=factor,
+        level=level_of(question.treated.levels, factor),
+        without=level_of(question.baseline.levels, factor),
+        treated=question.treated,
+        baseline=question.baseline,
+        rates=question.rates,
+        same_rate=question.same_rate,
+        comparison=comparison,
         judgement=judgement,
-        smallest_found=smallest_effect_found(difference, family) if difference.has_interval else None,
-        seeds_needed=seeds_needed(margin, difference, family) if difference.has_interval and margin > 0 else None,
-        cost=costs(report).difference(pair.treated, pair.baseline),
+        smallest_found=finds(difference, family),
+        seeds_needed=needs(report.margin, difference, family),
+        cost=costs(report).difference(question.treated, question.baseline),
     )

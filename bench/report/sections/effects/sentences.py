@@ -1,5 +1,6 @@
 """The answer in plain sentences: what helped, by how much, how surely and at what cost."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from bench.report.report import Report
@@ -67,10 +68,14 @@ def effect_sentence(effect: Effect, margin: float) -> str:
         else ""
     )
     number = seeds_of(effect.comparison.treated, effect.comparison.baseline)
+    if math.isinf(effect.smallest_found):
+        power = "So few seeds can't settle any difference among so many comparisons."
+    else:
+        found = f"{effect.smallest_found * 100:.2f}"
+        power = f"These seeds would find a difference of {found} points four times in five{needed}."
     return (
         f"{name}: measured {points(difference.mean)} points, could be {points(difference.low)} to "
-        f"{points(difference.high)} ({number}){_cost(effect)}. These seeds would find a difference of "
-        f"{effect.smallest_found * 100:.2f} points four times in five{needed}."
+        f"{points(difference.high)} ({number}){_cost(effect)}. {power}"
     )
 
 

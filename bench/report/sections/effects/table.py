@@ -1,6 +1,9 @@
 """What each technique does: the main result; and what moving from one preset to the next does."""
 
+import math
+
 from bench.report.report import Report
+from bench.report.sections.effects.looks import interval_in_words, test_in_words
 from bench.report.sections.effects.measured import Effect, effects
 from bench.report.show.table import (
     Column,
@@ -30,19 +33,19 @@ def effect_table(report: Report) -> Table:
         name="effects",
         title="What each technique does",
         caption="The model with the technique minus the same model without it, over all seeds of both (n is written as "
-        "with/without), in percentage points of test accuracy with the 95 % t interval. One of the two is the model's "
-        "preset. A technique with a learning rate of its own is compared at its rate, and at the preset's where it was "
-        "trained at that too. Helps, hurts and equivalent hold for all rows of this table together: the chance that "
-        "any of them is false is at most 5 %. Tentative is what stands out alone and not among so many. A change in "
-        "speed is of rounds that timed both networks, with its interval, and left empty where they were not timed "
-        "together.",
-        note="p is Student's, and 'Holm p' adjusts it for all rows. Sign-flip p is an exact test's on the shared "
-        "seeds, which takes differences to be symmetric about 0 instead of normal, in brackets the smallest it could "
-        "have been. g is Hedges' effect size; r the correlation between the two over shared seeds (above 0, pairing "
-        "narrowed the interval). 'Finds' is the smallest difference that these seeds would find four times in five by "
-        "the rule of the verdicts, and 'needs' the seeds in each arm that would find one as small as the margin: a "
-        "range, for the spread of so few seeds is itself an estimate. Whatever stands out among many is on average "
-        "measured too large.",
+        f"with/without), in percentage points of test accuracy with the 95 % {interval_in_words(report.evidence)}."
+        " One of the two is the model's preset. A technique with a learning rate of its own is compared at its "
+        "rate, and at the preset's where it was trained at that too. Helps, hurts and equivalent hold for all "
+        "rows of this table together: the chance that any of them is false is at most 5 %. Tentative is what "
+        "stands out alone and not among so many. A change in speed is of rounds that timed both networks, with "
+        "its interval, and left empty where they were not timed together.",
+        note=f"p is {test_in_words(report.evidence)}, and 'Holm p' adjusts it for all rows. Sign-flip p is an exact "
+        "test's on the shared seeds, which takes differences to be symmetric about 0 instead of normal, in "
+        "brackets the smallest it could have been. g is Hedges' effect size; r the correlation between the two "
+        "over shared seeds (above 0, pairing narrowed the interval). 'Finds' is the smallest difference that "
+        "these seeds would find four times in five by the rule of the verdicts, and 'needs' the seeds in each arm"
+        " that would find one as small as the margin: a range, for the spread of so few seeds is itself an "
+        "estimate. Whatever stands out among many is on average measured too large.",
         columns=(
             text_column("model", "model"),
             text_column("technique", "technique"),
@@ -57,7 +60,7 @@ def effect_table(report: Report) -> Table:
             ),
             number_column("g", "g", lambda g: signed(g, ".1f")),
             number_column("r", "seed_correlation", lambda r: signed(r, ".2f")),
-            number_column("finds", "smallest_found", lambda found: f"{found * 100:.2f}"),
+            number_column("finds", "smallest_found", _finds),
             Column("needs", "seeds_needed", _needs),
             number_column("parameters", "parameters", lambda n: signed(n, ",.0f")),
             number_column("MACs", "macs", lambda n: signed(n, ",.0f")),
@@ -67,6 +70,10 @@ def effect_table(report: Report) -> Table:
         rows=tuple(_effect_row(effect) for effect in effects(report)),
         telling=lambda row: (row["verdict"] in SETTLED, -min(row["p_holm"], row["p_beyond_holm"])),
     )
+
+
+def _finds(found: float) -> str:
+    return f"{found * 100:.2f}" if math.isfinite(found) else ""
 
 
 def _effect_row(effect: Effect) -> TableRow:

@@ -1,0 +1,216 @@
+"""Trains until it is settled: a batch, a look, the next batch, until nothing is open or the budget is spent."""
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from bench.errors import BenchError, InterruptedRunError
+from bench.interrupted import Terminated
+from bench.plan.budget import Budget
+from bench.plan.cells import Cell
+from bench.plan.trials import Trial
+from bench.report.looked import PROTOCOL
+from bench.report.sections.effects.looks import answerable
+from bench.run.runner import Run, expected_seconds, time_trials, train_in
+from bench.session.looking import concluded, expectation, look_rows, looks_of, next_line, seeds_at, settled_count
+from bench.session.recorded import record_run
+from bench.session.reports import todays_evidence
+from bench.session.request import Place
+from bench.session.training import executor_at, exit_code, finish
+from bench.session.until import Standing, UntilSettled
+
+# Trials between two looks: enough to keep workers busy, and few enough to stop in time.
+_A_WORKER, _FEWEST, _ON_MANY = 4, 8, 32
+
+
+def trials_a_look(place: Place, device: str) -> int:
+    """How many trials are trained between two looks."""
+    if place.cluster is not None or device == "cuda":
+        return _ON_MANY
+    return max(_FEWEST, _A_WORKER * place.workers)
+
+
+@dataclass
+class Settling:
+    """How far a run is: `run` has the trials that have rows, `standing` is the last look, which is not `recorded` yet
+    where it was taken just now. `expected` are seconds a trial, `again` trials that failed and are tried once more."""
+
+    run: Run
+    standing: Standing
+    expected: Mapping[Cell, float]
+    again: set[Trial] = field(default_factory=set)
+    recorded: bool = True
+
+    @property
+    def results(self) -> dict[Trial, float | None]:
+        """What came of the trials so far."""
+        return {trial: reached for trial, reached in self.run.results().items() if trial not in self.again}
+
+    def batch(self) -> list[Trial]:
+        """What the last look proposes and has no row, one of those that are the same but for their names."""
+        results = self.results
+        wanted = [trial for trial in self.standing.trials if trial not in results]
+        keys = self.run.asking(wanted).by_trial
+        return list({keys[trial].key: trial for trial in reversed(wanted)}.values())[::-1]
+
+    def take(self, trials: Sequence[Trial]) -> None:
+        """These trials are to have rows from now on, with those that are the same but for their names."""
+        recorded = self.run.results()
+        asked = self.run.asking(list(dict.fromkeys([*recorded, *self.standing.trials])))
+        keys = {asked.by_trial[trial].key for trial in trials}
+        kept = [named.trial for named in asked.named if named.trial in recorded or named.key in keys]
+        self.run = _knowing(self.run, self.standing.design, kept)
+
+    def look(self) -> None:
+        """Looks at all results."""
+        self.standing = self.standing.design.look(self.results)
+        self.recorded = self.standing.shows_nothing
+
+    def record(self, given: Mapping[str, Any]) -> None:
+        """Writes down the look, and which trials the run has by now."""
+        if not self.recorded:
+            self.run.store.add_looks(look_rows(self.run, self.standing))
+            self.recorded = True
+        record_run(self.run, given)
+
+
+def resumed(run: Run, design: UntilSettled, retry_failed: bool = False) -> Settling:
+    """Where a run stands before it trains: after the looks that were taken, and in the middle of the last one's batch
+    if that isn't finished. `run` has a trial of every cell."""
+    expected = expected_seconds(run.trials, run.data)
+    seeds = [seed for seed in sorted(set(run.store.trials()["seed"])) if seed < design.most]
+    known = (
+        run.asking([Trial(cell, int(seed), under) for cell, under in design.arms for seed in seeds]) if seeds else run
+    )
+    found, results = known.results(), known.results(retry_failed)
+    known = _knowing(run, design, list(found))
+    design = replace(design, others=_others(known, design))
+    standing, looks = design.look({}), looks_of(run)
+    for look in looks:
+        before = {trial: one for trial, one in results.items() if trial.seed in seeds_at(look, trial.arm)}
+        standing = standing.design.look(before)
+    state = Settling(known, standing, expected, found.keys() - results.keys())
+    if results and not (looks and state.batch()):
+        state.look()
+    return state
+
+
+def _knowing(run: Run, design: UntilSettled, trials: Sequence[Trial]) -> Run:
+    """The run with these trials, after the first that there will be: a run is under the protocol of its first one."""
+    cell, protocol = design.arms[0]
+    return run.asking(list(dict.fromkeys([Trial(cell, 0, protocol), *trials])))
+
+
+def _others(run: Run, design: UntilSettled) -> int:
+    """How many contrasts a report on the run's rows has in its family beside those that are asked."""
+    try:
+        evidence = todays_evidence(run.store, run.data.name, prefer=run.own_keys)
+    except BenchError:  # no rows, or none of today's
+        return 0
+    own = {name: getattr(run.protocol, name, run.provenance.data) for name in PROTOCOL}
+    if any(evidence.protocol[name] != value for name, value in own.items()):
+        return 0
+    asked = {(one.treated, one.baseline, one.same_rate) for one in design.asked}
+    return sum((one.treated, one.baseline, one.same_rate) not in asked for one in answerable(evidence))
+
+
+def plan_until(run: Run, design: UntilSettled, place: Place) -> None:
+    """Says what it should take, and what would be trained first and why."""
+    _print_expectation(resumed(run, design), place)
+
+
+def carry_out_until(
+    run: Run,
+    design: UntilSettled,
+    place: Place,
+    budget: Budget,
+    timing: bool,
+    retry_failed: bool = False,
+    reports: Path | None = None,
+    given: Mapping[str, Any] = MappingProxyType({}),
+) -> int:
+    """Trains until every contrast is settled or the budget is spent, times networks, prints the table and writes the
+    report to `reports`; the exit code. Raises InterruptedRunError on Ctrl-C and SIGTERM, which keep what is
+    finished."""
+    state = resumed(run, design, retry_failed)
+    _print_expectation(state, place)
+    try:
+        with run.store.lock(), ExitStack() as opened:
+            _train(state, place, budget, opened, given)
+        if timing and (untimed := state.run.untimed()):
+            print("Timing the networks ...", file=sys.stderr, flush=True)
+            with run.store.lock():
+                time_trials(state.run, untimed)
+    except (KeyboardInterrupt, Terminated) as signalled:
+        raise InterruptedRunError(
+            f"interrupted with {concluded(state.standing)}; run the same command again to go on",
+            143 if isinstance(signalled, Terminated) else 130,
+        ) from None
+    finish(state.run, reports, design.margin)
+    return exit_code(state.run)
+
+
+def _print_expectation(state: Settling, place: Place) -> None:
+    print(expectation(state.standing, state.expected, max(place.workers, 1)))
+    if batch := state.batch():
+        print(next_line(state.standing, batch), flush=True)
+
+
+def _train(state: Settling, place: Place, budget: Budget, opened: ExitStack, given: Mapping[str, Any]) -> None:
+    """Batch after batch in an executor that is opened for all of them; says in the end what is open."""
+    clock, executor, spent = _Clock(budget, state.expected, max(place.workers, 1)), None, False
+    if not state.recorded:
+        state.record(given)
+    while batch := state.batch():
+        fitting = clock.fitting(batch)
+        if spent := not fitting:
+            break
+        state.take(fitting)
+        if executor is None:
+            executor = opened.enter_context(executor_at(place, state.run.protocol.device, state.run.data, len(batch)))
+            record_run(state.run, given)
+        before = time.monotonic()
+        train_in(executor, state.run, fitting, state.expected, settled_count(state.standing))
+        clock.took(fitting, time.monotonic() - before)
+        state.again.difference_update(fitting)
+        state.look()
+        state.record(given)
+        if more := state.batch():
+            print(next_line(state.standing, more), flush=True)
+    print(f"{'The budget is spent: ' if spent else ''}{concluded(state.standing)}.", flush=True)
+
+
+class _Clock:
+    """What is left of a budget, in trials and in seconds, with what trials really took."""
+
+    def __init__(self, budget: Budget, expected: Mapping[Cell, float], workers: int) -> None:
+        self._end = None if budget.seconds is None else time.monotonic() + budget.seconds
+        self._trials = budget.trials
+        self._expected = expected
+        self._workers = workers
+        self._foretold, self._took = 0.0, 0.0
+
+    def fitting(self, batch: Sequence[Trial]) -> list[Trial]:
+        """The first trials of a batch that fit into what is left."""
+        fitting = list(batch if self._trials is None else batch[: self._trials])
+        while fitting and self._end is not None and time.monotonic() + self._needs(fitting) > self._end:
+            fitting.pop()
+        return fitting
+
+    def took(self, trials: Sequence[Trial], seconds: float) -> None:
+        """These trials are trained."""
+        self._foretold += self._of(trials)
+        self._took += seconds
+        if self._trials is not None:
+            self._trials -= len(trials)
+
+    def _needs(self, trials: Sequence[Trial]) -> float:
+        return self._of(trials) * (self._took / self._foretold if self._foretold else 1.0)
+
+    def _of(self, trials: Sequence[Trial]) -> float:
+        return sum(self._expected[trial.cell] for trial in trials) / min(self._workers, len(trials))
