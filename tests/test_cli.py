@@ -148,6 +148,8 @@ def test_ctrl_c_while_modules_are_imported_is_answered_in_one_line(seconds: floa
     [
         ("bench.commands.status", "try: receive()\n    except BaseException: pass"),
         ("bench.studies.mnist", "Ends()"),
+        ("bench.commands.status", "try: receive()\n    except BaseException: raise ImportError('half') from None"),
+        ("torch", "try: receive()\n    except BaseException: raise ImportError('half') from None"),
         pytest.param("torch", "try: receive()\n    except BaseException: pass", marks=pytest.mark.slow),
     ],
 )

@@ -1,5 +1,6 @@
 """Training speed against the plain loop: measured in real processes, compared round by round."""
 
+import os
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -28,7 +29,8 @@ from bench.report.sections.speed.speedups import newest_speedups, speedups
 from bench.run.memory import Memory, forget_peak, peak_memory
 from bench.run.pool import share_memory
 from bench.run.speed import HARNESS_BATCHES, PLAIN_BATCHES, compare_speeds, measure_memory
-from bench.run.together import Together, all_at_once, wait_for_the_others
+from bench.run.together import Processes, wait_for_the_others
+from bench.run.worker import follow_parent
 from bench.train import timing
 from bench.train.data import Data, Split
 from tests.synthetic import write_rows
@@ -117,18 +119,33 @@ def fails_in_one(marker: Path) -> None:
     raise ValueError("no good")
 
 
-def join(together: Together) -> None:
-    together.join()
+def dies() -> None:
+    os._exit(1)
 
 
-def test_a_worker_that_fails_ends_the_comparison_in_one_line(tmp_path: Path) -> None:
-    context = get_context("spawn")
-    together = Together(context, 2)
+def test_a_process_that_fails_ends_the_comparison_in_one_line(tmp_path: Path) -> None:
     with (
-        ProcessPoolExecutor(2, context, initializer=join, initargs=(together,)) as pool,
         pytest.raises(BenchError, match=r"^a process that was to be timed failed: ValueError: no good$"),
+        Processes(2, follow_parent) as processes,
     ):
-        all_at_once(pool, 2, fails_in_one, tmp_path / "marker")
+        processes.call(fails_in_one, tmp_path / "marker")
+
+
+def test_so_does_one_that_dies() -> None:
+    with (
+        pytest.raises(BenchError, match=r"^a process that was to be timed died"),
+        Processes(2, follow_parent) as processes,
+    ):
+        processes.call(dies)
+
+
+def test_nothing_is_made_that_a_kill_would_leave_in_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def named(*_: object) -> None:
+        raise AssertionError("multiprocessing's locks and queues have names in shared memory")
+
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", named)
+    with Processes(2, follow_parent) as processes:
+        assert processes.call(wait_for_the_others) == [None, None]
 
 
 def pictures(side: int) -> Data:

@@ -119,7 +119,8 @@ def precision_table(report: Report) -> Table:
         name="precision",
         title="The same trials in another precision",
         caption=f"What another precision than {REFERENCE} changes, in percentage points with the 95 % t interval: of a "
-        "cell's test accuracy after the last epoch, and of what a technique adds to it (a difference of differences). "
+        "cell's test accuracy after the last epoch, and of what a technique adds to it (a difference of differences); "
+        "means over all seeds of each cell, of which the one with the fewest has n. "
         f"Equivalent is what surely changes by less than the margin of {margin_points(report.margin)} points, for "
         "all cells together and for all techniques together.",
         columns=(
