@@ -1,9 +1,11 @@
 """Turns layers as data into an `nn.Module`. What each switch does to the layers:
 
-- A hidden block is convolution (with bias), batch norm, ReLU, max pool, dropout, in this order, each but the first and
+- A hidden block is convolution, batch norm, ReLU, max pool, dropout, attention, in this order, each but the first and
   the ReLU only where the block or the switches ask for it.
 - batch_norm: after every hidden convolution, none after the classifier.
 - dropout p > 0: elementwise dropout with rate p at the end of every hidden block.
+- attention se or eca: at the end of every hidden block (`architectures.attention`).
+- residual: a shortcut around the blocks that say so (`architectures.residual`).
 - gap: the classifier's map is averaged to one value per class. Without it the map is flattened and a linear layer
   takes classes x height x width features to the classes.
 """
@@ -13,6 +15,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from architectures.attention import attend
+from architectures.residual import Residual
 from architectures.spec import Classifier, Conv
 
 Shape = tuple[int, int, int]
@@ -27,11 +31,16 @@ def assemble(
     batch_norm: bool,
     gap: bool,
     dropout: float,
+    residual: bool = False,
+    attention: str = "off",
+    bias: bool = True,
 ) -> nn.Sequential:
     """The network for images of `shape` (channels, height, width); maps (N, C, H, W) to (N, classes) logits.
 
-    Weights are torch's default initialisation, drawn from the global generator.
-    Raises ValueError when a map shrinks to nothing before the last layer, or for a dropout rate outside [0, 1).
+    `bias` says whether hidden convolutions have one; the classifier always has. Weights are torch's default
+    initialisation, drawn from the global generator.
+    Raises ValueError when a map shrinks to nothing before the last layer, for a dropout rate outside [0, 1), for an
+    attention that there isn't, and for a shortcut around a block that changes the number of channels.
     """
     if not 0 <= dropout < 1:
         raise ValueError(f"a dropout rate is at least 0 and below 1, not {dropout}")
@@ -39,7 +48,8 @@ def assemble(
     size = (height, width)
     stages: OrderedDict[str, nn.Module] = OrderedDict()
     for number, conv in enumerate(blocks, start=1):
-        stages[f"block{number}"] = _hidden_block(conv, channels, batch_norm=batch_norm, dropout=dropout)
+        block = _hidden_block(conv, channels, batch_norm=batch_norm, dropout=dropout, attention=attention, bias=bias)
+        stages[f"block{number}"] = _with_shortcut(block, conv, channels) if residual and conv.shortcut else block
         channels = conv.channels
         size = _map_size(size, conv.kernel, conv.padding, conv.pool)
         _require_map(size, shape)
@@ -55,9 +65,11 @@ def assemble(
     return nn.Sequential(stages)
 
 
-def _hidden_block(conv: Conv, in_channels: int, *, batch_norm: bool, dropout: float) -> nn.Sequential:
+def _hidden_block(
+    conv: Conv, in_channels: int, *, batch_norm: bool, dropout: float, attention: str, bias: bool
+) -> nn.Sequential:
     parts: OrderedDict[str, nn.Module] = OrderedDict()
-    parts["conv"] = nn.Conv2d(in_channels, conv.channels, conv.kernel, padding=conv.padding)
+    parts["conv"] = nn.Conv2d(in_channels, conv.channels, conv.kernel, padding=conv.padding, bias=bias)
     if batch_norm:
         parts["norm"] = nn.BatchNorm2d(conv.channels)
     parts["relu"] = nn.ReLU()
@@ -65,7 +77,15 @@ def _hidden_block(conv: Conv, in_channels: int, *, batch_norm: bool, dropout: fl
         parts["pool"] = nn.MaxPool2d(conv.pool)
     if dropout:
         parts["dropout"] = nn.Dropout(dropout)
+    if attention != "off":
+        parts["attention"] = attend(attention, conv.channels)
     return nn.Sequential(parts)
+
+
+def _with_shortcut(block: nn.Sequential, conv: Conv, in_channels: int) -> Residual:
+    if conv.channels != in_channels:
+        raise ValueError(f"no shortcut leads around a block from {in_channels} to {conv.channels} channels")
+    return Residual(block, crop=(conv.kernel - 1) // 2 - conv.padding, pool=conv.pool)
 
 
 def _map_size(size: tuple[int, int], kernel: int, padding: int, pool: int) -> tuple[int, int]:

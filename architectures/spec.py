@@ -5,15 +5,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """A hidden block: a square convolution with bias, and what the levels put behind it.
+    """A hidden block: a square convolution, and what the levels put behind it.
 
-    `pool` is the size and stride of a max pool inside the block; 1 means none.
+    `pool` is the size and stride of a max pool inside the block; 1 means none. `shortcut` says whether residual
+    connections, where they are on, go around the block: it gives as many channels as it takes.
     """
 
     channels: int
     padding: int = 0
     pool: int = 1
     kernel: int = 3
+    shortcut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from bench.plan.handled import as_looked_up
 from bench.plan.levels import Level
 from bench.plan.protocol import Optimizer, Precision
 from bench.plan.rates import DEFAULT_TRIED, checked_rate, default_rates, rates_by
+from bench.plan.readouts import chosen_readouts
 from bench.session.modules import digest_of_files, folder_name, is_installed, modules_of
 from bench.session.python import report, run
 from bench.sources.arrays import from_arrays, npz
@@ -56,11 +57,11 @@ class Study:
 
     `data` is a data set from one of the sources, or the name of a built-in one, or several of them. What follows is
     what `bench run` takes where its options don't say otherwise: design, seeds, epochs, batch_size, optimizer, lr,
-    precision. `rates` are the learning rates: one for all, or by the levels of the factors that `rates_by` names, as
-    in {("sgd",): 0.05, ("adamw",): 0.001}; `architecture` among these stands for the architecture's name. `preset` says
-    the levels of training factors for all architectures where they aren't `off`. `claims` are what
-    `bench.report.sections.claims` tests, or a function that returns them. `name` is that of the folder of its rows:
-    its file's, if not said.
+    precision, and the `readouts` that each training is read out by beside its last weights, as in ("ema", "swa").
+    `rates` are the learning rates: one for all, or by the levels of the factors that `rates_by` names, as in {("sgd",):
+    0.05, ("adamw",): 0.001}; `architecture` among these stands for the architecture's name. `preset` says the levels of
+    training factors for all architectures where they aren't `off`. `claims` are what `bench.report.sections.claims`
+    tests, or a function that returns them. `name` is that of the folder of its rows: its file's, if not said.
 
     Raises UsageError for what can't be, when it is made.
     """
@@ -75,6 +76,7 @@ class Study:
     optimizer: str = "sgd"
     lr: float | None = None
     precision: str = "auto"
+    readouts: Sequence[str] = ()
     rates: float | Mapping[Any, float] | Rates | None = None
     rates_by: Sequence[str] = ()
     preset: Mapping[str, Level] = field(default_factory=dict)
@@ -103,6 +105,9 @@ class Study:
         arguments.one_of("design", DESIGNS, self.design)
         arguments.one_of("optimizer", get_args(Optimizer), self.optimizer)
         arguments.one_of("precision", ("auto", *get_args(Precision)), self.precision)
+        for name in arguments.listed("readouts", "['ema', 'swa']", self.readouts):
+            arguments.text("readouts: the name of a readout", name)
+        chosen_readouts(self.readouts)
         arguments.mapping("preset", "{'scheduler': 'onecycle'}", self.preset)
         for name in ("title", "name"):
             arguments.text(name, getattr(self, name))
@@ -151,6 +156,7 @@ class Study:
                 optimizer=self.optimizer,
                 lr=self.lr,
                 precision=self.precision,
+                readouts=chosen_readouts(self.readouts),
             ),
             claims=self.claims if callable(self.claims) else tuple(self.claims),
             name=folder_name(self.name) if self.name else name,

@@ -1,13 +1,19 @@
 """Every registered architecture, under every level that changes the network."""
 
+from collections.abc import Mapping
 from itertools import product
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from architectures.attention import attend
+from architectures.blocks import assemble
 from architectures.model3 import model3
+from architectures.residual import Residual
+from architectures.spec import Classifier, Conv
 from bench.errors import UsageError
 from bench.plan.architecture import Architecture
 from bench.plan.catalogue import catalogue, find_architecture
@@ -20,22 +26,40 @@ ARCHITECTURES = catalogue().architectures
 FACTORS = catalogue().factors
 
 SHAPE = (1, 28, 28)
-SWITCHES = [factor for factor in FACTORS if factor.changes_network]
-ALL_LEVELS = list(product(*(factor.levels for factor in SWITCHES)))
 EVERY = pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=lambda a: a.name)
 
 
-def built(architecture: Architecture, values: tuple[Level, ...] = (), shape: tuple[int, int, int] = SHAPE) -> nn.Module:
-    """The network with these levels of SWITCHES, or at its preset."""
-    levels = {factor.name: value for factor, value in zip(SWITCHES, values, strict=False)}
+def switches(architecture: Architecture) -> list[Factor]:
+    """The factors that change its network."""
+    return [factor for factor in FACTORS if factor.changes_network and architecture.applies(factor)]
+
+
+def every_level(architecture: Architecture) -> list[dict[str, Level]]:
+    """Every combination of the levels of its switches."""
+    own = switches(architecture)
+    named = [factor.name for factor in own]
+    return [dict(zip(named, levels, strict=True)) for levels in product(*(factor.levels for factor in own))]
+
+
+def built(
+    architecture: Architecture, levels: Mapping[str, Level] = MappingProxyType({}), shape: tuple[int, int, int] = SHAPE
+) -> nn.Module:
+    """The network with these levels, the others at its preset."""
     network: nn.Module = architecture.build(shape, 10, **levels)
     return network
 
 
-@EVERY
-@pytest.mark.parametrize("values", ALL_LEVELS, ids=str)
-def test_every_level_trains(architecture: Architecture, values: tuple[Level, ...]) -> None:
-    network = built(architecture, values)
+def parameters_of(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("architecture", "levels"),
+    [(architecture, levels) for architecture in ARCHITECTURES.values() for levels in every_level(architecture)],
+    ids=lambda value: value.name if isinstance(value, Architecture) else "-".join(map(str, value.values())),
+)
+def test_every_level_trains(architecture: Architecture, levels: dict[str, Level]) -> None:
+    network = built(architecture, levels)
     logits = network(torch.rand(4, *SHAPE))
     assert logits.shape == (4, 10)
     assert torch.isfinite(logits).all()
@@ -46,19 +70,74 @@ def test_every_level_trains(architecture: Architecture, values: tuple[Level, ...
 
 
 @EVERY
-@pytest.mark.parametrize("factor", SWITCHES, ids=lambda factor: factor.name)
-def test_each_switch_changes_the_network(architecture: Architecture, factor: Factor) -> None:
-    off = tuple(switch.off for switch in SWITCHES)
-    on = tuple(switch.on if switch is factor else switch.off for switch in SWITCHES)
-    without, with_it = (str(built(architecture, values)) for values in (off, on))
-    assert without != with_it
+def test_each_switch_changes_the_network(architecture: Architecture) -> None:
+    off = {factor.name: factor.off for factor in switches(architecture)}
+    for factor in switches(architecture):
+        found = [str(built(architecture, {**off, factor.name: level})) for level in factor.levels]
+        assert len(set(found)) == len(factor.levels), factor.name
+
+
+@EVERY
+def test_no_preset_has_more_than_8000_parameters(architecture: Architecture) -> None:
+    assert parameters_of(built(architecture)) <= 8_000
+
+
+@EVERY
+def test_residual_connections_and_attention_come_at_matched_parameters(architecture: Architecture) -> None:
+    matched = {"residual", "attention"} & set(architecture.keywords)
+    for levels in every_level(architecture) if matched else []:
+        without = parameters_of(built(architecture, {**levels, "residual": False, "attention": "off"}))
+        assert abs(parameters_of(built(architecture, levels)) / without - 1) < 0.01, levels
+
+
+def test_a_shortcut_adds_what_the_block_was_given_cropped_and_pooled() -> None:
+    """Of a block that gives nothing only the shortcut is left."""
+    [block] = [module for module in model3(SHAPE, 10, residual=True).modules() if isinstance(module, Residual)][1:]
+    maps = torch.rand(2, 12, 14, 14)
+    unpadded = Residual(nn.Conv2d(12, 12, 3), crop=1)
+    for parameter in (*block.parameters(), *unpadded.parameters()):
+        nn.init.zeros_(parameter)
+    torch.testing.assert_close(block.eval()(maps), nn.functional.max_pool2d(maps, 2))
+    torch.testing.assert_close(unpadded(maps), maps[:, :, 1:-1, 1:-1])
+    with pytest.raises(ValueError, match="no shortcut leads around a block from 8 to 12 channels"):
+        model_of([Conv(8), Conv(12, shortcut=True)], residual=True)
+
+
+def test_attention_weighs_each_map_as_published() -> None:
+    """Against the equations of the two papers, written out."""
+    maps = torch.randn(3, 24, 5, 4)
+    means = maps.mean((2, 3))
+    se, eca = attend("se", 24), attend("eca", 24)
+    w1, b1, w2, b2 = (value.detach() for value in se.parameters())
+    weights = torch.sigmoid(torch.relu(means @ w1.T + b1) @ w2.T + b2)
+    torch.testing.assert_close(se(maps), maps * weights[:, :, None, None])
+    [kernel] = (value.detach().flatten() for value in eca.parameters())
+    padded = nn.functional.pad(means, (1, 1))
+    weights = torch.sigmoid(torch.stack([kernel[at] * padded[:, at : at + 24] for at in range(3)]).sum(0))
+    torch.testing.assert_close(eca(maps), maps * weights[:, :, None, None])
+    with pytest.raises(ValueError, match="off, se or eca, not 'cbam'"):
+        model_of([Conv(8)], attention="cbam")
+
+
+def model_of(blocks: list[Conv], *, residual: bool = False, attention: str = "off") -> nn.Module:
+    return assemble(
+        blocks,
+        Classifier(),
+        SHAPE,
+        10,
+        batch_norm=True,
+        gap=True,
+        dropout=0.0,
+        residual=residual,
+        attention=attention,
+    )
 
 
 @EVERY
 def test_preset_has_the_published_parameters(architecture: Architecture) -> None:
     if architecture.published is None:
         pytest.skip("nothing was published")
-    counted = sum(p.numel() for p in built(architecture).parameters())
+    counted = parameters_of(built(architecture))
     assert counted == architecture.published.parameters
 
 

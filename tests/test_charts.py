@@ -35,7 +35,7 @@ from tests import synthetic
 from tests.perf.rows import many_models
 
 ARCHITECTURES = catalogue().architectures
-FACTORS = catalogue().factors
+FACTORS = synthetic.FACTORS
 
 EVERY_CHART = [
     "effects",

@@ -164,6 +164,9 @@ def test_cells_at_a_rate_that_nobody_chose_are_named(tmp_path: Path) -> None:
     texts = list(caveats(analysis_of(tmp_path / "with", {MODEL1: BASE, cosine: BASE})))
     [said] = [text for text in texts if text.startswith("Nobody has chosen")]
     assert "the learning rates of model1 scheduler=cosine yet" in said
+    texts = list(caveats(analysis_of(tmp_path / "joined", {MODEL1: BASE, preset_cell("model4"): BASE})))
+    [said] = [text for text in texts if text.startswith("Nobody has chosen")]
+    assert "the learning rates of model4 yet" in said  # it joined after they were chosen
     texts = list(caveats(analysis_of(tmp_path / "without", {MODEL1: BASE, NORMED: BASE})))
     assert not [text for text in texts if text.startswith("Nobody has chosen")]
 
@@ -304,12 +307,12 @@ def test_caveats_name_a_few_cells(tmp_path: Path) -> None:
 
 
 def test_models_that_lack_the_same_are_told_together(tmp_path: Path) -> None:
-    analysis = analysis_of(
-        tmp_path, {MODEL1: BASE, NORMED: BASE, preset_cell("model2"): BASE, preset_cell("model3"): BASE}
-    )
+    cells = [MODEL1, NORMED, *map(preset_cell, ("model2", "model3", "model4"))]
+    analysis = analysis_of(tmp_path, dict.fromkeys(cells, BASE))
     assert [text for text in caveats(analysis) if text.startswith("Not tried")] == [
         "Not tried on model1: gap, dropout, augmentation and scheduler.",
-        "Not tried on model2 and model3: batch_norm, gap, dropout, augmentation and scheduler.",
+        "Not tried on model2: batch_norm, gap, dropout, augmentation and scheduler.",
+        "Not tried on model3 and model4: batch_norm, gap, dropout, augmentation, scheduler, residual and attention.",
     ]
 
 

@@ -172,7 +172,9 @@ def test_which_rates_nobody_chose_stands_in_the_file(capsys: pytest.CaptureFixtu
     capsys.readouterr()
     [path] = Path("results/digits/runs").glob("*.json")
     assert read_run(path).rates.unselected == built_in().rates.unselected != ()
+    assert read_run(path).rates.chosen_with == built_in().rates.chosen_with != ()
     said = json.loads(path.read_text())
-    del said["rates"]["unselected"]  # as files of before
+    del said["rates"]["unselected"], said["rates"]["chosen_with"]  # as files of before
     path.write_text(json.dumps(said))
     assert read_run(path).rates.unselected == ()
+    assert read_run(path).rates.chosen_with == ()

@@ -153,7 +153,7 @@ def test_the_next_rate_is_well_away(rate: float, below: float, above: float) -> 
 
 def test_rates_may_go_by_architecture() -> None:
     rate: dict[tuple[Level, ...], float] = {
-        (name, on): 0.01 * (number + 1 + 3 * on) for number, name in enumerate(MODELS) for on in (False, True)
+        (name, on): 0.01 * (number + 1 + len(MODELS) * on) for number, name in enumerate(MODELS) for on in (False, True)
     }
     rates = Rates(("architecture", "batch_norm"), rate, {key: (value,) for key, value in rate.items()})
     with using(dataclasses.replace(catalogue(), rates=rates)):
@@ -165,7 +165,7 @@ def test_rates_may_go_by_architecture() -> None:
         assert first_candidates() == {
             (on,): tuple(sorted(value for (_, level), value in rate.items() if level == on)) for on in (False, True)
         }
-        assert len(list(rate_trials(MODELS, range(2), PROTOCOL, first_candidates()))) == 2 * 3 * len(rate)
+        assert len(list(rate_trials(MODELS, range(2), PROTOCOL, first_candidates()))) == 2 * len(MODELS) * len(rate)
 
 
 def _tiny(shape: tuple[int, int, int], classes: int, *, batch_norm: bool = True) -> nn.Module:

@@ -8,10 +8,11 @@ from bench.plan.catalogue import catalogue
 from bench.plan.designs import DESIGNS
 from bench.plan.factors import Factor, level_of
 from bench.plan.levels import format_level
+from bench.plan.readouts import READOUTS
 
 
 def list_names(study: opt.StudyName = None) -> None:
-    """List models with their presets, factors with their levels, and designs."""
+    """List models with their presets, factors with their levels, designs, readouts and data sets."""
     opt.use_study(study)
     print(
         tabulate(
@@ -38,6 +39,8 @@ def list_names(study: opt.StudyName = None) -> None:
             headers=("design", "its cells"),
         )
     )
+    print()
+    print(tabulate([(one.name, one.words) for one in READOUTS.values()], headers=("readout", "what predicts")))
     print()
     print(
         tabulate([(one.name, one.title) for one in catalogue().datasets.values()], headers=("data set", "what it is"))

@@ -154,6 +154,17 @@ Val = Annotated[
         metavar="N",
     ),
 ]
+Readouts = Annotated[
+    str | None,
+    typer.Option(
+        "--readouts",
+        help="Ways to predict with what each training left, beside its last weights and paired with these: norms, ema, "
+        "swa, snapshots, tta, with commas between; last keeps the probabilities only, of which ensembles of seeds are "
+        "made. Default: the study's, none.",
+        metavar="NAMES",
+        show_default=False,
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(

@@ -24,6 +24,7 @@ def run(
     precision: opt.PrecisionName = None,
     device: opt.DeviceName = "auto",
     val: opt.Val = 0,
+    readouts: opt.Readouts = None,
     dataset: opt.DatasetName = None,
     data_dir: opt.DataDir = Path("data"),
     results: opt.Results = Path("results"),
@@ -56,7 +57,17 @@ def run(
     cells = opt.chosen_cells(all_models, models, design, factors)
     place = opt.chosen_place(workers, cluster, gpus_per_stack)
     count = opt.chosen_seeds(seeds)
-    checked = opt.protocol_of(epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val)
+    checked = opt.protocol_of(
+        epochs,
+        precision,
+        device,
+        batch_size=batch_size,
+        lr=lr,
+        optimizer=optimizer,
+        val=val,
+        readouts=readouts,
+        read_out=True,
+    )
 
     from bench.run.runner import prepare_run
     from bench.session.training import carry_out, print_plan, settle

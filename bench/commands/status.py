@@ -26,6 +26,7 @@ def status(
     precision: opt.PrecisionName = None,
     device: opt.DeviceName = "auto",
     val: opt.Val = 0,
+    readouts: opt.Readouts = None,
     dataset: opt.DatasetName = None,
     data_dir: opt.DataDir = Path("data"),
     results: opt.SeveralResults = None,
@@ -42,7 +43,17 @@ def status(
     opt.use_study(study)
     cells = opt.chosen_cells(models is None, models, design, factors)
     count = opt.chosen_seeds(seeds)
-    checked = opt.protocol_of(epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val)
+    checked = opt.protocol_of(
+        epochs,
+        precision,
+        device,
+        batch_size=batch_size,
+        lr=lr,
+        optimizer=optimizer,
+        val=val,
+        readouts=readouts,
+        read_out=True,
+    )
 
     from tabulate import tabulate
 
@@ -79,6 +90,11 @@ def status(
     else:
         for reason, trials_moved in Counter(stale.values()).items():
             print(f"Stale: {plural(trials_moved, 'trial')}, moved since: {reason}")
+    if unread := run.unread():
+        print(
+            f"Not read out: {plural(len(unread), 'done trial')} of {', '.join(protocol.readouts)}; `bench run` with "
+            "these options trains them again for it, and leaves their rows"
+        )
     for file, lines in run.store.torn_lines().items():
         print(f"Set aside: {lines} lines of {file} that a crash had cut short (in {file}.torn)")
     print(f"Rows: {', '.join(map(str, files))}")

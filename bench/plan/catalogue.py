@@ -36,7 +36,8 @@ class Rates:
 
     `tried` has what `bench select rates` tries for each entry. `selected` says whether they were chosen for this study,
     or are what the harness takes where nobody chose; `source` how they were, in half a sentence. `unselected` are the
-    entries that nobody chose among those that somebody did.
+    entries that nobody chose among those that somebody did, `chosen_with` the names of the architectures that they were
+    chosen with, where that isn't all: others take them unselected.
     """
 
     by: tuple[str, ...]
@@ -45,10 +46,16 @@ class Rates:
     selected: bool = True
     source: str = ""
     unselected: Collection[tuple[Level, ...]] = ()
+    chosen_with: Collection[str] = ()
 
     def of(self, cell: "Cell") -> float | None:
         """The cell's rate; None where there is none."""
         return self.rate.get(self.key(cell))
+
+    def is_selected(self, cell: "Cell") -> bool:
+        """Whether somebody chose the cell's rate, with an architecture like the cell's."""
+        known = not self.chosen_with or cell.architecture in self.chosen_with
+        return self.selected and known and self.key(cell) not in self.unselected
 
     def key(self, cell: "Cell") -> tuple[Level, ...]:
         """What the cell's rate depends on."""
@@ -69,6 +76,7 @@ class Defaults:
     optimizer: str = "sgd"
     lr: float | None = None
     precision: str = "auto"
+    readouts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,6 +44,7 @@ IDENTITY: Mapping[type[Any], Mapping[str, object]] = {
         "precision": Mark.ALWAYS,
         "device": Mark.ALWAYS,
         "val": 0,
+        "readouts": Mark.NOT_IDENTITY,  # they read what the training left
     },
     Augmentation: {"rotation": 0.0, "shift": 0.0, "scale": 0.0},
 }

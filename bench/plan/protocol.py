@@ -8,6 +8,7 @@ from bench.errors import UsageError
 from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell
 from bench.plan.levels import format_level
+from bench.plan.readouts import chosen_readouts
 
 Optimizer = Literal["sgd", "adamw"]
 Precision = Literal["fp32", "bf16"]
@@ -21,7 +22,8 @@ class Protocol:
     """What every trial of a run shares.
 
     `lr` None means the rate that the study gives the cell. `val` training images are held out of training; where it is
-    not 0 the networks are measured on them and the test set is not read.
+    not 0 the networks are measured on them and the test set is not read. `readouts` are what each training is read out
+    by beside its accuracy, in the order of `bench.plan.readouts`; they change nothing of the training.
     Raises UsageError for a value out of range.
     """
 
@@ -33,8 +35,10 @@ class Protocol:
     precision: Precision = "fp32"
     device: Device = "cpu"
     val: int = 0
+    readouts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "readouts", chosen_readouts(self.readouts))
         if not 1 <= self.epochs <= MOST_EPOCHS:
             raise UsageError(f"--epochs is 1 to {MOST_EPOCHS:,}, not {self.epochs:,}")
         if self.batch_size < 2:

@@ -21,6 +21,10 @@ RANGES: dict[str, tuple[float, float]] = {
         ("test_loss", "val_loss", "train_loss", "lr", "selected_lr", "seconds", "train_seconds"), (0.0, math.inf)
     ),
     "train_loss_undistorted": (0.0, math.inf),
+    **dict.fromkeys(("accuracy", "calibration_error"), (0.0, 1.0)),
+    "loss": (0.0, math.inf),
+    "brier": (0.0, 2.0),
+    **dict.fromkeys(("networks", "passes"), (1.0, 1e6)),
 }
 
 # What words can be, by column.

@@ -127,6 +127,31 @@ class PredictedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadoutRow:
+    """How good the predictions by one readout of a trial's training were, on the images that its row is about: accuracy
+    as a fraction, loss in nats, Brier score (0 to 2) and calibration error (a fraction), as `probabilities.Quality` has
+    them.
+
+    A trial's readouts in one `run` are of one training, so paired with its `last`, the last step's weights. That was
+    trained again where the trial's own row is older. `code` is the digest of the code that reads out so; `networks` is
+    how many sets of weights are kept for it, `passes` how many forward passes an image takes. probabilities/<trial>.npz
+    has the predictions for test images: by readout, logarithms of probabilities in float16, (images, classes).
+    """
+
+    trial: str
+    run: str
+    readout: str
+    code: str
+    images: int
+    accuracy: float
+    loss: float
+    brier: float
+    calibration_error: float
+    networks: int
+    passes: int
+
+
+@dataclass(frozen=True, slots=True)
 class LabelsRow:
     """The labels of the test images of the data that `data` digests, written as PredictedRow has classes."""
 
@@ -289,6 +314,7 @@ Row = (
     | EpochRow
     | CorrectRow
     | PredictedRow
+    | ReadoutRow
     | LabelsRow
     | ConfusionRow
     | ClassRow

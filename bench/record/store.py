@@ -10,10 +10,13 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 from bench.record.columns import columns, factors_of, to_cells, uses
+from bench.record.probabilities import LogProbabilities, read_probabilities, write_probabilities
 from bench.record.reading import StoreError, WriteError, checked_header, read_rows
 from bench.record.replacing import replacing
 from bench.record.schema import (
@@ -27,6 +30,7 @@ from bench.record.schema import (
     OverheadRow,
     PartRow,
     PredictedRow,
+    ReadoutRow,
     Row,
     SpeedRow,
     TimingRow,
@@ -42,6 +46,7 @@ _FILES: dict[type[Row], str] = {
     EpochRow: "epochs.csv",
     CorrectRow: "correct.csv",
     PredictedRow: "predicted.csv",
+    ReadoutRow: "readouts.csv",
     LabelsRow: "labels.csv",
     ConfusionRow: "confusion.csv",
     ClassRow: "classes.csv",
@@ -132,6 +137,19 @@ class Store:
             self._append(self.folder / _FILES[LabelsRow], [row])
             self._known_labels.add(row.data)
 
+    def add_readouts(self, rows: Iterable[ReadoutRow]) -> None:
+        """Records readouts of a trial that is recorded."""
+        self._append(self.folder / _FILES[ReadoutRow], rows)
+
+    def add_probabilities(self, trial: str, predicted: Mapping[str, LogProbabilities]) -> None:
+        """Keeps the predictions by a trial's readouts, in place of earlier ones. Raises WriteError."""
+        path = self._probabilities_path(trial)
+        try:
+            self._make_folder()
+            write_probabilities(path, predicted)
+        except OSError as error:
+            raise WriteError(f"{path} can't be written: {error.strerror or error}") from error
+
     def trials(self) -> pd.DataFrame:
         """One row per trial, columns as in TrialRow."""
         return self._read(self.trials_path, TrialRow)
@@ -147,6 +165,15 @@ class Store:
     def predicted(self) -> pd.DataFrame:
         """One row per recorded trial that has them, columns as in PredictedRow."""
         return self._details(PredictedRow, ["trial"])
+
+    def readouts(self) -> pd.DataFrame:
+        """One row per recorded trial and readout, the newest, columns as in ReadoutRow."""
+        return self._details(ReadoutRow, ["trial", "readout"])
+
+    def probabilities(self, trial: str, readout: str) -> NDArray[np.float16] | None:
+        """What a trial's readout gives the test images, logarithms of probabilities, (images, classes); None where that
+        wasn't kept. Raises StoreError."""
+        return read_probabilities(self._probabilities_path(trial), readout)
 
     def labels(self) -> pd.DataFrame:
         """One row per digest of data, columns as in LabelsRow."""
@@ -200,6 +227,9 @@ class Store:
         recorded = different.isin(trials["trial"])[numbers]
         kept = recorded & ~rows[key].assign(trial=numbers).duplicated(keep="last").to_numpy()
         return rows if kept.all() else rows[kept].reset_index(drop=True)
+
+    def _probabilities_path(self, trial: str) -> Path:
+        return self.folder / "probabilities" / f"{trial}.npz"
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 from binascii import a2b_base64
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -38,7 +38,8 @@ class Evidence:
     failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone; `rates`
     the done rows of this protocol at every learning rate, and `swept` those at every batch size and number of epochs,
     by column; `left_out` says in sentences which other rows there are; `class_names` what classes are called, or their
-    numbers. The other frames are as the store gives them, for `trials`.
+    numbers. The other frames are as the store gives them, for `trials`; `labels` are those of the test images, and
+    `probabilities`, of a trial and a readout, what that gives them.
     """
 
     dataset: str
@@ -59,6 +60,9 @@ class Evidence:
     speeds: pd.DataFrame
     overheads: pd.DataFrame
     machines: pd.DataFrame
+    readouts: pd.DataFrame
+    labels: pd.DataFrame
+    probabilities: Callable[[str, str], NDArray[np.float16] | None]
 
     @cached_property
     def _by_cell(self) -> dict[Cell, pd.DataFrame]:
@@ -176,7 +180,7 @@ def gather(
     if done.empty:
         raise NoRowsError(f"no trial in {store.trials_path} is done: `{catalogue().command('status')}` tells more")
     others_done = chosen.siblings[chosen.siblings["status"] == "done"].reset_index(drop=True)
-    epochs, images = store.epochs(), store.images()
+    epochs, images, labels = store.epochs(), store.images(), store.labels()
     return Evidence(
         dataset=dataset,
         cells=tuple(sorted((chosen.cells[str(label)] for label in done["cell"].unique()), key=_order)),
@@ -196,6 +200,9 @@ def gather(
         speeds=store.speeds(),
         overheads=store.overheads(),
         machines=store.machines(),
+        readouts=_of(done, store.readouts()),
+        labels=labels[labels["data"] == chosen.protocol["data"]],
+        probabilities=store.probabilities,
     )
 
 

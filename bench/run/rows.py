@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,11 @@ from bench.plan.catalogue import catalogue, written_levels
 from bench.plan.cells import Cell
 from bench.plan.keys import Parts, training_digest, trial_keys
 from bench.plan.protocol import Protocol
+from bench.plan.readouts import READOUTS
 from bench.plan.trials import Trial
 from bench.record.classes import packed_classes
 from bench.record.columns import from_frame
+from bench.record.probabilities import quality
 from bench.record.schema import (
     SCHEMA,
     ConfusionRow,
@@ -24,6 +26,7 @@ from bench.record.schema import (
     ImageRow,
     LabelsRow,
     PredictedRow,
+    ReadoutRow,
     SpeedRow,
     TimingRow,
     TrialRow,
@@ -36,6 +39,7 @@ from bench.train.identity import training_parts
 from bench.train.network import shape_text
 from bench.train.network_identity import network_part
 from bench.train.outcome import Outcome
+from bench.train.readouts import readout_digest
 from bench.train.summary import Summary
 from bench.train.timing import Sample
 
@@ -175,6 +179,24 @@ def predicted_row(named: Named, outcome: Outcome, test: Split) -> PredictedRow:
     predicted = np.array(outcome.predicted)
     taken = predicted[predicted != test.labels.numpy()]
     return PredictedRow(named.key, len(taken), packed_classes(taken) or None)
+
+
+def readout_rows(named: Named, outcome: Outcome, held_out: Split, provenance: Provenance) -> list[ReadoutRow]:
+    """How good the readouts of a finished trial are."""
+    labels = held_out.labels.numpy()
+    return [
+        ReadoutRow(
+            trial=named.key,
+            run=provenance.run,
+            readout=name,
+            code=readout_digest(name),
+            images=len(labels),
+            **asdict(quality(predicted, labels)),
+            networks=READOUTS[name].networks,
+            passes=READOUTS[name].passes,
+        )
+        for name, predicted in outcome.readouts.items()
+    ]
 
 
 def labels_row(test: Split, provenance: Provenance) -> LabelsRow:

@@ -39,6 +39,7 @@ from bench.run.rows import (
     labels_row,
     name_trials,
     predicted_row,
+    readout_rows,
     timing_row,
     trial_row,
 )
@@ -50,6 +51,7 @@ from bench.train.device import cpu_vectors, gpu_and_cuda
 from bench.train.fit import check_batches
 from bench.train.network import NetworkError
 from bench.train.network_identity import network_part
+from bench.train.readouts import readout_digest
 from bench.train.summary import Summary
 from bench.train.timing import seconds_per_image, time_networks
 
@@ -96,16 +98,27 @@ class Run:
         return {named.trial: named for named in self.named}
 
     def missing(self, retry_failed: bool = False) -> list[Trial]:
-        """The trials to train, in the plan's order: those whose key no row has, one a key; with `retry_failed` also
-        those whose row says that they failed."""
+        """The trials to train, in the plan's order: those whose key no row has, one a key, those that lack a readout
+        asked for, and with `retry_failed` those whose row says that they failed."""
         rows = self.store.trials()
         kept = rows[rows["status"] != "failed"] if retry_failed else rows
-        recorded = set(kept["trial"])
+        recorded = set(kept["trial"]) - self.unread()
         lacking: dict[str, Trial] = {}
         for named in self.named:
             if named.key not in recorded:
                 lacking.setdefault(named.key, named.trial)
         return list(lacking.values())
+
+    def unread(self) -> set[str]:
+        """The keys of the trials that are done and lack a readout that is asked for, as today's code reads it."""
+        asked = [(name, readout_digest(name)) for name in self.protocol.readouts]
+        if not asked:
+            return set()
+        rows, trials = self.store.readouts(), self.store.trials()
+        read = set(zip(rows["trial"], rows["readout"], rows["code"], strict=True))
+        done = set(trials.loc[trials["status"] == "done", "trial"])
+        keys = {named.key for named in self.named} & done
+        return {key for key in keys if any((key, *readout) not in read for readout in asked)}
 
     def adopt(self) -> None:
         """Gives a row to each trial whose key is recorded under another architecture's name or levels only."""
@@ -266,8 +279,19 @@ def record(run: Run, trained: Trained) -> None:
     run.store.add_parts(named.parts.training, named.training)
     if run.data.class_names is not None:
         run.store.add_class_names(run.provenance.data, run.data.class_names)
+    if outcome is not None and outcome.readouts and trial.protocol.val == 0:
+        run.store.add_probabilities(named.key, outcome.readouts)
+        run.store.add_labels(labels_row(run.data.held_out, run.provenance))
+    read = readout_rows(named, outcome, run.data.held_out, run.provenance) if outcome is not None else []
+    if named.key in run.unread():
+        # It was trained again for what wasn't read out of it; its own row stays.
+        run.store.add_readouts(read)
+        if not read:
+            said = trained.error or "it diverged"
+            print(f"bench: {trial.cell.label} seed {trial.seed} could not be read out: {said}", file=sys.stderr)
+        return
     row = trial_row(trained, named, network_summary(trial.cell, run.data), run.provenance, run.data)
-    details: list[Row] = []
+    details: list[Row] = [*read]
     if outcome is not None:
         details += epoch_rows(named, outcome)
         if outcome.status == "done" and trial.protocol.val == 0:

@@ -47,6 +47,7 @@ def run(
     precision: str | None = None,
     device: str = "auto",
     val: int = 0,
+    readouts: str | Sequence[str] | None = None,
     dataset: str | None = None,
     data_dir: Path | str = "data",
     results: Path | str = "results",
@@ -59,7 +60,7 @@ def run(
     """Trains what of the study has no row yet, with the options of `bench run` by name, and returns a row a trial, in
     the plan's order, with columns as `bench rows` prints them: `cell`, `is_preset`, a column a factor, accuracies as
     fractions. A toggle whose rate isn't its preset's has rows at both: `lr` is `selected_lr` at its own. `models`,
-    `factors` and `seeds` may be lists. Raises BenchError, which says in one line what is wrong."""
+    `factors`, `seeds` and `readouts` may be lists. Raises BenchError, which says in one line what is wrong."""
     given = {name: value for name, value in locals().items() if name != "study" and value is not None}
     # What trains takes a second to import, and a study's file is read for less.
     from bench.report.summary import outcome_counts
@@ -70,7 +71,18 @@ def run(
         cells = chosen_cells(False, _joined(models), design, _joined(factors))
         place = chosen_place(workers, cluster, gpus_per_stack)
         numbers = chosen_seeds(_joined(seeds))
-        checked = protocol_of(epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val)
+        asked = _joined(readouts)
+        checked = protocol_of(
+            epochs,
+            precision,
+            device,
+            batch_size=batch_size,
+            lr=lr,
+            optimizer=optimizer,
+            val=val,
+            readouts=asked,
+            read_out=True,
+        )
         protocol = settle(checked, dataset, Path(data_dir), precision, device, cluster is not None)
         chosen = chosen_design(design)
         wanted = list(planned(chosen, cells, numbers, protocol))

@@ -39,9 +39,11 @@ def protocol_of(
     lr: float | None = None,
     optimizer: str | None = None,
     val: int = 0,
+    readouts: str | None = None,
+    read_out: bool = False,
 ) -> Protocol:
-    """The options as a protocol, checked before the data are loaded; what isn't given is the study's. Raises
-    UsageError.
+    """The options as a protocol, checked before the data are loaded; what isn't given is the study's, its readouts for
+    who trains its design only, as `read_out` says. Raises UsageError.
 
     The data set, and precision and device where they are auto, are filled in by `bench.session.training.settle`.
     """
@@ -56,6 +58,7 @@ def protocol_of(
         precision=cast(Precision, "fp32" if precision == "auto" else precision),
         device=cast(Device, "cpu" if device == "auto" else device),
         val=val,
+        readouts=tuple(_split(readouts, "--readouts")) if readouts is not None else study.readouts if read_out else (),
     )
 
 

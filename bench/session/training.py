@@ -188,7 +188,9 @@ def _exit_code(run: Run) -> int:
 def _counts(run: Run, missing: Sequence[Trial]) -> str:
     lacking = {run.by_trial[trial].key for trial in missing}
     without = sum(named.key in lacking for named in run.named)
-    twins = without - len(missing)
-    return f"{counted(run.trials)}: {len(run.trials) - without} recorded, {len(missing)} to train" + (
-        f", {twins} the same as one of these" if twins else ""
+    twins, again = without - len(missing), len(lacking & run.unread())
+    return (
+        f"{counted(run.trials)}: {len(run.trials) - without} recorded, {len(missing)} to train"
+        + (f", {again} of these again for their readouts" if again else "")
+        + (f", {twins} the same as one of these" if twins else "")
     )

@@ -1,10 +1,12 @@
 """`fit` takes a stack of trials and returns one outcome per trial."""
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bench.errors import UsageError
 from bench.plan.cells import Cell
@@ -17,6 +19,7 @@ from bench.train.general import GeneralTraining
 from bench.train.loop import train
 from bench.train.network import plain_network
 from bench.train.outcome import OnEpoch, Outcome
+from bench.train.readouts import Followed
 from bench.train.recipe import recipe_of
 from bench.train.single import Training
 from bench.train.stack import StackTraining
@@ -42,7 +45,12 @@ def fit(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> 
 def _fit_together(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None) -> list[Outcome]:
     try:
         training = begin(stack, data)
-        return measured_on_training(training, train(training, data, on_epoch))
+        if names := stack[0].protocol.readouts:
+            followed = Followed(training)
+            outcomes = with_readouts(train(followed, data, on_epoch), followed.read(names))
+        else:
+            outcomes = train(training, data, on_epoch)
+        return measured_on_training(training, outcomes)
     except torch.OutOfMemoryError:
         if len(stack) == 1:
             raise
@@ -51,6 +59,14 @@ def _fit_together(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None) 
         torch.cuda.empty_cache()
     middle = len(stack) // 2
     return [*_fit_together(stack[:middle], data, on_epoch), *_fit_together(stack[middle:], data, on_epoch)]
+
+
+def with_readouts(outcomes: Sequence[Outcome], readouts: Sequence[Mapping[str, NDArray[np.float32]]]) -> list[Outcome]:
+    """The outcomes of trials with what was read out of their networks, but for those that diverged."""
+    return [
+        replace(outcome, readouts=read) if outcome.status == "done" else outcome
+        for outcome, read in zip(outcomes, readouts, strict=True)
+    ]
 
 
 def measured_on_training(

@@ -1,8 +1,11 @@
 """What training hands back."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bench.plan.trials import Trial
 
@@ -30,7 +33,9 @@ class Outcome:
     `train_seconds` leaves measuring out. A diverged trial ends with the epoch whose loss was not finite.
 
     `undistorted_accuracy` and `undistorted_loss` are the last epoch's network's on the training images as they are,
-    measured like the held-out images; None for a trial that diverged, and where that loss isn't finite.
+    measured like the held-out images; None for a trial that diverged, and where that loss isn't finite. `readouts` has
+    by name the logarithms of the probabilities (images, classes) that the readouts asked for give the held-out images;
+    none of a trial that diverged.
     """
 
     status: Literal["done", "diverged"]
@@ -39,6 +44,7 @@ class Outcome:
     train_seconds: float
     undistorted_accuracy: float | None = None
     undistorted_loss: float | None = None
+    readouts: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 OnEpoch = Callable[[Trial, Epoch], None]

@@ -32,8 +32,8 @@ from bench.train.data import Data
 from tests import synthetic
 from tests.catalogues import grown
 
-ARCHITECTURES = catalogue().architectures
-FACTORS = catalogue().factors
+ARCHITECTURES = {name: catalogue().architectures[name] for name in synthetic.MODELS}
+FACTORS = synthetic.FACTORS
 
 DATASET = "digits"
 _CLASSES = 10
@@ -54,8 +54,8 @@ def many_models(cells: int) -> Catalogue:
         original = names[number % len(originals)]
         synthetic.BASE[name] = synthetic.BASE[original] + 0.0002 * (number % 7)
         synthetic.FIELDS[name] = synthetic.FIELDS[original]
-    known = grown(architectures=copies)
-    return replace(known, architectures=dict(list(known.architectures.items())[: -(-cells // each)]))
+    found = [*originals, *copies][: -(-cells // each)]
+    return replace(grown(architectures=copies), architectures={one.name: one for one in found})
 
 
 def _wider(

@@ -61,8 +61,8 @@ def _caveats(report: Report) -> Iterator[Caveat]:
 def _unselected(report: Report) -> Iterator[Caveat]:
     """Cells at a rate that nobody chose, in a study whose other rates somebody did."""
     rates = catalogue().rates
-    cells = [c.label for c in report.evidence.cells if rates.key(c) in rates.unselected]
-    if cells and report.evidence.protocol["rate"] == SELECTED:
+    cells = [cell.label for cell in report.evidence.cells if not rates.is_selected(cell)]
+    if rates.selected and cells and report.evidence.protocol["rate"] == SELECTED:
         yield Caveat(
             Weight.LIMIT,
             f"Nobody has chosen the learning rates of {few(cells)} yet, so that they may be better at another: "
