@@ -167,16 +167,33 @@ def test_verdicts_hold_for_the_table_together(cells: dict[str, dict[tuple[object
         assert row["verdict"] == expected, row
 
 
-def test_headlines_are_the_tables_effects() -> None:
-    """Every number of a headline stands in the table as well, with the same n."""
-    said = re.findall(
-        r"(model\d) \(([+-]?[\d.]+) points, 95 % interval (\S+) to (\S+), (\d+) seeds against (\d+)\)",
-        block("headlines"),
-    )
-    rows = {(r["model"], r["effect"], r["95 % interval"], r["n"]) for r in table("effects")}
-    assert said
-    for model, effect, low, high, treated, baseline in said:
-        assert (model, effect, f"{low} to {high}", f"{treated}/{baseline}") in rows
+def test_headlines_are_the_means_over_models(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]) -> None:
+    """Each is the mean of a technique's effects, every model counting alike, and its verdict holds for all of them."""
+    own, arms = cells["bf16"], dict[str, list[tuple[Values, Values]]]()
+    for row, _ in effects(own):
+        technique = row["technique"].split(" (")[0]
+        factor, level, without = TECHNIQUES[technique]
+        both = [own[with_level(preset(row["model"]), factor, one)] for one in (level, without)]
+        arms.setdefault(technique, []).append((both[0], both[1]))
+    means = {
+        name: combined([(sign / len(own), arm) for pair in own for sign, arm in zip((1, -1), pair, strict=True)])
+        for name, own in arms.items()
+    }
+    alone = [2 * stats.t.sf(abs(mean) / error, freedom) for mean, error, freedom in means.values()]
+    sure = dict(zip(means, multipletests(alone, alpha=0.05, method="holm")[0], strict=True))
+    lines = block("headlines").strip().splitlines()
+    assert len(lines) == 4
+    for line in lines:
+        name = max((name for name in means if line.startswith(f"- {name}")), key=len)
+        mean, error, freedom = means[name]
+        half = error * float(stats.t.ppf(0.975, freedom))
+        said, *ends = numbers(line.partition(": ")[2].replace("model", ""))
+        same(said, mean, 2)
+        assert ("on average over" in line) == (len(arms[name]) > 1)
+        assert (" helps: " in line) == (sure[name] and mean > 0)
+        assert (" is not settled: " in line) == (not sure[name])
+        for end, computed in zip(ends[1:] if not sure[name] else (), (mean - half, mean + half), strict=False):
+            same(end, computed, 2)
 
 
 def test_presets_and_the_steps_between_them(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]) -> None:
@@ -329,11 +346,18 @@ def test_what_techniques_do_together(cells: dict[str, dict[tuple[object, ...], d
         place = order.index(name)
         shapley[name][frozenset(order[: place + 1])] += 1 / len(orders)
         shapley[name][frozenset(order[:place])] -= 1 / len(orders)
-    text = block("combinations")
-    for sentence, shares in (("shared out over all orders", shapley), ("Over all combinations on model1", main)):
-        [line] = [line for line in text.splitlines() if sentence in line]
+    for chart, beginning, shares in (
+        ("shapley", "From model1 to model2", shapley),
+        ("interactions", "on model1", main),
+    ):
+        [line] = re.findall(rf"{beginning}, in points: ([^;\]]*)", block(f"chart:{chart}"))
         for name, weights in shares.items():
-            [said] = re.findall(rf"([+-]?[\d.]+) for {name} \(95 % interval (\S+) to (\S+)\)", line)
-            computed = interval([(weight, cell(subset)) for subset, weight in weights.items()])
-            for one, value in zip(said, computed, strict=True):
-                same(one, value, 2)
+            mean, _, _ = interval([(weight, cell(subset)) for subset, weight in weights.items()])
+            [said] = re.findall(rf"{name} ([+-]?[\d.]+)", line)
+            same(said, mean, 2)
+    means = {name: interval([(w, cell(s)) for s, w in weights.items()])[0] for name, weights in main.items()}
+    text = block("combinations")
+    found = re.findall(r"Over all combinations on model1 (?:the )?(.+?) (?:helps|hurts): ([+-][\d.]+) points", text)
+    assert found
+    for name, said in found:
+        same(said, means[name], 2)

@@ -227,6 +227,22 @@ def test_the_eta_follows_what_trials_really_take() -> None:
     assert progress.remaining_seconds() == pytest.approx((200 + 9 * 200) / 2, abs=1)
 
 
+def test_a_file_gets_a_line_every_ten_seconds_and_the_last(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("bench.run.progress.time.monotonic", lambda: now[0])
+    cell = preset_cell("model1")
+    progress = Progress(list(trials([cell], 10, SHORT)), {cell: 100.0}, workers=2)
+    for _ in range(10):
+        now[0] += 4
+        progress.finished(a_trained_trial(200.0))
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert first.startswith("0/10 starting workers; ETA ")
+    assert [line.partition("/")[0] for line in lines] == ["3", "6", "9", "10"]
+    assert all("; best so far model1, 98.76%; ETA " in line for line in lines)
+
+
 def test_a_finished_trial_in_words() -> None:
     assert describe(a_trained_trial(12.34)) == "model1 seed 0: 98.76% test, 12.3 s"
     failed = Trained(Trial(preset_cell("model1"), 0, SHORT), None, "MemoryError: none left", "", None)

@@ -229,5 +229,5 @@ def test_a_report_tells_a_technique_with_its_rate_from_the_technique_alone(tmp_p
         "Global average pooling",
     ]
     texts = list(headlines(analysis))
-    assert any(text.startswith("Batch norm at an equal rate hurts model1") for text in texts)
+    assert any(text.startswith("Batch norm at an equal rate hurts: ") for text in texts)
     assert any(text.startswith("Batch norm at its own rate ") for text in texts)

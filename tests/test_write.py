@@ -70,8 +70,8 @@ def tables(analysis: Report) -> dict[str, Table]:
 
 def test_every_table_has_rows_and_no_empty_column(tables: dict[str, Table]) -> None:
     assert set(tables) == {
-        "effects", "cells", "architectures", "targets", "progress", "claims", "presets", "factorial", "attribution",
-        "variance", "mcnemar", "hardest", "recall", "speed", "overhead",
+        "effects", "pooled", "cells", "architectures", "targets", "progress", "claims", "presets", "factorial",
+        "attribution", "variance", "mcnemar", "hardest", "recall", "speed", "overhead",
     }  # fmt: skip
     for table in tables.values():
         for column, texts in zip(table.columns, zip(*table.texts(), strict=True), strict=True):
@@ -109,7 +109,7 @@ def test_the_same_rows_give_the_same_bytes(rows: Path, report: Path, tmp_path: P
     files = {path.relative_to(report): path.read_bytes() for path in report.rglob("*") if path.is_file()}
     others = {p.relative_to(again / "mnist"): p.read_bytes() for p in (again / "mnist").rglob("*") if p.is_file()}
     assert files == others
-    assert len(files) == 2 + 3 * 15 + 12
+    assert len(files) == 2 + 3 * 16 + 12
 
 
 def files_of(folder: Path) -> dict[Path, bytes]:
@@ -202,7 +202,7 @@ def test_any_margin_gives_a_report(tmp_path: Path, margin: str) -> None:
     command = ["report", "--results", str(tmp_path / "results"), "--reports", str(tmp_path), "--margin", margin]
     assert run_command_line(command) == 0
     page = (tmp_path / "mnist" / "index.html").read_text()
-    assert f"below the margin of {margin_points(float(margin) / 100)} points" in page
+    assert f"up to {margin_points(float(margin) / 100)} points, are too small to matter" in page
 
 
 def test_a_long_table_is_cut_in_the_page_and_whole_beside_it(tables: dict[str, Table], analysis: Report) -> None:
@@ -224,9 +224,10 @@ def test_a_long_table_is_cut_in_the_page_and_whole_beside_it(tables: dict[str, T
 
 def test_a_page_of_many_findings_folds_most_of_them(analysis: Report) -> None:
     many = analysis.supposing(effects, effects(analysis) * 25)
-    page = render_page(many, [], [], Path(), "command")
+    own = [table for table in make_tables(many) if table.name == "effects"]
+    page = render_page(many, own, [], Path(), "command")
     assert page.count('<li><span class="verdict') == 300
-    assert "270 more findings" in page
+    assert "a model each (300)" in page
     assert f"And {len(effects(many)) - 300:,} more: tables/effects.csv has them all." in page
 
 
@@ -257,9 +258,9 @@ def test_markdown_shows_words_as_they_are() -> None:
 
 def test_the_page_starts_with_findings_and_names_its_command(report: Path) -> None:
     page = (report / "index.html").read_text()
-    assert page.index("Batch norm (at its rate 0.03, against 0.01) ") < page.index("<table>") < page.index("<figure")
+    assert page.index("Batch norm at its own rate ") < page.index("<figure") < page.index("<table")
     assert "python -m bench report --dataset mnist</code>" in page
-    assert not re.search(r'(src|href)="(?!data:|#)', page)
+    assert not re.search(r'(src|href)="(?!data:|#|tables/|charts/)', page)
 
 
 def test_a_sparse_store_is_reported_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -334,10 +335,11 @@ def test_line_ends_stay_as_they_are(rows: Path, tmp_path: Path, analysis: Report
     assert rewrite(README.replace("\n", "\r\n"), lambda _: analysis, "reports") == expected
     file = tmp_path / "README.md"
     file.write_bytes(b"unix\n" + README.replace("\n", "\r\n").encode())
-    assert run_command_line(["readme", "--file", str(file), "--results", str(rows)]) == 0
+    command = ["readme", "--file", str(file), "--results", str(rows), "--reports", str(tmp_path / "reports")]
+    assert run_command_line(command) == 0
     assert file.read_bytes().startswith(b"unix\n# Title\r\n<!-- bench: mnist targets -->\r\n| model")
     assert file.read_bytes().count(b"\n") == file.read_bytes().count(b"\r\n") + 1
-    assert run_command_line(["readme", "--file", str(file), "--results", str(rows), "--check"]) == 0
+    assert run_command_line([*command, "--check"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -359,13 +361,29 @@ def test_the_check_fails_on_drift_and_changes_nothing(
 ) -> None:
     file = tmp_path / "README.md"
     file.write_text(README)
-    command = ["readme", "--file", str(file), "--results", str(rows)]
+    command = ["readme", "--file", str(file), "--results", str(rows), "--reports", str(tmp_path / "reports")]
     assert run_command_line([*command, "--check"]) == 1
     assert "has drifted from the rows (mnist targets, mnist chart:curves, mnist findings)" in capsys.readouterr().err
     assert file.read_text() == README
     assert run_command_line(command) == 0
     assert run_command_line([*command, "--check"]) == 0
     assert run_command_line(["readme", "--file", str(tmp_path / "none.md"), "--results", str(rows)]) == 1
+
+
+def test_the_check_fails_where_a_chart_was_altered(
+    rows: Path, report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, folder = tmp_path / "README.md", tmp_path / "reports" / "mnist"
+    shutil.copytree(report, folder)
+    file.write_text("<!-- bench: mnist targets -->\n<!-- bench: end -->\n")
+    command = ["readme", "--file", str(file), "--results", str(rows), "--reports", str(folder.parent)]
+    assert run_command_line(command) == 0
+    assert run_command_line([*command, "--check"]) == 0
+    chart = folder / "charts" / "effects.svg"
+    chart.write_text(chart.read_text().replace("helps", "hurts"))
+    (folder / "tables" / "pooled.csv").unlink()
+    assert run_command_line([*command, "--check"]) == 1
+    assert "mnist has drifted from the rows (charts/effects.svg and tables/pooled.csv)" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
@@ -400,9 +418,10 @@ def test_the_page_loads_by_itself(browser: "Chrome", report: Path) -> None:
     assert any(url.endswith("index.html") for url in urls)
     assert {url.partition(":")[0] for url in urls} <= {"file", "data"}
     assert sum(url.startswith("file:") for url in urls) == 1
-    loaded = browser.execute_script("return [...document.images].map(image => image.naturalWidth)")
-    assert len(loaded) == 12
-    assert min(loaded) > 0
+    drawn = "return [...document.querySelectorAll('figure svg')].map(svg => svg.querySelectorAll('text').length)"
+    texts = browser.execute_script(drawn)
+    assert len(texts) == 12
+    assert min(texts) > 5
 
 
 def test_a_column_sorts_on_a_click_and_from_the_keyboard(browser: "Chrome", report: Path) -> None:

@@ -1,6 +1,7 @@
 """`bench report`: turns rows into the page, the charts and the tables."""
 
 import shlex
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ def report(
     reports: Reports = Path("reports"),
     margin: Margin = DEFAULT_MARGIN,
     png: Annotated[bool, typer.Option("--png", help="Write each chart as a PNG as well, as for slides.")] = False,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     where: Annotated[
         list[str] | None,
         typer.Option(
@@ -60,7 +62,10 @@ def report(
         options.append("--png")
     for folder in results if results and len(results) > 1 else ():
         options += ["--results", folder.as_posix()]
-    write_reports(stores, reports, fraction, conditions, shlex.join(options), png=png)
+    pages = write_reports(stores, reports, fraction, conditions, shlex.join(options), png=png)
+    for page in pages if show else ():
+        if not webbrowser.open(page.resolve().as_uri()):
+            print(f"No browser was found: open {page.resolve()}")
 
 
 def _condition(text: str) -> tuple[str, str]:

@@ -9,6 +9,9 @@ from bench.plan.cells import Cell
 from bench.plan.trials import Trial
 from bench.run.worker import Trained
 
+# Where nobody watches, as in a file, a line is written at most this often, in seconds; failures and the end always.
+_EVERY = 10.0
+
 
 class Progress:
     """Counts finished trials and says when the rest will be done.
@@ -29,6 +32,8 @@ class Progress:
         self._start = time.monotonic()
         self._bar = _bar(self._total)
         self._last = "starting workers"
+        self._best = (0.0, "")
+        self._printed = -_EVERY
         if self._bar is None:
             self._print_line()
         self.tick()
@@ -41,11 +46,13 @@ class Progress:
         if trained.outcome is not None:
             self._finished_expected += expected
             self._finished_seconds += sum(epoch.seconds for epoch in trained.outcome.curve)
+            reached = trained.outcome.curve[-1].held_out_accuracy if trained.outcome.status == "done" else 0.0
+            self._best = max(self._best, (reached, trained.trial.cell.label))
         self._last = describe(trained)
         if self._bar is not None:
             self.tick()
             self._bar.update()
-        else:
+        elif trained.outcome is None or self._finished == self._total or time.monotonic() >= self._printed + _EVERY:
             self._print_line()
 
     def tick(self) -> None:
@@ -64,7 +71,11 @@ class Progress:
 
     def _print_line(self) -> None:
         eta = format_duration(self.remaining_seconds())
-        print(f"{self._finished}/{self._total} {self._about}{self._last}; ETA {eta}", file=sys.stderr, flush=True)
+        accuracy, cell = self._best
+        best = f"; best so far {cell}, {accuracy:.2%}" if cell else ""
+        text = f"{self._finished}/{self._total} {self._about}{self._last}{best}; ETA {eta}"
+        print(text, file=sys.stderr, flush=True)
+        self._printed = time.monotonic()
 
     def close(self) -> None:
         """Leaves the bar as it stands."""

@@ -1,6 +1,7 @@
 """The sections of a report, in the order in which they are read. To add one: its room, and its place in SECTIONS."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ from bench.report.sections import (
     targets,
     variance,
 )
-from bench.report.sections.section import Section
+from bench.report.sections.section import Section, Weight
 from bench.report.show.table import Table
 
 if TYPE_CHECKING:
@@ -39,59 +40,57 @@ if TYPE_CHECKING:
 
 SECTIONS: tuple[Section, ...] = (
     effects.SECTION,
+    combinations.SECTION,
     sweeps.SECTION,
+    pareto.SECTION,
     cells.SECTION,
-    recall.SECTION,
+    presets.SECTION,
     architectures.SECTION,
     targets.SECTION,
-    progress.SECTION,
     claims.SECTION,
-    pareto.SECTION,
-    schedules.SECTION,
+    progress.SECTION,
+    recall.SECTION,
+    precision.SECTION,
+    rates.SECTION,
     receptive_field.SECTION,
-    presets.SECTION,
-    combinations.SECTION,
+    schedules.SECTION,
     variance.SECTION,
     mcnemar.SECTION,
     readouts.SECTION,
     ensembles.SECTION,
     confusion.SECTION,
     hardest.SECTION,
-    precision.SECTION,
-    rates.SECTION,
     speed.SECTION,
     overhead.SECTION,
     measured.SECTION,
 )
 
 
-def caveats(report: Report) -> list[str]:
-    """What has to be known before the numbers are believed, what changes them most first."""
+def caveats(report: Report, *weights: Weight) -> list[str]:
+    """What has to be known before the numbers are believed, what changes them most first; of all weights, or these."""
     found = [caveat for section in SECTIONS for caveat in section.caveats(report)]
-    return [caveat.text for caveat in sorted(found, key=lambda caveat: caveat.weight)]
-
-
-def sentences(report: Report) -> list[str]:
-    """What is said beside the findings."""
-    return [text for section in SECTIONS for text in section.sentences(report)]
+    ordered = sorted(found, key=lambda caveat: caveat.weight)
+    return [caveat.text for caveat in ordered if caveat.weight in (weights or tuple(Weight))]
 
 
 def make_tables(report: Report) -> Iterator[Table]:
     """The tables that the rows can fill."""
-    for make in (make for section in SECTIONS for make in section.tables):
-        table = make(report)
-        if table.rows:
-            yield table
+    for section in SECTIONS:
+        for make in section.tables:
+            table = make(report)
+            if table.rows:
+                yield replace(table, topic=section.name)
 
 
 def draw_charts(report: Report) -> "Iterator[Chart]":
     """The charts that the rows can fill, laid out for good."""
     from bench.report.show.style import applied, settle
 
-    for module in (module for section in SECTIONS for module in section.charts):
-        with applied():
-            chart = import_module(f"{__name__}.{module}").draw(report)
+    for section in SECTIONS:
+        for module in section.charts:
+            with applied():
+                chart = import_module(f"{__name__}.{module}").draw(report)
+                if chart is not None:
+                    settle(chart.figure)
             if chart is not None:
-                settle(chart.figure)
-        if chart is not None:
-            yield chart
+                yield replace(chart, topic=section.name)

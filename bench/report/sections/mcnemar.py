@@ -4,7 +4,7 @@ import numpy as np
 
 from bench.report.report import Report
 from bench.report.sections.effects.measured import Effect, effects
-from bench.report.sections.section import Section
+from bench.report.sections.section import Place, Section
 from bench.report.show.table import Table, number_column, text_column
 from bench.report.show.words import count, p_value
 from bench.report.stats.noise import McNemar, compare_networks
@@ -24,7 +24,7 @@ def mcnemar_table(report: Report) -> Table:
             number_column("seed", "seed", str),
             number_column("only with", "only_with", count),
             number_column("only without", "only_without", count),
-            number_column("p", "p", p_value),
+            number_column("p", "p", p_value, falling=False),
         ),
         rows=tuple(
             {
@@ -53,4 +53,4 @@ def by_seed(report: Report, effect: Effect) -> list[tuple[int, McNemar]]:
     return list(zip(seeds, compare_networks(own, other), strict=True)) if seeds else []
 
 
-SECTION = Section("mcnemar", tables=(mcnemar_table,))
+SECTION = Section("mcnemar", "The same test images, two networks", Place.APPENDIX, tables=(mcnemar_table,))

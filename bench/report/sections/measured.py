@@ -11,33 +11,28 @@ from bench.report.sections.confusion.recalls import ACCURACY
 from bench.report.sections.effects.looks import looks_facts, looks_sentence
 from bench.report.sections.effects.measured import effects
 from bench.report.sections.presets import preset_steps
-from bench.report.sections.section import Caveat, Section, Weight
+from bench.report.sections.section import Caveat, Place, Section, Weight
 from bench.report.show.machines import kinds_of_bits
-from bench.report.show.words import listed, margin_points, plural
+from bench.report.show.words import listed, plural
 from bench.report.stats.paired import seeds_for_sign_flip, smallest_sign_flip_p
 from bench.report.stats.verdict import ALPHA
 
 
 def opening(report: Report) -> str:
-    """What was measured on what, in plain words, and what the verdicts hold for: a report's first sentence."""
-    evidence, comparisons = report.evidence, effects(report)
+    """What was measured on what, with how many seeds: a report's first sentence."""
+    evidence = report.evidence
     protocol = evidence.protocol
     counts = sorted(result.accuracy.n for result in cell_results(report))
     fewest, most = counts[0], counts[-1]
     number = plural(most, "seed") if fewest == most else f"{fewest:,} to {plural(most, 'seed')}"
     kinds = kinds_of_bits(evidence.trials["machine"], evidence.machines)
     where = f"{protocol['device']}{f' ({listed(list(kinds))})' if kinds else ''}"
-    text = (
-        f"Measured is {ACCURACY.what} after the last of {plural(int(str(protocol['epochs'])), 'epoch')} on "
-        f"{evidence.dataset}, over {number} a cell, trained in {protocol['precision']} on {where}."
-    )
-    if not comparisons:
-        return text
     looks = looks_sentence(evidence)
     return (
-        f"{text} {plural(len(comparisons), 'comparison')} of a technique on a model are one family: that any of them "
-        f"is called helps or hurts by chance has a probability of at most 5 %; a difference below the margin of "
-        f"{margin_points(report.margin)} points doesn't matter.{f' {looks}' if looks else ''}"
+        f"Measured on {evidence.dataset}: {plural(len(evidence.trials), 'training')} of "
+        f"{plural(len(evidence.cells), 'cell')} (a network with a set of techniques), {number} each, "
+        f"{plural(int(str(protocol['epochs'])), 'epoch')}, in {protocol['precision']} on {where}. What counts is "
+        f"{ACCURACY.what} after the last epoch.{f' {looks}' if looks else ''}"
     )
 
 
@@ -119,4 +114,4 @@ def _what_few_seeds_cannot_show(report: Report) -> Iterator[Caveat]:
     )
 
 
-SECTION = Section("measured", caveats=_caveats)
+SECTION = Section("measured", "How it was measured", Place.APPENDIX, caveats=_caveats)

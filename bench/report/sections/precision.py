@@ -162,4 +162,4 @@ def _shown(row: TableRow, key: str) -> str:
     return points(row[key]) if row["is_effect"] else percent(row[key])
 
 
-SECTION = Section("precision", tables=(precision_table,))
+SECTION = Section("precision", "The same trials in another precision", tables=(precision_table,))

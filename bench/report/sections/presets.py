@@ -123,4 +123,4 @@ def _published_difference(dataset: str, start: str, end: str) -> float | None:
     return after.test_accuracy - before.test_accuracy if before and after else None
 
 
-SECTION = Section("presets", tables=(step_table,), sentences=preset_sentences)
+SECTION = Section("presets", "From one model to the next", tables=(step_table,), sentences=preset_sentences)

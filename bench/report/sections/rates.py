@@ -70,4 +70,4 @@ def _unselected(report: Report) -> Iterator[Caveat]:
         )
 
 
-SECTION = Section("rates", tables=(rate_table,), caveats=_caveats)
+SECTION = Section("rates", "Learning rates", tables=(rate_table,), caveats=_caveats)

@@ -66,4 +66,4 @@ def _caveats(report: Report) -> Iterator[Caveat]:
     )
 
 
-SECTION = Section("recall", tables=(recall_table,), caveats=_caveats)
+SECTION = Section("recall", "Recall by class", tables=(recall_table,), caveats=_caveats)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from bench.report.report import Report
@@ -15,6 +15,14 @@ class Weight(IntEnum):
     MEANING = 0
     LIMIT = 1
     HOUSEKEEPING = 2
+
+
+class Place(StrEnum):
+    """Where a page has a section: in sight, folded, or folded at the end."""
+
+    OPEN = "open"
+    FOLDED = "folded"
+    APPENDIX = "appendix"
 
 
 class Caveat(NamedTuple):
@@ -33,6 +41,8 @@ class Section:
     """
 
     name: str
+    title: str
+    place: Place = Place.FOLDED
     tables: tuple[Callable[[Report], Table], ...] = ()
     charts: tuple[str, ...] = ()
     sentences: Callable[[Report], Iterable[str]] = lambda _: ()

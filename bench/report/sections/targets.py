@@ -71,4 +71,4 @@ def _target_rows(report: Report) -> Iterator[TableRow]:
             }
 
 
-SECTION = Section("targets", tables=(target_table,))
+SECTION = Section("targets", "Published and measured", tables=(target_table,))

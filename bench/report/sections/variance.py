@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from bench.plan.cells import Cell
 from bench.report.report import Report
-from bench.report.sections.section import Section
+from bench.report.sections.section import Place, Section
 from bench.report.show.table import Table, number_column, text_column
 from bench.report.stats.noise import VarianceSplit, split_variance
 
@@ -52,4 +52,4 @@ def _points(sd: float) -> str:
     return f"{sd * 100:.3f}"
 
 
-SECTION = Section("variance", tables=(variance_table,))
+SECTION = Section("variance", "Where the spread comes from", Place.APPENDIX, tables=(variance_table,))

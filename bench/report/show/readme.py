@@ -4,7 +4,7 @@
     ... rewritten by `bench readme` ...
     <!-- bench: end -->
 
-A block is named by a data set and by a table (its file's name in the report), `headlines` (the first three),
+A block is named by a data set and by a table (its file's name in the report), `headlines` (the first four),
 `findings`, `presets`, `combinations`, or `chart:` and a chart's name.
 """
 
@@ -19,7 +19,7 @@ from bench.errors import BenchError, near_matches
 from bench.record.replacing import replace_text
 from bench.report.report import Report
 from bench.report.sections import SECTIONS, draw_charts, make_tables
-from bench.report.sections.effects.sentences import findings, headlines
+from bench.report.sections.effects.sentences import HEADLINES, findings, headlines
 from bench.report.show.chart import Chart
 from bench.report.show.table import Table
 from bench.report.show.words import markdown_text, shortened
@@ -32,8 +32,6 @@ _BRIEF = {
     "speed": ("model", "plain loop", "its workers", "harness", "precision", "ratio", "95 % interval", "rounds"),
     "targets": ("model", "precision", "published", "measured", "n", "one more run", "reached it", "these rows"),
 }
-
-_HEADLINES = 3
 
 # Longer tables and lists are cut: a README is read from top to bottom.
 _MOST_LINES = 60
@@ -101,7 +99,7 @@ class _Blocks:
     @cached_property
     def sentences(self) -> dict[str, list[str]]:
         return {
-            "headlines": list(islice(headlines(self.report), _HEADLINES)),
+            "headlines": list(islice(headlines(self.report), HEADLINES)),
             "findings": shortened((text for _, text in findings(self.report)), _MOST_LINES, "effects"),
             **{
                 section.name: shortened(texts, _MOST_LINES, section.name)

@@ -9,11 +9,13 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
+from scipy import special
 
 from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell, preset_cell
@@ -22,18 +24,28 @@ from bench.plan.levels import Level
 from bench.report.show.words import plural
 from bench.report.stats.estimate import Estimate
 
-WIDTH = 7.2
-SMALL = 7.5
+# In inches: a chart is to be read on a telephone too.
+WIDTH = 5.8
+SMALL = 8
 # Of more seeds than these, marks and thin lines are one stain.
 MOST_SEEDS = 100
 
 INK = "#262626"
+SOFT = "#5f5f5f"
 GREY = "#949494"
 PALE = "#d9d9d9"
-GAIN, LOSS, EQUAL = "#0173b2", "#d55e00", "#029e73"
+GRID = "#e6e6e6"
+# No model has these.
+GAIN, LOSS, EQUAL = "#00594f", "#9c1c1c", "#4a3a8c"
 
 # The range of accuracies from which on an axis is stretched.
 _WIDE = 0.1
+
+# How near to 0 and 1 a logit scale goes.
+_EDGE = 1e-4
+
+# A mark's id that begins with this holds its title, until the SVG is written.
+HOVER = "title:"
 
 _NBSP = "\N{NO-BREAK SPACE}"
 
@@ -57,14 +69,15 @@ _SETTINGS = {
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
     "figure.dpi": 144,
-    "font.family": "DejaVu Sans",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],  # the widest first: none of the others is cut
     "font.size": 9,
-    "grid.color": "#e6e6e6",
+    "grid.color": GRID,
     "grid.linewidth": 0.6,
     "legend.fontsize": 8.5,
     "legend.frameon": False,
     "savefig.dpi": "figure",
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",
     "svg.hashsalt": "bench",
     "text.color": INK,
     "xtick.color": INK,
@@ -107,6 +120,11 @@ def model_look(architecture: str) -> tuple[str, str]:
     number = list(catalogue().architectures).index(architecture)
     colours, markers = sns.color_palette("colorblind").as_hex(), "os^DvPX*"
     return colours[number % len(colours)], markers[number % len(markers)]
+
+
+def hover(artist: Artist, text: str) -> None:
+    """What is shown where the pointer rests on a mark: an SVG gets it as the mark's title."""
+    artist.set_gid(f"{HOVER}{text}")
 
 
 def percent(values: Any) -> NDArray[np.float64]:
@@ -152,14 +170,13 @@ def draw_interval(
     return any(beyond)
 
 
-def stretch(axes: Axes, axis: str, best: float) -> None:
-    """Gives an axis of accuracies in percent a scale that widens towards 100 %.
-
-    The distance from 100 % is drawn on an inverse hyperbolic sine: linear below the error of `best`, logarithmic
-    above it, so that 15 % and 99.5 % are both legible and 100 % has a place.
-    """
-    unit = max(100 - best, 0.05)
-    functions = (lambda a: -np.arcsinh((100 - a) / unit), lambda v: 100 + np.sinh(v) * unit)
+def stretch(axes: Axes, axis: str) -> None:
+    """Gives an axis of accuracies in percent a logit scale, on which 15 % and 99.5 % are both legible. What is nearer
+    to 0 or 100 % than an image of 10,000 is drawn there: the logit of 100 % is infinite."""
+    functions = (
+        lambda accuracy: special.logit(np.clip(np.asarray(accuracy) / 100, _EDGE, 1 - _EDGE)),
+        lambda place: special.expit(place) * 100,
+    )
     (axes.set_xscale if axis == "x" else axes.set_yscale)("function", functions=functions)
 
 
@@ -168,7 +185,7 @@ def stretch_if_wide(axes: Axes, axis: str, accuracies: Sequence[Estimate]) -> bo
     best = max(accuracy.mean for accuracy in accuracies)
     wide = best - min(accuracy.minimum for accuracy in accuracies) > _WIDE
     if wide:
-        stretch(axes, axis, best * 100)
+        stretch(axes, axis)
     return wide
 
 

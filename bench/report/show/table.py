@@ -16,12 +16,14 @@ TableRow = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`show` gives a row's text; rows sort by the raw value under `key`. Numbers stand on the right."""
+    """`show` gives a row's text; rows sort by the raw value under `key`. Numbers stand on the right, and are
+    sorted from the highest down at first, unless less is better: where `falling` is false."""
 
     title: str
     key: str
     show: Callable[[TableRow], str]
     number: bool = True
+    falling: bool = True
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Table:
     """`rows` hold raw values (fractions, counts, ratios), all of which the CSV keeps; people see `columns`.
 
     `caption` says what every reader needs, `note` what the less common columns mean. Where there is no room for all
-    rows, those for which `telling` is the highest are shown, or the first.
+    rows, those for which `telling` is the highest are shown, or the first. `topic` is the section that it belongs to.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Table:
     rows: tuple[TableRow, ...]
     note: str = ""
     telling: Callable[[TableRow], Any] | None = None
+    topic: str = ""
 
     def only(self, titles: Sequence[str]) -> "Table":
         """The same table with these columns, in this order."""
@@ -89,12 +92,12 @@ class Table:
 
 def text_column(title: str, key: str) -> Column:
     """A column of words as they are; empty for None."""
-    return Column(title, key, lambda row: "" if row[key] is None else str(row[key]), number=False)
+    return Column(title, key, lambda row: "" if row[key] is None else str(row[key]), number=False, falling=False)
 
 
-def number_column(title: str, key: str, show: Callable[[float], str]) -> Column:
+def number_column(title: str, key: str, show: Callable[[float], str], *, falling: bool = True) -> Column:
     """A column of numbers; empty for None."""
-    return Column(title, key, lambda row: "" if row[key] is None else show(row[key]))
+    return Column(title, key, lambda row: "" if row[key] is None else show(row[key]), falling=falling)
 
 
 def interval_column(title: str, name: str, show: Callable[[float, float], str]) -> Column:

@@ -4,20 +4,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from time import time
 
 from bench.errors import BenchError
 from bench.record.replacing import sync
 from bench.report.report import Report
-from bench.report.sections import caveats, draw_charts, make_tables, sentences
-from bench.report.sections.effects.sentences import findings
+from bench.report.sections import SECTIONS, caveats, draw_charts, make_tables
+from bench.report.sections.effects.sentences import HEADLINES, findings, headlines
 from bench.report.sections.measured import opening, protocol_facts, report_title, timed_on
+from bench.report.sections.section import Weight
 from bench.report.show.chart import Chart, save
 from bench.report.show.machines import machine_facts
 from bench.report.show.page import render_page
 from bench.report.show.table import Table
-from bench.report.show.words import markdown_text, plural, shortened
+from bench.report.show.words import markdown_text, shortened
 
 # A table with more rows is linked from the Markdown page, not shown; of more sentences than that some are.
 _LONG = 60
@@ -51,6 +52,22 @@ def write_report(report: Report, folder: Path, command: str, png: bool = False) 
             _move_into_place(unfinished, folder)
     except OSError as error:
         raise ReportError(f"{folder} can't be written: {error.strerror or error}") from error
+
+
+def altered(report: Report, folder: Path, command: str) -> list[str]:
+    """The files of a report in `folder` that are not what the rows give, and those that are missing or too many."""
+    with TemporaryDirectory() as aside:
+        write_report(report, Path(aside), command)
+        made, known = _report_files(Path(aside)), _report_files(folder)
+    return sorted(name for name in made.keys() | known.keys() if made.get(name) != known.get(name))
+
+
+def _report_files(folder: Path) -> dict[str, bytes]:
+    """What a report consists of but for pictures that are only written where they are asked for."""
+    paths = [folder / "index.html", folder / "README.md"]
+    for name, suffixes in _FOLDERS.items():
+        paths += [path for path in folder.glob(f"{name}/*") if path.suffix in suffixes and path.suffix != ".png"]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths if path.is_file()}
 
 
 def _write_files(report: Report, folder: Path, command: str, png: bool) -> None:
@@ -105,23 +122,26 @@ def _move_into_place(unfinished: Path, folder: Path) -> None:
 
 def _markdown_page(report: Report, tables: Sequence[Table], charts: Sequence[Chart], command: str) -> str:
     evidence = report.evidence
+    said = shortened(headlines(report), _LONG, "pooled")
     parts = [
         f"# {markdown_text(report_title(report))}",
-        f"{plural(len(evidence.trials), 'trial')} of {plural(len(evidence.cells), 'cell')} on {evidence.dataset}. "
-        f"Made by `{command}`; `index.html` beside this file is the same as a web page.",
+        _listed(said[:HEADLINES]),
         opening(report),
-        "\n".join(f"> - {caveat}" for caveat in caveats(report)),
-        "\n".join(f"- {text}" for text in shortened((text for _, text in findings(report)), _LONG, "effects")),
-        "\n".join(f"- {text}" for text in shortened(sentences(report), _LONG, "factorial")),
+        f"Made by `{command}`; `index.html` beside this file is the same as a web page.",
+        "\n".join(f"> - {text}" for text in caveats(report, Weight.MEANING)),
+        _listed(said[HEADLINES:]),
     ]
-    for table in tables:
-        long = f"{len(table.rows):,} rows: [tables/{table.name}.csv](tables/{table.name}.csv)"
-        words = markdown_text(f"{table.caption} {table.note}")
-        parts += [f"## {table.title}", words, table.markdown() if len(table.rows) <= _LONG else long]
-    for chart in charts:
-        parts += [f"## {chart.title}", f"![{chart.alt}](charts/{chart.name}.svg)", markdown_text(chart.caption)]
+    for section in SECTIONS:
+        own = [_markdown_chart(chart) for chart in charts if chart.topic == section.name]
+        own += [_markdown_table(table) for table in tables if table.topic == section.name]
+        said = list(section.sentences(report))
+        if section.name == "effects":
+            said = [text for _, text in findings(report)]
+        if own or said:
+            parts += [f"## {section.title}", _listed(shortened(said, _LONG, section.name)), *own]
     parts += [
         "## How it was measured",
+        _listed(caveats(report, Weight.LIMIT, Weight.HOUSEKEEPING)),
         "\n".join(f"- {name}: {markdown_text(fact)}" for name, fact in protocol_facts(report)),
         "\n".join(
             f"- {verb} on: {markdown_text(facts)}"
@@ -130,6 +150,20 @@ def _markdown_page(report: Report, tables: Sequence[Table], charts: Sequence[Cha
         ),
     ]
     return "\n\n".join(filter(None, parts))
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return "\n".join(f"- {text}" for text in texts)
+
+
+def _markdown_chart(chart: Chart) -> str:
+    return f"![{chart.alt}](charts/{chart.name}.svg)\n\n{markdown_text(chart.caption)}"
+
+
+def _markdown_table(table: Table) -> str:
+    long = f"{len(table.rows):,} rows: [tables/{table.name}.csv](tables/{table.name}.csv)"
+    words = markdown_text(f"{table.caption} {table.note}")
+    return f"### {table.title}\n\n{words}\n\n{table.markdown() if len(table.rows) <= _LONG else long}"
 
 
 def _write(path: Path, text: str) -> None:

@@ -26,12 +26,12 @@ def architecture_table(report: Report) -> Table:
         "images/s with one thread.",
         columns=(
             text_column("model", "model"),
-            number_column("parameters", "parameters", count),
+            number_column("parameters", "parameters", count, falling=False),
             number_column("layers", "layers", str),
             number_column("pools", "pools", str),
             *(text_column(factor.name.replace("_", " "), factor.name) for factor in catalogue().factors),
             number_column("receptive field", "receptive_field", str),
-            number_column("MACs", "macs", count),
+            number_column("MACs", "macs", count, falling=False),
             *([number_column("published", "published", percent)] if published else []),
             number_column("measured", "accuracy", percent),
             interval_column("95 % interval", "accuracy", percent_interval),
@@ -62,4 +62,4 @@ def _architecture_row(report: Report, result: CellResult) -> TableRow:
     }
 
 
-SECTION = Section("architectures", tables=(architecture_table,))
+SECTION = Section("architectures", "The models", tables=(architecture_table,))

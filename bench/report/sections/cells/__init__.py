@@ -9,7 +9,7 @@ from bench.plan.cells import preset_cell
 from bench.report.report import Report
 from bench.report.sections.cells.results import CellResult, cell_results
 from bench.report.sections.confusion.recalls import BALANCED, recalls
-from bench.report.sections.section import Caveat, Section, Weight
+from bench.report.sections.section import Caveat, Place, Section, Weight
 from bench.report.show.table import Table, flat, interval_column, number_column, text_column
 from bench.report.show.words import count, few, percent, percent_interval, plural
 
@@ -31,7 +31,7 @@ def cell_table(report: Report) -> Table:
             number_column("accuracy", "accuracy", percent),
             interval_column("95 % interval", "accuracy", percent_interval),
             number_column("median", "median", percent),
-            number_column("sd", "sd", lambda sd: "" if math.isnan(sd) else f"{sd * 100:.2f}"),
+            number_column("sd", "sd", lambda sd: "" if math.isnan(sd) else f"{sd * 100:.2f}", falling=False),
             number_column("lowest", "lowest", percent),
             number_column("highest", "highest", percent),
             number_column("n", "n", str),
@@ -39,11 +39,16 @@ def cell_table(report: Report) -> Table:
             number_column(BALANCED.name, "balanced", percent),
             number_column("not finished", "unfinished", str),
             number_column("training accuracy", "train_accuracy", percent),
-            number_column("parameters", "parameters", count),
-            number_column("MACs", "macs", count),
+            number_column("parameters", "parameters", count, falling=False),
+            number_column("MACs", "macs", count, falling=False),
             number_column("training", "train_speed", count),
             number_column("inference", "inference_speed", count),
-            number_column("latency", "latency", lambda seconds: "" if math.isnan(seconds) else f"{seconds * 1000:.2f}"),
+            number_column(
+                "latency",
+                "latency",
+                lambda seconds: "" if math.isnan(seconds) else f"{seconds * 1000:.2f}",
+                falling=False,
+            ),
         ),
         rows=tuple(
             {
@@ -117,4 +122,4 @@ def _changes(result: CellResult) -> int:
     return len(result.cell.differences(preset_cell(result.cell.architecture)))
 
 
-SECTION = Section("cells", tables=(cell_table,), charts=("cells.chart",), caveats=_caveats)
+SECTION = Section("cells", "Every cell", Place.OPEN, tables=(cell_table,), charts=("cells.chart",), caveats=_caveats)

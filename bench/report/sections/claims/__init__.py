@@ -47,4 +47,4 @@ def claim_table(report: Report) -> Table:
     )
 
 
-SECTION = Section("claims", tables=(claim_table,))
+SECTION = Section("claims", "The claims", tables=(claim_table,))

@@ -6,7 +6,7 @@ from bench.report.report import Report
 from bench.report.sections.combinations.attributions import Attribution, attributions
 from bench.report.sections.combinations.factorials import Factorial, factorials
 from bench.report.sections.combinations.sentences import combination_sentences
-from bench.report.sections.section import Section
+from bench.report.sections.section import Place, Section
 from bench.report.show.table import Table, TableRow, flat, interval_column, number_column, text_column
 from bench.report.show.words import listed, points, points_interval, sentence
 
@@ -80,6 +80,8 @@ def _attribution_rows(attribution: Attribution) -> Iterator[TableRow]:
 
 SECTION = Section(
     "combinations",
+    "What techniques do together",
+    Place.OPEN,
     tables=(factorial_table, attribution_table),
     charts=("combinations.interactions", "combinations.shapley"),
     sentences=combination_sentences,

@@ -22,6 +22,7 @@ from bench.report.stats.factorial import (
     interactions,
     main_effects,
 )
+from bench.report.stats.verdict import Verdict, judge_family
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,19 @@ def factorials(report: Report) -> tuple[Factorial, ...]:
         for factors, levels, _ in complete_factorials(preset, seeds):
             found.append(_factorial(evidence, preset, factors, levels))
     return tuple(found)
+
+
+@once
+def verdicts(report: Report) -> Mapping[int, Verdict]:
+    """On every main effect, one family, and on every interaction, another, by the object's id."""
+    found: dict[int, Verdict] = {}
+    for family in (
+        [main for design in factorials(report) for main in design.effects],
+        [pair for design in factorials(report) for pair in design.interactions],
+    ):
+        judged = judge_family([one.effect for one in family], report.margin)
+        found |= {id(one): judgement.verdict for one, judgement in zip(family, judged, strict=True)}
+    return found
 
 
 def complete_factorials(

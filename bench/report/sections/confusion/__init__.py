@@ -1,5 +1,5 @@
 """Which classes are taken for which."""
 
-from bench.report.sections.section import Section
+from bench.report.sections.section import Place, Section
 
-SECTION = Section("confusion", charts=("confusion.chart",))
+SECTION = Section("confusion", "Which classes are taken for which", Place.APPENDIX, charts=("confusion.chart",))

@@ -13,11 +13,14 @@ from bench.report.sections.cells.results import preset_results
 from bench.report.sections.confusion.counts import Confusion, confusions
 from bench.report.show.chart import Chart
 from bench.report.show.fold import MOST_PANELS, fold
-from bench.report.show.style import INK, PALE, SMALL, draw_squares, figure, model_look, seeds_words
+from bench.report.show.style import SMALL, draw_squares, figure, model_look, seeds_words
 
 # Up to so many classes two matrices stand side by side; up to so many there is one with room for its numbers; of more
 # classes so many pairs are shown.
 _TWO_COLUMNS, _MATRIX, _PAIRS = 10, 20, 20
+
+# Squares keep their colours where a page is dark, and so do the numbers in them.
+_DIAGONAL, _ON_PALE, _ON_DARK = "#dadada", "#1f1f1f", "#fefefe"
 
 # A class's name has room for so many letters, and beyond a few stands upright below a column.
 _LONGEST, _UPRIGHT = 16, 3
@@ -123,10 +126,10 @@ def _draw_matrix(axes: Axes, confusion: Confusion, names: Sequence[str], fontsiz
     draw_squares(axes, np.where(mistakes == 0, np.nan, mistakes), **look)
     axes.set_aspect("equal")
     for number in range(len(shares)):
-        axes.add_patch(Rectangle((number, number), 1, 1, color=PALE, linewidth=0))
+        axes.add_patch(Rectangle((number, number), 1, 1, color=_DIAGONAL, linewidth=0))
     for (row, column), share in np.ndenumerate(shares):
         text = axes.text(column + 0.5, row + 0.5, _number(float(share)), ha="center", va="center_baseline")
-        text.set_color("white" if mistakes[row, column] > 0.6 * strongest else INK)
+        text.set_color(_ON_DARK if mistakes[row, column] > 0.6 * strongest else _ON_PALE)
         text.set_fontsize(fontsize)
         text.set_in_layout(False)  # it lies within its square, and there are hundreds to measure
     ticks = np.arange(len(shares))

@@ -1,26 +1,22 @@
 """The answer in plain sentences: what helped, by how much, how surely and at what cost."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from bench.report.report import Report
 from bench.report.sections.effects.measured import Effect, effects, sureness
-from bench.report.show.words import (
-    few,
-    how_surely,
-    margin_points,
-    points,
-    seeds_of,
-    seeds_range,
-    sentence,
-)
+from bench.report.sections.effects.pooled import Pooled, pooled_effects
+from bench.report.show.words import few, margin_points, points, sentence
+from bench.report.stats.estimate import Estimate
 from bench.report.stats.verdict import Verdict
 
 # The order in which findings are read: what is settled first.
 _ORDER = tuple(Verdict)
 
-# So many models can be named in a headline.
-_MOST_MODELS = 6
+# So many headlines are seen at once, in a README and on a page.
+HEADLINES = 4
+
+# So many models can be named in one.
+_MOST_MODELS = 4
 
 
 def findings(report: Report) -> Iterator[tuple[Verdict, str]]:
@@ -30,92 +26,49 @@ def findings(report: Report) -> Iterator[tuple[Verdict, str]]:
 
 
 def headlines(report: Report) -> Iterator[str]:
-    """One sentence per technique on all models, those first that surely make a difference on most of them, then the
-    surest.
+    """One sentence per technique, on average over the models that it was switched on, in the order of the chart.
 
-    `Batch norm helps tiny (+0.21 points, 95 % interval +0.10 to +0.32, 5 seeds); it is not settled on small (...).`
+    `Batch norm helps: +0.19 points on average over 3 models.`
     """
-    techniques: dict[str, list[Effect]] = {}
-    for effect in effects(report):
-        techniques.setdefault(_headed(effect), []).append(effect)
-    for name, own in sorted(techniques.items(), key=lambda item: _weight(item[1]), reverse=True):
-        said: dict[str, list[Effect]] = {}
-        for effect in sorted(own, key=lambda effect: _ORDER.index(effect.verdict)):
-            said.setdefault(_said(effect), []).append(effect)
-        parts = [
-            f"{words} {few([f'{e.architecture} {_measured(e)}' for e in _surest(models)], _MOST_MODELS)}"
-            for words, models in said.items()
-        ]
-        yield f"{sentence(name)} {'; it '.join(parts)}."
+    for pooled in pooled_effects(report):
+        difference, name = pooled.difference, sentence(pooled.technique)
+        several = len(pooled.effects) > 1
+        where = f"on average over {len(pooled.effects):,} models" if several else f"on {pooled.effects[0].architecture}"
+        size = f"{points(difference.mean)} points {where}"
+        if pooled.verdict in (Verdict.HELPS, Verdict.HURTS):
+            yield f"{name} {pooled.verdict}: {size}.{_against(pooled)}"
+        elif pooled.verdict == Verdict.EQUIVALENT:
+            yield f"{name} changes less than {margin_points(report.margin)} points {where}.{_against(pooled)}"
+        else:
+            yield f"{name} is not settled: measured {size}{_could_be(difference)}.{_against(pooled)}"
 
 
 def effect_sentence(effect: Effect, margin: float) -> str:
-    """`Batch norm helps tiny: +0.21 points (95 % interval +0.10 to +0.32, 5 seeds against 20), at 9 % lower ...`"""
-    difference = effect.comparison.difference
-    name = f"{sentence(effect.technique_at_rates)} {_said(effect)} {effect.architecture}"
-    if effect.verdict == Verdict.EQUIVALENT:
-        return f"{name}: {_amount(effect)}{_cost(effect)}, surely within the margin of {margin_points(margin)} points."
+    """`Batch norm helps tiny: +0.21 points, at 9 % lower training throughput.`"""
+    difference, cost = effect.comparison.difference, _cost(effect)
+    name, model = sentence(effect.technique_at_rates), effect.architecture
+    size = f"{points(difference.mean)} points{cost}"
     if effect.verdict in (Verdict.HELPS, Verdict.HURTS):
-        return f"{name}: {_amount(effect)}{_cost(effect)}."
+        return f"{name} {effect.verdict} {model}: {size}."
+    if effect.verdict == Verdict.EQUIVALENT:
+        return f"{name} changes {model} by less than {margin_points(margin)} points{cost}."
     if effect.verdict == Verdict.TENTATIVE:
-        return f"{name}: {_amount(effect)}{_cost(effect)}. Among so many comparisons chance alone may give one like it."
-    if effect.smallest_found is None:
-        return f"{name}: measured {_amount(effect)}{_cost(effect)}, without an interval."
-    needed = (
-        f"; {seeds_range(effect.seeds_needed.low, effect.seeds_needed.high)} seeds in each arm would find one of "
-        f"{margin_points(margin)} points"
-        if effect.seeds_needed is not None
-        else ""
-    )
-    number = seeds_of(effect.comparison.treated, effect.comparison.baseline)
-    if math.isinf(effect.smallest_found):
-        power = "So few seeds can't settle any difference among so many comparisons."
-    else:
-        found = f"{effect.smallest_found * 100:.2f}"
-        power = f"These seeds would find a difference of {found} points four times in five{needed}."
-    return (
-        f"{name}: measured {points(difference.mean)} points, could be {points(difference.low)} to "
-        f"{points(difference.high)} ({number}){_cost(effect)}. {power}"
-    )
+        better = "help" if difference.mean > 0 else "hurt"
+        return f"{name} may {better} {model}: measured {size}. Among so many comparisons one like it may be chance."
+    return f"{name} is not settled on {model}: measured {points(difference.mean)} points{_could_be(difference)}{cost}."
 
 
-def _headed(effect: Effect) -> str:
-    """The technique, and whether it is with a rate of its own."""
-    if effect.same_rate:
-        return f"{effect.technique} at an equal rate"
-    return f"{effect.technique} at its own rate" if effect.at_rates else effect.technique
+def _could_be(difference: Estimate) -> str:
+    if not difference.has_interval:
+        return ", with too few seeds for an interval"
+    return f"; could be {points(difference.low)} to {points(difference.high)}"
 
 
-def _said(effect: Effect) -> str:
-    """The verdict as a verb."""
-    better = effect.comparison.difference.mean > 0
-    return {
-        Verdict.HELPS: "helps",
-        Verdict.HURTS: "hurts",
-        Verdict.EQUIVALENT: "makes no difference that matters on",
-        Verdict.TENTATIVE: f"tentatively {'helps' if better else 'hurts'}",
-        Verdict.INCONCLUSIVE: "is not settled on",
-    }[effect.verdict]
-
-
-def _surest(own: list[Effect]) -> list[Effect]:
-    """In the order of the models, or the surest first where they can't all be named."""
-    return own if len(own) <= _MOST_MODELS else sorted(own, key=sureness, reverse=True)
-
-
-def _measured(effect: Effect) -> str:
-    comparison = effect.comparison
-    number = seeds_of(comparison.treated, comparison.baseline)
-    return f"({points(comparison.difference.mean)} points, {how_surely(comparison.difference, number)})"
-
-
-def _amount(effect: Effect) -> str:
-    return _measured(effect).removeprefix("(").replace(" points, ", " points (", 1)
-
-
-def _weight(own: Sequence[Effect]) -> tuple[int, float]:
-    sure = [effect.judgement.p for effect in own if effect.verdict in (Verdict.HELPS, Verdict.HURTS)]
-    return len(sure), -min([*sure, *(effect.judgement.p for effect in own)])
+def _against(pooled: Pooled) -> str:
+    """The models on which a technique surely does the opposite of its average."""
+    opposite = Verdict.HURTS if pooled.difference.mean > 0 else Verdict.HELPS
+    models = [effect.architecture for effect in pooled.effects if effect.verdict == opposite]
+    return f" It {opposite} {few(models, _MOST_MODELS)}." if models and len(pooled.effects) > 1 else ""
 
 
 def _cost(effect: Effect) -> str:

@@ -5,6 +5,7 @@ import math
 from bench.report.report import Report
 from bench.report.sections.effects.looks import interval_in_words, test_in_words
 from bench.report.sections.effects.measured import Effect, effects
+from bench.report.sections.effects.pooled import pooled_effects
 from bench.report.show.table import (
     Column,
     Table,
@@ -53,17 +54,17 @@ def effect_table(report: Report) -> Table:
             interval_column("95 % interval", "difference", points_interval),
             Column("n", "n", _arms),
             text_column("verdict", "verdict"),
-            number_column("p", "p", p_value),
-            number_column("Holm p", "p_holm", p_value),
+            number_column("p", "p", p_value, falling=False),
+            number_column("Holm p", "p_holm", p_value, falling=False),
             Column(
                 "sign-flip p", "p_sign_flip", lambda r: f"{p_value(r['p_sign_flip'])} [{p_value(r['p_attainable'])}]"
             ),
             number_column("g", "g", lambda g: signed(g, ".1f")),
             number_column("r", "seed_correlation", lambda r: signed(r, ".2f")),
-            number_column("finds", "smallest_found", _finds),
+            number_column("finds", "smallest_found", _finds, falling=False),
             Column("needs", "seeds_needed", _needs),
-            number_column("parameters", "parameters", lambda n: signed(n, ",.0f")),
-            number_column("MACs", "macs", lambda n: signed(n, ",.0f")),
+            number_column("parameters", "parameters", lambda n: signed(n, ",.0f"), falling=False),
+            number_column("MACs", "macs", lambda n: signed(n, ",.0f"), falling=False),
             speed_column("training speed", "train_speed"),
             speed_column("inference speed", "inference_speed"),
         ),
@@ -113,3 +114,33 @@ def _arms(row: TableRow) -> str:
 
 def _needs(row: TableRow) -> str:
     return "" if row["seeds_needed"] is None else seeds_range(row["seeds_needed_low"], row["seeds_needed_high"])
+
+
+def pooled_table(report: Report) -> Table:
+    """One row per technique."""
+    return Table(
+        name="pooled",
+        title="Each technique on average",
+        caption="The mean of a technique's effects on the models that it was switched on, each counting alike, in "
+        "percentage points of test accuracy with the 95 % t interval over seeds. It is about these models, not about "
+        "models at large. Verdicts hold for all rows of this table together.",
+        columns=(
+            text_column("technique", "technique"),
+            number_column("models", "models", str),
+            number_column("effect", "difference", points),
+            interval_column("95 % interval", "difference", points_interval),
+            number_column("n", "n", str, falling=False),
+            text_column("verdict", "verdict"),
+            number_column("Holm p", "p_holm", p_value, falling=False),
+        ),
+        rows=tuple(
+            {
+                "technique": sentence(pooled.technique),
+                "models": len(pooled.effects),
+                **flat("difference", pooled.difference),
+                "verdict": str(pooled.verdict),
+                "p_holm": pooled.judgement.p,
+            }
+            for pooled in pooled_effects(report)
+        ),
+    )

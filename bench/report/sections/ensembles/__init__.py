@@ -43,4 +43,4 @@ def _ensemble_rows(result: EnsembleResult) -> Iterator[TableRow]:
         }
 
 
-SECTION = Section("ensembles", tables=(ensemble_table,), charts=("ensembles.chart",))
+SECTION = Section("ensembles", "Ensembles of seeds", tables=(ensemble_table,), charts=("ensembles.chart",))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.report.report import Report, once
-from bench.report.sections.section import Section
+from bench.report.sections.section import Place, Section
 from bench.report.show.table import Table, number_column
 
 HARDEST_IMAGES = 24
@@ -56,4 +56,6 @@ def hardest_table(report: Report) -> Table:
     )
 
 
-SECTION = Section("hardest", tables=(hardest_table,), charts=("hardest.chart",))
+SECTION = Section(
+    "hardest", "The hardest test images", Place.APPENDIX, tables=(hardest_table,), charts=("hardest.chart",)
+)

@@ -30,7 +30,7 @@ def draw(report: Report) -> Chart | None:
     if not images:
         return None
     rows = -(-len(images) // _COLUMNS)
-    page = figure(1.2 * rows)
+    page = figure(1.0 * rows)
     panels = page.subplots(rows, _COLUMNS, squeeze=False).flatten()
     for axes in panels:
         axes.set_axis_off()

@@ -2,7 +2,7 @@
 
 from bench.report.report import Report
 from bench.report.sections.overhead.costs import Overhead, newest_overheads
-from bench.report.sections.section import Section
+from bench.report.sections.section import Place, Section
 from bench.report.show.machines import where_measured
 from bench.report.show.table import Table, flat, interval_column, number_column
 from bench.report.show.words import count, milliseconds, milliseconds_interval
@@ -22,8 +22,8 @@ def cost_table(overheads: tuple[Overhead, ...], where: str = "") -> Table:
         "training it, in runs of so many trials; means over rounds with their 95 % t interval. Starting the worker "
         f"processes, which happens once a run, is left out. {where}".rstrip(),
         columns=(
-            number_column("trials", "trials", count),
-            number_column("ms a trial", "seconds", milliseconds),
+            number_column("trials", "trials", count, falling=False),
+            number_column("ms a trial", "seconds", milliseconds, falling=False),
             interval_column("95 % interval", "seconds", milliseconds_interval),
             number_column("rounds", "n", str),
             number_column("processes", "processes", str),
@@ -35,4 +35,10 @@ def cost_table(overheads: tuple[Overhead, ...], where: str = "") -> Table:
     )
 
 
-SECTION = Section("overhead", tables=(overhead_table,), charts=("overhead.chart",))
+SECTION = Section(
+    "overhead",
+    "What a run costs around the training",
+    Place.APPENDIX,
+    tables=(overhead_table,),
+    charts=("overhead.chart",),
+)

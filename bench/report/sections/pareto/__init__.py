@@ -1,5 +1,5 @@
 """Accuracy against what it costs."""
 
-from bench.report.sections.section import Section
+from bench.report.sections.section import Place, Section
 
-SECTION = Section("pareto", charts=("pareto.chart",))
+SECTION = Section("pareto", "Accuracy against cost", Place.OPEN, charts=("pareto.chart",))

@@ -1,13 +1,12 @@
 """Accuracy against what it costs."""
 
 import math
-from collections import Counter
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
+from textwrap import shorten
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from bench.report.report import Report
@@ -18,45 +17,62 @@ from bench.report.show.style import (
     GREY,
     INK,
     PALE,
+    SMALL,
     draw_interval,
     figure,
+    hover,
     model_look,
     name_accuracies,
     remark,
     seeds_words,
+    spread,
     stretch_if_wide,
 )
 from bench.report.show.words import count, few, percent, plural
 
-# How far apart, as a share of the axis, cells of the same cost are set.
-_APART = 0.011
+# With more cells they have no room for intervals; of more marks on the frontier the best are named.
+_CROWDED, _MOST_NAMED = 60, 8
 
-# With more cells they have no room for intervals; more presets have none for their names.
-_CROWDED = 60
-_MOST_WRITTEN = 6
+# How far apart names are, as a share of the axis, and how many letters there is room for.
+_GAP, _LONGEST = 0.075, 34
 
-# Colour and marker by model, and those of the models beyond the first MOST_NAMES.
-_Looks = dict[str, tuple[str, str]]
-_NO_LOOK = (PALE, "o")
+
+@dataclass(frozen=True)
+class Panel:
+    """What accuracy is drawn against: a cost by cell, its name, and whether less of it is better."""
+
+    name: str
+    places: Sequence[tuple[CellResult, float]]
+    less: bool
+
+    @property
+    def front(self) -> list[tuple[CellResult, float]]:
+        """The cells than which none is both better and cheaper, the cheapest first."""
+        sign = 1 if self.less else -1
+        front: list[tuple[CellResult, float]] = []
+        for result, cost in sorted(self.places, key=lambda place: (sign * place[1], -place[0].accuracy.mean)):
+            if not front or result.accuracy.mean > front[-1][0].accuracy.mean:
+                front.append((result, cost))
+        return front
 
 
 def draw(report: Report) -> Chart:
     """Accuracy against parameters and, where it was timed, against training throughput."""
     results = cell_results(report)
-    timed = [result for result in results if not math.isnan(result.cost.train_speed)]
+    timed = [(result, result.cost.train_speed) for result in results if not math.isnan(result.cost.train_speed)]
+    panels = [Panel("parameters", [(result, result.cost.parameters) for result in results], less=True)]
+    if timed:
+        panels.append(Panel("training throughput (images/s)", timed, less=False))
     crowded = len(results) > _CROWDED
     looks = _looks(results)
-    page = figure(3.9)
-    panels = page.subplots(1, 2 if timed else 1, sharey=True, squeeze=False)[0]
-    stretched = stretch_if_wide(panels[0], "y", [result.accuracy for result in results])
-    draw_panel = partial(_draw_crowd if crowded else _draw_panel, looks=looks)
-    cut = draw_panel(panels[0], results, [result.cost.parameters for result in results], less=True)
-    panels[0].set(xlabel="parameters", ylabel="test accuracy (%)")
-    if timed:
-        cut |= draw_panel(panels[1], timed, [result.cost.train_speed for result in timed], less=False)
-        panels[1].set_xlabel("training throughput (images/s)")
-    if stretched:
-        name_accuracies(panels[0], "y", 0.05)
+    page = figure(2.9 * len(panels) + 0.6)
+    axes = page.subplots(len(panels), sharey=True, squeeze=False)[:, 0]
+    stretched = stretch_if_wide(axes[0], "y", [result.accuracy for result in results])
+    cut = [_draw_panel(*pair, looks, crowded=crowded) for pair in zip(axes, panels, strict=True)]
+    for own, panel in zip(axes, panels, strict=True):
+        if stretched:
+            name_accuracies(own, "y", 0.05)
+        _name_front(own, panel)
     page.legend(handles=_key(looks), loc="outside lower center", ncols=4)
     counts = [result.accuracy.n for result in results]
     presets = [
@@ -70,25 +86,19 @@ def draw(report: Report) -> Chart:
         caption="One mark per cell, the large ones the presets: mean test accuracy over seeds "
         f"({seeds_words(counts)})"
         + ("" if crowded else " with its 95 % t interval")
-        + ". Up is better"
-        + (", and so is left in the first panel and right in the second" if timed else ", and so is left")
-        + "."
-        + remark(not crowded, "Cells that cost the same stand side by side, slightly apart.")
-        + remark(
-            crowded,
-            "So many cells leave no room for their intervals: tables/cells.csv beside the charts has them. The line "
-            "joins the cells than which none is both better and cheaper.",
-        )
+        + ". The line joins the cells than which none is both better and cheaper, by their means; they are named at "
+        "the right. Intervals that overlap leave open which cell is the better one."
+        + remark(crowded, "So many cells leave no room for intervals: tables/cells.csv has them.")
         + remark(grey > 0, f"The {MOST_NAMES} models with the best cells have a colour, {plural(grey, 'other')} none.")
         + remark(1 in counts and not crowded, "One seed gives no interval.")
-        + remark(stretched, "The axis of accuracy widens towards 100 %.")
-        + remark(cut, "An arrow ends an interval that goes on past 0 or 100 %."),
+        + remark(stretched, "The axis of accuracy widens towards 100 % (logit).")
+        + remark(any(cut), "An arrow ends an interval that goes on past 0 or 100 %."),
         alt=f"Accuracy against cost: {few(presets)}." if presets else "Accuracy against cost, cell by cell.",
         figure=page,
     )
 
 
-def _looks(results: Sequence[CellResult]) -> _Looks:
+def _looks(results: Sequence[CellResult]) -> dict[str, tuple[str, str]]:
     """The colour and marker of each model that has one of its own."""
     best: dict[str, float] = {}
     for result in results:
@@ -98,86 +108,50 @@ def _looks(results: Sequence[CellResult]) -> _Looks:
     return {name: model_look(name) for name in named}
 
 
-def _draw_panel(
-    axes: Axes, results: Sequence[CellResult], costs: Sequence[float], *, looks: _Looks, less: bool
-) -> bool:
-    """Every cell with its interval. Returns whether one was cut."""
-    del less  # which way is better shows without a line
-    _prepare(axes)
-    cut = [_draw_cell(axes, *pair, looks) for pair in zip(results, _side_by_side(costs), strict=True)]
-    presets = [pair for pair in zip(results, costs, strict=True) if pair[0].is_preset]
-    middle = (min(costs) + max(costs)) / 2
-    for result, cost in presets if len(presets) <= _MOST_WRITTEN else []:
-        _write_name(axes, result, cost, leftward=cost > middle)
-    return any(cut)
-
-
-def _draw_crowd(
-    axes: Axes, results: Sequence[CellResult], costs: Sequence[float], *, looks: _Looks, less: bool
-) -> bool:
-    """Every cell as a mark where it lies, and the line of those that no other beats; no interval, so none is cut."""
-    _prepare(axes)
-    means = [result.accuracy.mean * 100 for result in results]
-    groups: dict[tuple[str, str, bool], list[tuple[float, float]]] = {}
-    for result, cost, mean in zip(results, costs, means, strict=True):
-        look = looks.get(result.cell.architecture, _NO_LOOK)
-        groups.setdefault((*look, result.is_preset), []).append((cost, mean))
-    for (colour, marker, preset), places in groups.items():
-        size, alpha, zorder = (8, 1.0, 5) if preset else (3.5, 0.6, 2 if colour == PALE else 3)
-        edge = GREY if colour == PALE else "white"
-        [marks] = axes.plot(*zip(*places, strict=True), marker, color=colour, mec=edge, mew=0.4)
-        marks.set(markersize=size, alpha=alpha, zorder=zorder)
-    front, best = [], -math.inf
-    for cost, mean in sorted(
-        zip(costs, means, strict=True), key=lambda place: (place[0] * (1 if less else -1), -place[1])
-    ):
-        if mean > best:
-            front.append((cost, mean))
-            best = mean
-    axes.plot(*zip(*front, strict=True), color=INK, linewidth=0.9, drawstyle="steps-post", zorder=4)
-    return False
-
-
-def _prepare(axes: Axes) -> None:
+def _draw_panel(axes: Axes, panel: Panel, looks: dict[str, tuple[str, str]], *, crowded: bool) -> bool:
+    """Every cell where it lies, and the frontier. Returns whether an interval was cut."""
     axes.grid(axis="both")
-    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
+    axes.set(xlabel=panel.name, ylabel="test accuracy (%)")
+    cut = False
+    for result, cost in panel.places:
+        colour, marker = looks.get(result.cell.architecture, (PALE, "o"))
+        size, zorder = (9, 5) if result.is_preset else (4, 4)
+        edge = GREY if colour == PALE else "white"
+        mean = result.accuracy.mean * 100
+        [mark] = axes.plot([cost], [mean], marker, color=colour, markersize=size, mec=edge, mew=0.6, zorder=zorder)
+        mark.set_alpha(0.85)
+        if not crowded:
+            hover(mark, f"{result.cell.label}: {percent(result.accuracy.mean)}, {panel.name} {count(cost)}")
+            width = 1.6 if result.is_preset else 0.6
+            cut |= draw_interval(axes, result.accuracy, cost, vertical=True, colour=colour, width=width)
+    places = [(cost, result.accuracy.mean * 100) for result, cost in panel.front]
+    axes.plot(*zip(*places, strict=True), color=INK, linewidth=0.9, drawstyle="steps-post", zorder=3)
+    return cut
 
 
-def _draw_cell(axes: Axes, result: CellResult, place: float, looks: _Looks) -> bool:
-    colour, marker = looks.get(result.cell.architecture, _NO_LOOK)
-    size, width, zorder = (10, 1.8, 5) if result.is_preset else (4.5, 0.7, 4)
-    mean = result.accuracy.mean * 100
-    axes.plot([place], [mean], marker, color=colour, markersize=size, mec="white", mew=0.7, zorder=zorder)
-    return draw_interval(axes, result.accuracy, place, vertical=True, colour=colour, width=width)
+def _name_front(axes: Axes, panel: Panel) -> None:
+    """The names of the frontier's cells beside the axes, each with a line to its mark."""
+    named = sorted(panel.front, key=lambda place: place[0].accuracy.mean)[-_MOST_NAMED:]
+    scale, (low, high) = axes.yaxis.get_transform(), axes.get_ylim()
+    first, last = scale.transform([low, high])
+    places = [(float(scale.transform([result.accuracy.mean * 100])[0]) - first) / (last - first) for result, _ in named]
+    top = max(0.0, spread(places, _GAP)[-1] - 0.97)
+    for (result, cost), place in zip(named, spread([place - top for place in places], _GAP), strict=True):
+        axes.annotate(
+            shorten(result.cell.label, _LONGEST, placeholder="\N{HORIZONTAL ELLIPSIS}"),
+            (cost, result.accuracy.mean * 100),
+            (1.03, place),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=SMALL,
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3},
+        )
 
 
-def _write_name(axes: Axes, result: CellResult, cost: float, *, leftward: bool) -> None:
-    text = axes.annotate(
-        result.cell.architecture,
-        (cost, result.accuracy.mean * 100),
-        (-8 if leftward else 8, 5),
-        textcoords="offset points",
-        ha="right" if leftward else "left",
-        fontweight="bold",
-        zorder=6,
-    )
-    text.set_color(model_look(result.cell.architecture)[0])
-    text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
-
-
-def _side_by_side(costs: Sequence[float]) -> list[float]:
-    """The costs, with equal ones moved apart; the first of them, a preset if there is one, keeps its place."""
-    step = _APART * ((max(costs) - min(costs)) or max(costs))
-    seen: Counter[float] = Counter()
-    places = []
-    for cost in costs:
-        places.append(cost + (seen[cost] + 1) // 2 * (step if seen[cost] % 2 else -step))
-        seen[cost] += 1
-    return places
-
-
-def _key(looks: _Looks) -> list[Line2D]:
+def _key(looks: dict[str, tuple[str, str]]) -> list[Line2D]:
     return [
         Line2D([], [], color=colour, marker=marker, linewidth=0, label=name) for name, (colour, marker) in looks.items()
     ]

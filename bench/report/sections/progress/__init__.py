@@ -74,4 +74,4 @@ def _epochs_to_99(row: TableRow) -> str:
     return f"{row['epochs_to_99']:.1f}{seeds}"
 
 
-SECTION = Section("progress", tables=(progress_table,), charts=("progress.chart",))
+SECTION = Section("progress", "Training progress", tables=(progress_table,), charts=("progress.chart",))

@@ -43,7 +43,7 @@ def draw(report: Report) -> Chart | None:
     rows = -(-len(curves) // columns)
     page = figure(2.9 * rows + 0.5)
     panels = page.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
-    stretch(panels[0], "y", max(float(curve.points["test"].max()) for curve in curves) * 100)
+    stretch(panels[0], "y")
     cut = [_draw_curve(axes, curve) for axes, curve in zip(panels, curves, strict=False)]
     name_accuracies(panels[0], "y", 0.06)
     for axes in panels[len(curves) :]:

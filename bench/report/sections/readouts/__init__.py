@@ -55,4 +55,4 @@ def _readout_row(result: ReadoutResult) -> TableRow:
     }
 
 
-SECTION = Section("readouts", tables=(readout_table,))
+SECTION = Section("readouts", "Other ways to predict", tables=(readout_table,))

@@ -1,5 +1,5 @@
 """How the receptive field grows."""
 
-from bench.report.sections.section import Section
+from bench.report.sections.section import Place, Section
 
-SECTION = Section("receptive_field", charts=("receptive_field.chart",))
+SECTION = Section("receptive_field", "Growth of the receptive field", Place.APPENDIX, charts=("receptive_field.chart",))

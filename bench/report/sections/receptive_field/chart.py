@@ -11,7 +11,7 @@ from bench.report.sections.architectures.layers import Layer, layers
 from bench.report.sections.cells.results import preset_results
 from bench.report.show.chart import Chart
 from bench.report.show.fold import MOST_NAMES, fold
-from bench.report.show.style import GREY, INK, figure, model_look, spread
+from bench.report.show.style import GREY, INK, SOFT, figure, model_look, spread
 from bench.report.show.words import few, listed
 
 # How many of the models that grow alike are named at their line.
@@ -40,7 +40,7 @@ def draw(report: Report) -> Chart | None:
     axes = page.subplots()
     image = max(map(int, str(report.evidence.trials["input"].iloc[0]).split("x")[1:]))
     axes.axhline(image, color=GREY, linewidth=1, linestyle=(0, (4, 2)), zorder=1)
-    axes.text(1, image, f"image: {image} pixels", va="bottom", fontsize=8.5, color="#595959")
+    axes.text(1, image, f"image: {image} pixels", va="bottom", fontsize=8.5, color=SOFT)
     for growth, label_at in zip(lines, _label_places(lines), strict=True):
         _draw_line(axes, growth, grown[growth], label_at)
     axes.set(xlabel="layer (convolutions and pools)", ylabel="receptive field (pixels)", ylim=(0, None))
@@ -83,7 +83,7 @@ def _draw_line(axes: Axes, growth: _Growth, names: list[str], label_at: float) -
         (8, 0),
         textcoords="offset points",
         va="center",
-        color=colour,
+        color=INK,
         fontweight="bold",
         annotation_clip=False,
     )

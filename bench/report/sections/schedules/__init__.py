@@ -1,5 +1,5 @@
 """The learning rate over training."""
 
-from bench.report.sections.section import Section
+from bench.report.sections.section import Place, Section
 
-SECTION = Section("schedules", charts=("schedules.chart",))
+SECTION = Section("schedules", "The learning rate over training", Place.APPENDIX, charts=("schedules.chart",))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from bench.plan.catalogue import catalogue, find_factors
+from bench.plan.catalogue import ARCHITECTURE, catalogue, find_factors
 from bench.plan.factors import level_of
 from bench.plan.levels import Level
 from bench.report.choosing import SELECTED
@@ -21,12 +21,12 @@ def draw(report: Report) -> Chart | None:
     if not learning_curves(report):
         return None
     [scheduler] = find_factors(["scheduler"])
-    courses: dict[Level, dict[float, Curve]] = {level: {} for level in scheduler.levels}
+    courses: dict[Level, dict[float, list[Curve]]] = {level: {} for level in scheduler.levels}
     for curve in learning_curves(report):
         rate = float(report.evidence.rows(curve.cell)["lr"].iloc[0])
-        courses[level_of(curve.cell.levels, scheduler)].setdefault(rate, curve)
+        courses[level_of(curve.cell.levels, scheduler)].setdefault(rate, []).append(curve)
     used = {level_label(scheduler, level): own for level, own in courses.items() if own}
-    page = figure(2.7)
+    page = figure(2.5)
     panels = page.subplots(1, len(used), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (name, own) in zip(panels, used.items(), strict=True):
         axes.set_title(sentence(name))
@@ -50,22 +50,32 @@ def draw(report: Report) -> Chart | None:
     )
 
 
+def _whose(curves: Sequence[Curve]) -> str:
+    """The levels that rates go by and that all of the curves' cells share: `, batch norm`."""
+    shared = []
+    for factor in find_factors([name for name in catalogue().rates.by if name != ARCHITECTURE]):
+        levels = {level_of(curve.cell.levels, factor) for curve in curves}
+        if factor.name != "scheduler" and len(levels) == 1:
+            shared.append(level_label(factor, levels.pop()))
+    return "".join(f", {name}" for name in shared)
+
+
 def _for_each(factors: Sequence[str]) -> str:
     return f"one for each {listed([name.replace('_', ' ') for name in factors])}" if factors else "one for all cells"
 
 
-def _draw_rates(axes: Axes, curves: Mapping[float, Curve], highest: float) -> None:
+def _draw_rates(axes: Axes, courses: Mapping[float, Sequence[Curve]], highest: float) -> None:
     axes.grid(axis="both")
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.set_xlabel("epoch")
     axes.set_ylim(0, highest * 1.15)
-    places = spread([float(curve.points["lr"].max()) for curve in curves.values()], highest * 0.09)
-    for (rate, curve), place in zip(curves.items(), places, strict=True):
-        rates = curve.points["lr"]
+    places = spread([float(curves[0].points["lr"].max()) for curves in courses.values()], highest * 0.09)
+    for (rate, curves), place in zip(courses.items(), places, strict=True):
+        rates = curves[0].points["lr"]
         axes.plot(rates.index, rates, color=INK, linewidth=1.6, marker="o", markersize=2.5)
         axes.annotate(
-            f"{rate:g}",
-            (rates.index[int(rates.argmax())], place),
+            f"{rate:g}{_whose(curves)}",
+            (float(rates.index[rates == rates.max()].to_numpy().mean()), place),
             (0, 4),
             textcoords="offset points",
             ha="center",

@@ -1,7 +1,7 @@
 """Training speed against the plain loop."""
 
 from bench.report.report import Report
-from bench.report.sections.section import Section
+from bench.report.sections.section import Place, Section
 from bench.report.sections.speed.speedups import Speedup, newest_speedups
 from bench.report.show.machines import where_measured
 from bench.report.show.table import Table, TableRow, flat, interval_column, number_column, text_column
@@ -59,4 +59,6 @@ def _row(speedup: Speedup) -> TableRow:
     }
 
 
-SECTION = Section("speed", tables=(speed_table,), charts=("speed.chart",))
+SECTION = Section(
+    "speed", "Training speed against the plain loop", Place.APPENDIX, tables=(speed_table,), charts=("speed.chart",)
+)

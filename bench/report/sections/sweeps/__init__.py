@@ -1,7 +1,7 @@
 """Accuracy along axes of numbers."""
 
 from bench.report.report import Report
-from bench.report.sections.section import Section
+from bench.report.sections.section import Place, Section
 from bench.report.sections.sweeps.lines import sweeps
 from bench.report.show.table import Column, Table, flat, interval_column, number_column, text_column
 from bench.report.show.words import percent, percent_interval
@@ -40,4 +40,4 @@ def sweep_table(report: Report) -> Table:
     )
 
 
-SECTION = Section("sweeps", tables=(sweep_table,), charts=("sweeps.chart",))
+SECTION = Section("sweeps", "Along an axis", Place.OPEN, tables=(sweep_table,), charts=("sweeps.chart",))
