@@ -129,7 +129,8 @@ def test_a_row_of_a_network_that_is_gone_is_called_by_all_of_its_levels(results:
     path = folder / "trials.csv"
     path.write_text(path.read_text().replace(",model3,", ",model0,"))
     found = join_rows([Store(folder)]).trials
-    assert found["cell"].iloc[0] == "model0 batch_norm=on gap=on dropout=0.0 augmentation=advanced scheduler=onecycle"
+    levels = "batch_norm=on gap=on dropout=0.0 augmentation=advanced scheduler=onecycle residual=off attention=off"
+    assert found["cell"].iloc[0] == f"model0 {levels}"
     assert not found["is_preset"].any()
 
 
