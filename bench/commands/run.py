@@ -93,9 +93,7 @@ def run(
     )
 
     from bench.run.runner import prepare_run
-    from bench.session.settling import carry_out_until, plan_until, trials_a_look
     from bench.session.training import carry_out, print_plan, settle
-    from bench.session.until import until_settled
 
     protocol = settle(checked, dataset, data_dir, precision, device, cluster is not None)
     chosen = opt.chosen_design(design)
@@ -104,6 +102,10 @@ def run(
     timed = cluster is None if timing is None else timing
     pages = opt.root_of(reports) if report else None
     if until is not None:
+        # Statistics take a second to import, and a static design needs none.
+        from bench.session.settling import carry_out_until, plan_until, trials_a_look
+        from bench.session.until import until_settled
+
         asked = [cell for cell in cells if cell not in prepared.left_out]
         endless = until_settled(asked, protocol, fraction, most, trials_a_look(place, protocol.device), prepared.step)
         if plan:
