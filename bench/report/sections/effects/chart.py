@@ -44,8 +44,8 @@ def draw(report: Report) -> Chart | None:
         title="What each technique is worth",
         caption="Test accuracy with a technique minus without it, in percentage points: mean over all seeds "
         f"({seeds_words(counts)}) with its 95 % {interval_in_words(report.evidence)}, pale every seed that both have. "
-        "Bold is the average over the models that follow, each counting alike. Helps, hurts and equivalent hold for all "
-        "bold lines together, and for all lines of models together. Differences in the shaded margin, up to "
+        "Bold is the average over the models that follow, each counting alike. Helps, hurts and equivalent hold for "
+        "all bold lines together, and for all lines of models together. Differences in the shaded margin, up to "
         f"{margin_points(report.margin)} points, are too small to matter."
         + remark(1 in counts, "One seed gives no interval.")
         + remark(max(counts) > MOST_SEEDS, f"Dots are of the first {MOST_SEEDS} seeds.")

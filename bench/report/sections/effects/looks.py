@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
+from bench.plan.cells import Cell
 from bench.report.evidence import Evidence
 from bench.report.looked import Arm
 from bench.report.sections.effects.questions import Question, questions
@@ -28,7 +30,20 @@ def answerable(evidence: Evidence) -> list[Question]:
     return [question for question in asked if all(arms_of(evidence, question))]
 
 
-def arms_of(evidence: Evidence, question: Question) -> tuple[Values, Values]:
+class _Compares(Protocol):
+    """Two cells at their learning rates."""
+
+    @property
+    def treated(self) -> Cell: ...
+    @property
+    def baseline(self) -> Cell: ...
+    @property
+    def rates(self) -> tuple[float, float]: ...
+    @property
+    def same_rate(self) -> bool: ...
+
+
+def arms_of(evidence: Evidence, question: _Compares) -> tuple[Values, Values]:
     """The accuracies by seed of the two cells that a question compares."""
     treated, baseline = question.treated, question.baseline
     if not question.same_rate:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.report.report import Report, once
+from bench.report.sections.effects.looks import arms_of
 from bench.report.sections.effects.measured import Effect, effects
-from bench.report.stats.contrast import Values, aligned, contrast
+from bench.report.stats.contrast import aligned, contrast
 from bench.report.stats.estimate import Estimate
+from bench.report.stats.sequential import Seen, anytime, judge_seen
 from bench.report.stats.verdict import SETTLED, Judgement, Verdict, judge_family
 
 
@@ -33,7 +35,10 @@ def pooled_effects(report: Report) -> tuple[Pooled, ...]:
     for effect in effects(report):
         techniques.setdefault(_called(effect), []).append(effect)
     differences = [_mean(report, own) for own in techniques.values()]
-    judgements = judge_family(differences, report.margin)
+    if report.evidence.looks:
+        judgements = judge_seen([Seen().after(difference, report.margin) for difference in differences])
+    else:
+        judgements = judge_family(differences, report.margin)
     pooled = [
         Pooled(name, tuple(own), difference, judgement)
         for (name, own), difference, judgement in zip(techniques.items(), differences, judgements, strict=True)
@@ -49,17 +54,14 @@ def _called(effect: Effect) -> str:
 
 
 def _mean(report: Report, own: Sequence[Effect]) -> Estimate:
-    """Over all seeds of all cells: seeds that several models share are reckoned with."""
-    arms = [arm for effect in own for arm in _arms(report, effect)]
-    return contrast([1 / len(own), -1 / len(own)] * len(own), aligned(arms), report.evidence.step)
-
-
-def _arms(report: Report, effect: Effect) -> tuple[Values, Values]:
-    evidence = report.evidence
-    if effect.same_rate:
-        own, other = zip((effect.treated, effect.baseline), effect.rates, strict=True)
-        return evidence.accuracies_at(*own), evidence.accuracies_at(*other)
-    return evidence.values(effect.treated), evidence.values(effect.baseline)
+    """Over all seeds of all cells: seeds that several models share are reckoned with. After looks its interval holds at
+    every look."""
+    arms = [arm for effect in own for arm in arms_of(report.evidence, effect)]
+    difference = contrast([1 / len(own), -1 / len(own)] * len(own), aligned(arms), report.evidence.step)
+    if not report.evidence.looks:
+        return difference
+    treated, baseline = (min(map(len, arms[side::2])) for side in (0, 1))
+    return anytime(difference, treated, baseline)
 
 
 def _sureness(pooled: Pooled) -> tuple[bool, float]:
