@@ -9,19 +9,22 @@ from bench.plan.cells import Cell, preset_cell
 from bench.plan.protocol import Optimizer, Protocol
 from bench.plan.trials import Trial
 
-# Of a study that doesn't say what to check: so many epochs at most, so many seeds a batch, and so large a loss.
-_EPOCHS, _SEEDS, _MARGIN = 3, 5, 0.03
+# Of a study that doesn't say what to check: so many epochs at most, so many seeds a batch, and so large a loss of
+# accuracy (a fraction) and of test loss (in nats).
+_EPOCHS, _SEEDS, _MARGIN, _LOSS_MARGIN = 3, 5, 0.03, 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is trained: `seeds` in the first batch, as many in the second, and the `margin` (a fraction) below which a
-    loss of accuracy doesn't matter."""
+    """What is trained: `seeds` in the first batch, as many in the second, and what doesn't matter: a change of a cell's
+    mean accuracy within `margin` (a fraction), of its test loss within `loss_margin` (nats). The mean of all cells is
+    known better by the square root of their number, and its margins are smaller by as much."""
 
     cells: tuple[Cell, ...]
     protocol: Protocol
     seeds: int
     margin: float
+    loss_margin: float = _LOSS_MARGIN
 
     def trials(self, batch: int) -> list[Trial]:
         """The trials of batch 0 or 1."""
