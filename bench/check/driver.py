@@ -135,7 +135,7 @@ def test_data_loading(timed: Timed, tmp_path: Path) -> None:
         header = struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape)
         values = generator.integers(0, 256 if pixels else 10, shape, dtype=np.uint8)
         file.write_bytes(gzip.compress(header + values.tobytes(), 1))
-    source = bench.study.from_idx("timed", *files)
+    source = bench.study.from_idx("timed", files[0], files[1], files[2], files[3])
     timed(lambda: source.load(tmp_path), 6)
 
 

@@ -89,7 +89,7 @@ def _entry(line: Mapping[str, Any]) -> Entry:
         raise ValueError("another schema")
     datetime.fromisoformat(line["date"])
     ratios = {name: _ratio(row["log"], row["sd"], row["n"]) for name, row in line["rows"].items()}
-    return Entry(*(str(line[name]) for name in ("commit", "base", "date", "machine")), ratios)
+    return Entry(str(line["commit"]), str(line["base"]), str(line["date"]), str(line["machine"]), ratios)
 
 
 def _ratio(log: float, sd: float, pairs: int) -> Ratio:

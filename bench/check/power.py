@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import stats
@@ -90,9 +91,15 @@ def difference(gains: Sequence[float], margin: float, least: float) -> Differenc
 
 def one_sided_reach(sd: float, n: int, confidence: float = CONFIDENCE) -> float:
     """How far Student's one-sided bound lies from the mean of `n` values, at least 2, with this spread."""
-    return float(stats.t.ppf(confidence, n - 1)) * sd / math.sqrt(n)
+    return _quantile(confidence, n - 1) * sd / math.sqrt(n)
 
 
+@cache
+def _quantile(confidence: float, degrees: int) -> float:
+    return float(stats.t.ppf(confidence, degrees))
+
+
+@cache
 def detectable_effect(n: int, power: float = POWER, confidence: float = CONFIDENCE) -> float:
     """How many standard deviations beyond a limit a mean must lie to be told from it with this probability."""
     return float(TTestPower().solve_power(nobs=n, alpha=1 - confidence, power=power, alternative="larger"))

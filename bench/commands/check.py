@@ -124,11 +124,12 @@ def every(
     processes = opt.chosen_workers(workers)
 
     from bench.check import gate
+    from bench.check.speed import Timing
 
     outputs = gate.Outputs(strict, json, junit, markdown)
     where = gate.Where(context.obj, None, results, data_dir)
     if same:
-        return gate.time_itself(same, where, gate.Timing(), outputs)
+        return gate.time_itself(same, where, Timing(), outputs)
     if update:
         gate.update_exact(where, None)
         gate.update_quality(where, None, processes)
@@ -152,12 +153,13 @@ def exact(
     opt.use_study(study)
 
     from bench.check import gate
+    from bench.check.verdict import Kind
 
     where = gate.Where(study, None, results, data_dir)
     if update:
         gate.update_exact(where, dataset)
         return 0
-    checks = {gate.Kind.EXACT: lambda: gate.check_exact(where, dataset)}
+    checks = {Kind.EXACT: lambda: gate.check_exact(where, dataset)}
     return gate.run_checks(checks, gate.Outputs(strict, json, junit, markdown))
 
 
@@ -184,12 +186,13 @@ def quality(
         raise UsageError(f"no quality is checked on {dataset!r}: {near_matches(dataset, plans())}")
 
     from bench.check import gate
+    from bench.check.verdict import Kind
 
     where = gate.Where(study, None, results, data_dir)
     if update:
         gate.update_quality(where, dataset, processes)
         return 0
-    checks = {gate.Kind.QUALITY: lambda: gate.check_quality(where, dataset, processes)}
+    checks = {Kind.QUALITY: lambda: gate.check_quality(where, dataset, processes)}
     return gate.run_checks(checks, gate.Outputs(strict, json, junit, markdown))
 
 
@@ -220,13 +223,15 @@ def speed(
     opt.use_study(study)
 
     from bench.check import gate
+    from bench.check.speed import Timing
+    from bench.check.verdict import Kind
 
     outputs = gate.Outputs(strict, json, junit, markdown)
     where = gate.Where(study, tests, results, data_dir)
-    timing = gate.Timing(pairs, tolerance / 100, only)
+    timing = Timing(pairs, tolerance / 100, only)
     if same:
         return gate.time_itself(same, where, timing, outputs)
-    return gate.run_checks({gate.Kind.SPEED: gate.speed_check(where, against, timing, history)}, outputs)
+    return gate.run_checks({Kind.SPEED: gate.speed_check(where, against, timing, history)}, outputs)
 
 
 @check.command()
