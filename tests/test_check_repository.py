@@ -32,7 +32,8 @@ def tiny(shape, classes, *, batch_norm=False):
     return small(shape, classes, 4, batch_norm)
 
 
-STUDY = Study(architectures=[tiny], data=from_arrays("dots", (IMAGES[:600], LABELS[:600]), (IMAGES[600:], LABELS[600:])))
+TRAIN, TEST = (IMAGES[:600], LABELS[:600]), (IMAGES[600:], LABELS[600:])
+STUDY = Study(architectures=[tiny], data=from_arrays("dots", TRAIN, TEST))
 '''
 
 HELPER = """from torch import nn
@@ -41,7 +42,12 @@ HELPER = """from torch import nn
 def small(shape, classes, width, batch_norm):
     norm = [nn.BatchNorm2d(width)] if batch_norm else []
     return nn.Sequential(
-        nn.Conv2d(shape[0], width, 3), *norm, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes)
+        nn.Conv2d(shape[0], width, 3),
+        *norm,
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(width, classes),
     )
 """
 
@@ -86,7 +92,7 @@ def test_its_own_networks_are_checked_and_no_others(repository: Path, capsys: py
     baseline = repository / "results" / "my_study" / "baseline" / "exact.csv"
     assert "model1" not in baseline.read_text()
     helper = repository / "helper.py"
-    helper.write_text(helper.read_text().replace("nn.ReLU(),", "nn.ReLU(), nn.Conv2d(width, width, 3),"))
+    helper.write_text(helper.read_text().replace("nn.ReLU(),\n", "nn.ReLU(),\n        nn.Conv2d(width, width, 3),\n"))
     command = ["python", "-m", "bench", "check", "exact", "my_study.py"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment())
     assert done.returncode == 3, done.stderr

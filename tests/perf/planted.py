@@ -1,8 +1,8 @@
-"""What the gate sees: `python -m tests.perf.planted --tries 20 --unchanged 40` plants slower code, and more memory, in a copy
-of this tree and checks it against another copy.
+"""What the gate sees: `python -m tests.perf.planted --tries 20 --unchanged 40`.
 
-Prints for each plant how large it is, in how many of the tries `bench check speed` was red on the workload concerned, and
-in how many of as many checks of two unchanged copies it was. Each try times only that workload. It judges nothing.
+Plants slower code, and more memory, in a copy of this tree and checks it against another copy. Prints for each plant how
+large it is, in how many of the tries `bench check speed` was red on the workload concerned, and in how many checks of
+two unchanged copies it was. Each try times only that workload. It judges nothing.
 """
 
 import argparse
@@ -53,16 +53,17 @@ PLANTS = (
         "test images are measured twice",
         "test_measuring and model1",
         "bench/train/single.py",
-        "        predicted, losses = evaluate(",
-        "        evaluate(self._weights.exact, self.data.held_out, self.prepare)\n        predicted, losses = evaluate(",
+        "        return [(predicted[:, 0], float(losses[0]))]\n",
+        "        evaluate(self._weights.exact, self.data.held_out, self.prepare)\n"
+        "        return [(predicted[:, 0], float(losses[0]))]\n",
     ),
     Plant(
-        "files are read twice",
+        "files of images are read and checked twice",
         "test_data_loading",
         "bench/sources/idx.py",
-        "    return [place.find() for place in places]",
-        "    [place.find().read_bytes() for place in places for _ in range(20)]\n"
-        "        return [place.find() for place in places]",
+        "    at = [str(path) for path in paths]\n",
+        "    arrays = [_read(path, 'labels' if number % 2 else 'images') for number, path in enumerate(paths)]\n"
+        "    at = [str(path) for path in paths]\n",
     ),
     Plant(
         "the command line imports numpy before it is needed",
