@@ -1,8 +1,8 @@
 """What the gate sees: `python -m tests.perf.planted --tries 20 --unchanged 40`.
 
-Plants slower code, and more memory, in a copy of this tree and checks it against another copy. Prints for each plant how
-large it is, in how many of the tries `bench check speed` was red on the workload concerned, and in how many checks of
-two unchanged copies it was. Each try times only that workload. It judges nothing.
+Plants slower code, and more memory, in a copy of this tree and checks it against another copy. Prints for each plant
+how large it is, in how many of the tries `bench check speed` was red on the workload concerned, and in how many checks
+of two unchanged copies it was. Each try times only that workload. It judges nothing.
 """
 
 import argparse
