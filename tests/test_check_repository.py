@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.check.arms import CALIBRATIONS, Workloads, measure_pairs
+from bench.check.arms import Workloads, measure_pairs
+from bench.check.measured import CALIBRATIONS
 from bench.check.subject import head_tree, make_subject
 from bench.check.trees import checked_out, this_tree
 from bench.cli import run_command_line

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from bench.check import trees
-from bench.check.arms import CALIBRATIONS, PROCESS, Measured, Pair, Subject, Workloads, WrongImportError, measure_pairs
+from bench.check.arms import Subject, Workloads, WrongImportError, measure_pairs
+from bench.check.measured import CALIBRATIONS, PROCESS, Measured, Pair
 from bench.check.pairs import Slowdown, confirmed, judge, rate_bounds, slowdown
 from bench.check.profiles import Function, slower_functions
 from bench.check.same import TARGET, false_alarms

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -15,13 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bench.check.measured import CALIBRATIONS, DRIVER, PROCESS, Measured, Pair
 from bench.check.trees import Tree
 from bench.errors import BenchError, printable
 
 _HERE = Path(__file__).parent
-_DRIVER = "test_speed.py"
-
-CALIBRATIONS = ("test_calibration_before", "test_calibration_after")
 
 # A process that takes longer hangs.
 _TIMEOUT_SECONDS = 1800
@@ -30,9 +27,6 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NU
 
 # What pytest returns when some tests failed, when it couldn't collect all of them, or when none were chosen.
 _MEASURED = (0, 1, 2, 5)
-
-# In a report these stand for the process itself, of whatever test.
-PROCESS = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,37 +64,11 @@ class Workloads:
 
     def arguments(self, tests: str | None) -> list[str]:
         """As pytest takes it, of the driver or of the user's own tests. The calibration is always there."""
-        first, last = (f"{_DRIVER}::{name}" for name in CALIBRATIONS)
+        first, last = (f"{DRIVER}::{name}" for name in CALIBRATIONS)
         if self.names:
-            return [first, *(name if tests else f"{_DRIVER}::{name}" for name in self.names), last]
+            return [first, *(name if tests else f"{DRIVER}::{name}" for name in self.names), last]
         chosen = ["-k", f"calibration or ({self.expression})"] if self.expression else []
-        return [*([first, tests, last] if tests else [_DRIVER]), *chosen]
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """The seconds of every round by test (of memory: bytes), and why others have none. A reason under PROCESS, or under
-    a file, is one of every test that has no other."""
-
-    samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    failures: Mapping[str, str] = field(default_factory=dict)
-
-    def reason(self, test: str) -> str:
-        """Why a test has no time."""
-        file = test.partition("::")[0]
-        for name in (test, file, _DRIVER, PROCESS):
-            if name in self.failures:
-                return self.failures[name]
-        return "it did not run, and nothing says why"
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """What both trees' processes measured. `swapped` pairs began with head."""
-
-    swapped: bool
-    base: Measured
-    head: Measured
+        return [*([first, tests, last] if tests else [DRIVER]), *chosen]
 
 
 class WrongImportError(BenchError):
@@ -125,13 +93,6 @@ def measure_pairs(subject: Subject, workloads: Workloads, pairs: int, tick: Call
             tick()
         measured.append(Pair(swapped, arms[subject.base.root], arms[subject.head.root]))
     return measured
-
-
-def medians(pairs: Sequence[Pair], name: str) -> tuple[list[float], list[float]]:
-    """A test's median in base and head, of the pairs in which both ran it."""
-    both = [(pair.base.samples, pair.head.samples) for pair in pairs]
-    times = [(base[name], head[name]) for base, head in both if name in base and name in head]
-    return [statistics.median(base) for base, _ in times], [statistics.median(head) for _, head in times]
 
 
 def measure(subject: Subject, tree: Tree, workloads: Workloads, profiles: Path | None = None) -> Measured:
@@ -180,10 +141,11 @@ def _require_pytest() -> None:
 @contextmanager
 def _laid_out(subject: Subject, tree: Tree, profiles: Path | None) -> Iterator[Path]:
     """A folder with everything that is to run, the same for both trees but for what the task says."""
-    with tempfile.TemporaryDirectory(prefix="bench-check-", ignore_cleanup_errors=True) as name:
-        folder = Path(name).resolve()
-        shutil.copy(_HERE / "driver.py", folder / _DRIVER)
-        shutil.copy(_HERE / "witness.py", folder / "witness.py")
+    with tempfile.TemporaryDirectory(prefix="bench-check-", ignore_cleanup_errors=True) as place:
+        folder = Path(place).resolve()
+        shutil.copy(_HERE / "driver.py", folder / DRIVER)
+        for name in ("doors.py", "witness.py"):
+            shutil.copy(_HERE / name, folder / name)
         (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
         task = {
             "models": list(subject.models.get(tree.root, ())),
@@ -248,7 +210,7 @@ def _samples(report: Mapping[str, Any]) -> dict[str, list[float]]:
 def _named(test: str) -> str:
     """A test's name: of the user's own with its file."""
     file, _, name = test.partition("::")
-    return name if file == _DRIVER and name else test
+    return name if file == DRIVER and name else test
 
 
 def _function(test: str) -> str:

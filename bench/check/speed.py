@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite, log1p
 
-from bench.check.arms import CALIBRATIONS, Pair, Subject, Workloads, measure_pairs, medians
+from bench.check.arms import Subject, Workloads, measure_pairs
+from bench.check.measured import CALIBRATIONS, Pair, medians
 from bench.check.pairs import Slowdown, confirmed, judge, pairs_needed, slowdown
 from bench.check.profiles import Function, slower_functions
 from bench.check.verdict import CheckRow, Interval, Kind, Verdict

@@ -4,37 +4,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from bench.commands import options as opt
+from bench.commands.with_study import WithStudy
 from bench.errors import UsageError, near_matches
 from bench.plan.checks import plans
 
-
-class _WithStudy(TyperGroup):
-    """`bench check my_study.py`: a study may stand where a check's name would."""
-
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # its own context
-        from bench.studies.load import looks_like_study
-
-        for at in {0, len(args) - 1} if args else ():
-            named = not set(args[:at]) & set(self.commands) and _stands_alone(args, at) and looks_like_study(args[at])
-            if named:
-                ctx.obj = args[at]
-                args = [*args[:at], *args[at + 1 :]]
-                break
-        return super().parse_args(ctx, args)
-
-
-def _stands_alone(args: list[str], at: int) -> bool:
-    """Whether a word is no option, and no option's value."""
-    before = args[at - 1] if at > 0 else ""
-    return not args[at].startswith("-") and (not before.startswith("-") or before in {"--strict", "--update"})
-
-
 check = typer.Typer(
     invoke_without_command=True,
-    cls=_WithStudy,
+    cls=WithStudy,
     subcommand_metavar="[STUDY] [COMMAND] [ARGS]...",
     help="Compare this tree with its baselines and with another tree, for CI: the harness's own, or `bench check "
     "my_study.py`, the repository that a study of yours lies in.",
