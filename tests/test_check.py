@@ -150,7 +150,8 @@ def test_every_output_is_written(
     options = ["--json", str(tmp_path / "rows.json"), "--junit", str(tmp_path / "junit.xml")]
     assert run_command_line(["check", "exact", "--results", str(tmp_path), *options]) == 3
     printed = capsys.readouterr().out
-    assert "::error title=exact model1 batch_norm=off gap=off dropout=0.0::" in printed
+    assert "::error file=architectures/model1.py,line=" in printed
+    assert ",title=exact model1 batch_norm=off gap=off dropout=0.0::" in printed
     assert "parameters 7 to 7,616" in printed
     assert "| fail" in (tmp_path / "summary.md").read_text()
     written = json.loads((tmp_path / "rows.json").read_text())

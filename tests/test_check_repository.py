@@ -106,6 +106,7 @@ def _environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT), "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "", "PATH": path}
 
 
+@pytest.mark.slow
 def test_its_networks_are_timed_in_both_trees_with_the_package_that_is_installed(repository: Path) -> None:
     use(load_study("my_study.py"))
     head = head_tree("my_study.py", None)

@@ -327,6 +327,7 @@ def test_a_base_that_does_not_run_says_why(repository: Path, capsys: pytest.Capt
     assert worktrees(repository) == 1
 
 
+@pytest.mark.slow
 def test_a_workload_that_breaks_says_why_and_a_renamed_class_breaks_none(repository: Path) -> None:
     """In one process: what is public is broken for one workload, and a class inside of the engine has another name."""
     loop = repository / "bench" / "train"
