@@ -1,8 +1,8 @@
 """The command line: `python -m bench COMMAND`. Torch is imported only inside the commands that need it.
 
 Exit codes: 0 done; 1 something outside the program went wrong or a trial failed; 2 the command line makes no sense;
-3 `bench check` found a regression; 4 `bench check` could not measure something; 130 interrupted with Ctrl-C; 143
-ended with SIGTERM.
+3 `bench check` found a regression; 4 `bench check` decided nothing or could not measure something; 130 interrupted
+with Ctrl-C; 143 ended with SIGTERM.
 """
 
 import gc
@@ -45,8 +45,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Which technique really helps small image classifiers, by how much, how surely and at what cost.",
     epilog="Exit codes: 0 done; 1 a trial failed or something outside the program went wrong; "
-    "2 the command line makes no sense; 3 `bench check` found a regression; 4 `bench check` could not measure "
-    "something; 130 interrupted; 143 terminated.",
+    "2 the command line makes no sense; 3 `bench check` found a regression; 4 `bench check` decided nothing or could "
+    "not measure something; 130 interrupted; 143 terminated.",
 )
 
 

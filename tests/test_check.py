@@ -14,7 +14,7 @@ import pytest
 from bench.check.baseline import baseline_path, read_baseline, write_baseline
 from bench.check.exact import compare_networks, measure_networks
 from bench.check.output import MOST_ANNOTATIONS, annotations, markdown, table, write_json, write_junit
-from bench.check.verdict import CheckRow, ExitCode, Interval, Kind, Verdict, exit_code
+from bench.check.verdict import CheckRow, ExitCode, Interval, Kind, Verdict, exit_code, undecided
 from bench.cli import run_command_line
 from bench.plan.catalogue import catalogue, using
 from bench.record.reading import StoreError
@@ -37,7 +37,10 @@ MISSING = replace(PASSED, name="five", verdict=Verdict.MISSING)
         ([PASSED, NEW], False, 4),
         ([PASSED, replace(NEW, kind=Kind.SPEED)], False, 0),
         ([PASSED, UNSURE], False, 0),
-        ([PASSED, UNSURE], True, 3),
+        ([PASSED, UNSURE], True, 4),
+        ([UNSURE], False, 4),
+        ([UNSURE, FAILED], True, 3),
+        ([replace(NEW, kind=Kind.SPEED), PASSED], True, 0),
         ([PASSED, FAILED], False, 3),
         ([PASSED, MISSING], False, 4),
         ([FAILED, MISSING], False, 3),
@@ -55,7 +58,20 @@ NETWORKS = 2 * 8 + 2 * 8 * 2 * 3
 
 
 def test_a_kind_without_a_compared_row_was_not_measured() -> None:
-    assert exit_code([Kind.EXACT, Kind.SPEED], [PASSED], strict=False) == ExitCode.NOTHING_MEASURED
+    assert exit_code([Kind.EXACT, Kind.SPEED], [PASSED], strict=False) == ExitCode.NOT_DECIDED
+
+
+def test_a_check_of_which_every_row_is_inconclusive_is_not_green_and_says_so() -> None:
+    unsure = replace(UNSURE, kind=Kind.SPEED)
+    rows = [PASSED, unsure, replace(unsure, name="other"), replace(NEW, kind=Kind.SPEED)]
+    assert exit_code([Kind.EXACT, Kind.SPEED], rows, strict=False) == ExitCode.NOT_DECIDED
+    [said] = undecided([Kind.EXACT, Kind.SPEED], rows, strict=False)
+    assert said == "Every row of speed that was measured is inconclusive (2): this says nothing."
+    decided = [*rows, replace(PASSED, kind=Kind.SPEED)]
+    assert undecided([Kind.EXACT, Kind.SPEED], decided, strict=False) == []
+    assert undecided([Kind.SPEED], decided, strict=True) == [
+        "Of speed 2 of 4 rows are inconclusive, and --strict accepts none."
+    ]
 
 
 def test_this_tree_is_what_its_baseline_says() -> None:
@@ -118,7 +134,7 @@ def test_a_baseline_that_lost_rows_is_not_green(tmp_path: Path, capsys: pytest.C
     path.write_text("".join(whole[:15]), encoding="utf-8")
     assert run_command_line(["check", "exact", "--results", str(tmp_path)]) == 4
     out = capsys.readouterr().out
-    assert f"not everything was measured ({NETWORKS - 14} new, 14 pass)" in out
+    assert f"not decided ({NETWORKS - 14} new, 14 pass)" in out
     assert "`python -m bench check --update` adds it" in " ".join(out.split())
     path.write_text("".join(whole)[:-20], encoding="utf-8")
     assert run_command_line(["check", "exact", "--results", str(tmp_path)]) == 4
@@ -143,7 +159,8 @@ def test_every_output_is_written(
     options = ["--json", str(tmp_path / "rows.json"), "--junit", str(tmp_path / "junit.xml")]
     assert run_command_line(["check", "exact", "--results", str(tmp_path), *options]) == 3
     printed = capsys.readouterr().out
-    assert f"::error title=exact {switched(rows[0])}::" in printed
+    assert "::error file=architectures/model1.py,line=" in printed
+    assert f",title=exact {switched(rows[0])}::" in printed
     assert "parameters 7 to 7,616" in printed
     assert "| fail" in (tmp_path / "summary.md").read_text()
     written = json.loads((tmp_path / "rows.json").read_text())

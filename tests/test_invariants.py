@@ -201,3 +201,33 @@ def torchs(cell: Cell, network: nn.Module) -> tuple[torch.optim.Optimizer, Calla
         return optimizer, lambda _: cosine.step()
     stepped = torch.optim.lr_scheduler.StepLR(optimizer, 15, 0.1)
     return optimizer, lambda step: stepped.step() if step % STEPS == STEPS - 1 else None
+
+
+@pytest.mark.parametrize("name", catalogue().architectures)
+def test_a_step_in_bf16_moves_the_rounded_weights_that_the_next_one_computes_with(
+    name: str, few_digits: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left as they were at first, the copies would give every batch the first network's gradient, and training would
+    still go somewhere. So the weights that are measured, rounded, are those that the network computes with."""
+    trial = Trial(preset_cell(name), 0, replace(ONE_EPOCH, precision="bf16", lr=0.05))
+    measured: list[nn.Module] = []
+
+    def seen(network: nn.Module, *_: object) -> tuple[Tensor, Tensor]:
+        measured.append(network)
+        return torch.zeros((1, 1), dtype=torch.int64), torch.zeros(1)
+
+    monkeypatch.setattr("bench.train.single.evaluate", seen)
+    training = Training(trial, few_digits)
+    training.evaluate()
+    start = flat(training.network)
+    for step in range(3):
+        training.step(torch.arange(64 * step, 64 * step + 64) % len(few_digits.train))
+    rounded = [own for own in training.network.parameters() if own.dtype == torch.bfloat16]
+    exact = [
+        other.bfloat16()
+        for own, other in zip(training.network.parameters(), measured[0].parameters(), strict=True)
+        if own.dtype == torch.bfloat16
+    ]
+    assert rounded
+    assert all(map(torch.equal, rounded, exact))
+    assert (flat(training.network) - start).norm() > 0

@@ -19,6 +19,14 @@ BaselineRow = TypeVar("BaselineRow", ExactRow, QualityRow)
 
 FILES: dict[type[ExactRow] | type[QualityRow], str] = {ExactRow: "exact.csv", QualityRow: "quality.csv"}
 
+# What was measured of a row, and where: it doesn't name the row.
+_MEASURED = frozenset(
+    {
+        *("parameters", "macs", "receptive_field", "layers"),
+        *("test_accuracy", "test_loss", "trial", "vectors", "torch"),
+    }
+)
+
 # Of a file that changes altogether nobody reads every line.
 _MOST_LINES = 40
 _MOST_PARTS = 3
@@ -114,6 +122,16 @@ def _words(identity: Sequence[object]) -> str:
 
 def _identity(row: ExactRow | QualityRow) -> tuple[object, ...]:
     """What names a row: all its columns but what was measured."""
-    measured = {"parameters", "macs", "receptive_field", "layers", "test_accuracy", "trial"}
+    measured = {
+        "parameters",
+        "macs",
+        "receptive_field",
+        "layers",
+        "test_accuracy",
+        "test_loss",
+        "trial",
+        "vectors",
+        "torch",
+    }
     named = [getattr(row, name) for name in columns(type(row), ()) if name not in measured]
     return (*named[:2], *row.levels.values(), *named[2:])

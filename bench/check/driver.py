@@ -1,60 +1,52 @@
 """Times one arm of `bench check speed`, with pytest-benchmark.
 
-This file of the tree under test is copied out of it, and run in a process whose `bench` and `architectures` come from
-the arm's tree. Each test leaves word of the files that were imported. A workload that the arm's tree has no code for
-fails by itself and leaves no time. The environment says in ROWS which folder of rows to read.
+This file of the tree that runs the check is copied out of it, and run in a process whose `bench` comes from the arm's
+tree. It knows of the harness what everyone does, `bench.study` and the command line: what is renamed behind these
+can't switch a workload off.
 """
 
-import os
-import sys
-from collections.abc import Callable, Iterator
-from functools import cache
-from importlib import import_module
+import gzip
+import struct
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from doors import (  # type: ignore[import-not-found]  # it is copied beside this file
+    BATCH,
+    MODELS,
+    TASK,
+    command,
+    new_folders,
+    noise,
+    on_digits,
+    process,
+    study_in_use,
+    train,
+    training_images,
+)
 from pytest_benchmark.fixture import BenchmarkFixture
 
-try:
-    from bench.plan.catalogue import catalogue
+import bench.study
 
-    MODELS, SOURCES = list(catalogue().architectures), catalogue().datasets
-except ImportError:  # a tree from before there was a catalogue
-    from architectures.registry import ARCHITECTURES  # type: ignore[import-not-found,import-untyped,unused-ignore]
-
-    from bench.train.datasets import DATASETS  # type: ignore[import-not-found,import-untyped,unused-ignore]
-
-    MODELS, SOURCES = list(ARCHITECTURES), DATASETS
-
-ROWS = "BENCH_CHECK_ROWS"
-
-BATCH = 64
-Timed = Callable[[Callable[[], object], int], None]
-
-torch.set_num_threads(1)
-torch.set_flush_denormal(True)
+EPOCHS = 4
 
 each_model = pytest.mark.parametrize("model", MODELS)
+
+Timed = Callable[..., None]
 
 
 @pytest.fixture
 def timed(benchmark: BenchmarkFixture) -> Timed:
-    """Times a function: two rounds to warm up, then as many as it is told. Leaves word of what was imported."""
+    """Times a function: so many rounds, after so many to warm up."""
 
-    def run(function: Callable[[], object], rounds: int) -> None:
-        benchmark.pedantic(function, rounds=rounds, warmup_rounds=2)
-        benchmark.extra_info["imported"] = sorted(_imported_files())
+    def run(function: Callable[[], object], rounds: int, warmup_rounds: int = 1) -> None:
+        benchmark.pedantic(function, rounds=rounds, warmup_rounds=warmup_rounds)
 
     return run
-
-
-def _imported_files() -> Iterator[str]:
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] in {"architectures", "bench"} and getattr(module, "__file__", None):
-            yield str(module.__file__)
 
 
 def _calibrate() -> float:
@@ -72,145 +64,109 @@ def _calibrate() -> float:
 
 
 def test_calibration_before(timed: Timed) -> None:
-    timed(_calibrate, 15)
-
-
-def _training(model: str) -> Any:
-    from bench.plan.cells import preset_cell
-    from bench.plan.protocol import Protocol
-    from bench.plan.trials import Trial
-    from bench.train.single import Training
-
-    data = _data()
-    return Training(Trial(preset_cell(model), 0, Protocol(data.name)), data)
-
-
-@cache
-def _data() -> Any:
-    """The built-in data set that needs no files."""
-    nowhere = Path("unused")
-    return next(source for source in SOURCES.values() if not source.files(nowhere)).load(nowhere)
-
-
-def _noise(count: int) -> torch.Tensor:
-    """So many float images of noise, of the data's size."""
-    shape = _data().train.images.shape[1:]
-    return torch.rand(count, *shape, generator=torch.Generator().manual_seed(0))
+    timed(_calibrate, 15, 2)
 
 
 @each_model
-def test_training_step(timed: Timed, model: str) -> None:
-    training = _training(model)
-    training.network.train()
-    indices = torch.arange(BATCH)
-
-    def steps() -> None:
-        for _ in range(4):
-            training.step(indices)
-
-    timed(steps, 12)
-
-
-def _network(model: str) -> Any:
-    """As it trains and is measured; a tree that lacks `fuse` has its layers fused as they are."""
-    from bench.plan.cells import preset_cell
-    from bench.train.network import plain_network
-
-    data = _data()
-    network = plain_network(preset_cell(model), tuple(data.train.images.shape[1:]), data.classes)
-    try:
-        from bench.train.fast.fuse import fuse
-    except ImportError:
-        return network.eval()
-    return fuse(network).eval()
+def test_training(timed: Timed, tmp_path: Path, model: str) -> None:
+    """A trial of a few epochs, and what a run does around them."""
+    folders = new_folders(tmp_path)
+    timed(lambda: train(study_in_use(), model, next(folders), epochs=EPOCHS, val=BATCH), 3)
 
 
 @each_model
-def test_inference(timed: Timed, model: str) -> None:
-    network = _network(model)
-    images = _noise(50)
-
-    @torch.inference_mode()
-    def infer() -> None:
-        for _ in range(12):
-            network(images)
-
-    timed(infer, 12)
+def test_measuring(timed: Timed, tmp_path: Path, model: str) -> None:
+    """Epochs of one batch of training images that are measured on all others."""
+    study, folders = study_in_use(), new_folders(tmp_path)
+    count = training_images()
+    timed(lambda: train(study, model, next(folders), epochs=EPOCHS, val=count - BATCH), 2)
 
 
-@each_model
-def test_latency(timed: Timed, model: str) -> None:
-    network = _network(model)
-    image = _noise(1)
-
-    @torch.inference_mode()
-    def infer() -> None:
-        for _ in range(50):
-            network(image)
-
-    timed(infer, 12)
+def test_rows_written(timed: Timed, tmp_path: Path) -> None:
+    """Many trials of a single step each: what is left is building networks, recording rows, counting."""
+    study, folders = study_in_use(), new_folders(tmp_path)
+    count = training_images()
+    trials: dict[str, Any] = {"seeds": 15, "epochs": 1, "val": min(count - BATCH, BATCH)}
+    few = replace(study, data=noise(3 * BATCH))
+    timed(lambda: train(few, MODELS[-1], next(folders), **trials), 2)
 
 
-def test_fit(timed: Timed) -> None:
-    from bench.plan.cells import preset_cell
-    from bench.plan.protocol import Protocol
-    from bench.plan.trials import Trial
-    from bench.train.fit import fit
-
-    data = _data()
-    trial = Trial(preset_cell(MODELS[-1]), 0, Protocol(data.name, epochs=2))
-    timed(lambda: fit([trial], data), 3)
+def test_planning(timed: Timed, tmp_path: Path) -> None:
+    # Every combination of a user's factors may be too many.
+    design = ["--design", "factorial"] if TASK["study"] is None else []
+    timed(lambda: command("status", *design, "--seeds", "5", "--data-dir", TASK["data_dir"], *on_digits(),
+                           "--results", str(tmp_path)), 3)  # fmt: skip
 
 
-def test_planning(timed: Timed) -> None:
-    from bench.plan.catalogue import catalogue
-    from bench.plan.designs import DESIGNS
-    from bench.plan.protocol import Protocol
-    from bench.plan.trials import trials
-
-    def plan() -> set[Any]:
-        cells = DESIGNS["factorial"](list(MODELS), catalogue().factors)
-        return set(trials(cells, 10, Protocol("any")))
-
-    timed(plan, 8)
-
-
-def test_row_reading(timed: Timed) -> None:
-    from bench.record.store import Store
-
-    folder = Path(os.environ[ROWS])
-
-    def read() -> None:
-        store = Store(folder)
-        for rows in (store.trials, store.epochs, store.correct, store.timings, store.speeds):
-            rows()
-
-    timed(read, 8)
+def test_row_reading(timed: Timed, tmp_path: Path) -> None:
+    if TASK["results"] is None:
+        train(study_in_use(), MODELS[-1], tmp_path, seeds=2, epochs=1)
+        timed(lambda: train(study_in_use(), MODELS[-1], tmp_path, seeds=2, epochs=1), 5)
+    else:
+        timed(lambda: command("rows", "--results", TASK["results"]), 5)
 
 
 def test_report(timed: Timed, tmp_path: Path) -> None:
-    from bench.record.store import Store
-    from bench.report.evidence import gather
+    out = tmp_path / "reports"
+    if TASK["results"] is None:
+        train(study_in_use(), MODELS[-1], tmp_path, seeds=2, epochs=1)
+        timed(lambda: bench.study.report(study_in_use(), results=tmp_path, reports=out), 1, 0)
+    else:
+        timed(lambda: command("report", "--results", TASK["results"], "--reports", str(out)), 1, 0)
 
-    try:
-        ask = import_module("bench.report.report").Report
-        make_tables = import_module("bench.report.sections").make_tables
-        findings = import_module("bench.report.sections.effects.sentences").findings
-    except ImportError:  # a tree from before there were sections
-        ask = import_module("bench.report.analysis").analyse
-        make_tables = import_module("bench.report.tables").make_tables
-        findings = import_module("bench.report.findings").findings
 
-    folder = Path(os.environ[ROWS])
-    evidence = gather(Store(folder), folder.name)
+def test_data_loading(timed: Timed, tmp_path: Path) -> None:
+    """Files in MNIST's format."""
+    files = [tmp_path / f"{split}-{kind}" for split in ("train", "test") for kind in ("images", "labels")]
+    generator = np.random.default_rng(0)
+    for file, count in zip(files, (20_000, 20_000, 2_000, 2_000), strict=True):
+        pixels = file.name.endswith("images")
+        shape = (count, 28, 28) if pixels else (count,)
+        header = struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape)
+        values = generator.integers(0, 256 if pixels else 10, shape, dtype=np.uint8)
+        file.write_bytes(gzip.compress(header + values.tobytes(), 1))
+    source = bench.study.from_idx("timed", files[0], files[1], files[2], files[3])
+    timed(lambda: source.load(tmp_path), 6)
 
-    def report() -> None:
-        asked = ask(evidence, 0.0005)
-        text = "".join(table.markdown() + table.csv() for table in make_tables(asked))
-        (tmp_path / "report.md").write_text(text + repr(list(findings(asked))), encoding="utf-8")
 
-    timed(report, 6)
+def test_pool(timed: Timed, tmp_path: Path) -> None:
+    """Two processes that start, train a step each, and end."""
+    few, folders = replace(study_in_use(), data=noise(3 * BATCH)), new_folders(tmp_path)
+    timed(lambda: train(few, MODELS[-1], next(folders), seeds=2, epochs=1, val=BATCH, workers=2), 1, 0)
+
+
+def test_start_of_the_command_line(timed: Timed, tmp_path: Path) -> None:
+    timed(lambda: process(tmp_path, "-m", "bench", "--help"), 3)
+
+
+def test_start_of_python(timed: Timed, tmp_path: Path) -> None:
+    timed(lambda: process(tmp_path, "-c", "import bench.study"), 3)
+
+
+# What a fresh process trains whose peak memory counts, and how it tells. `ru_maxrss` would start at its parent's.
+_TRAINED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {here!r})
+import {module} as driver
+driver._train(driver._study(), driver.MODELS[-1], Path({folder!r}), epochs=1, val=driver.BATCH)
+status = Path("/proc/self/status")
+if status.exists():
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    peak = 1024 * int(line.split()[1])
+else:
+    import resource
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+print("peak", peak)
+"""
+
+
+def test_memory_of_training(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    """Bytes, not seconds: the peak of a process that trains one trial."""
+    code = _TRAINED.format(here=str(Path(__file__).parent), folder=str(tmp_path / "rows"))
+    printed = benchmark.pedantic(lambda: process(tmp_path, "-c", code), rounds=1)
+    benchmark.extra_info["bytes"] = [float(printed.split()[-1])]
 
 
 def test_calibration_after(timed: Timed) -> None:
-    timed(_calibrate, 15)
+    timed(_calibrate, 15, 2)

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from math import prod
 
-from bench.check.verdict import UPDATE, CheckRow, Kind, Verdict
+from bench.check.places import place_of_architecture
+from bench.check.verdict import CheckRow, Kind, Verdict, update_command
 from bench.errors import BenchError
 from bench.plan.catalogue import catalogue, find_architecture, written_levels
 from bench.plan.cells import Cell
@@ -73,12 +74,13 @@ def _compare(name: str, here: Mapping[str, ExactRow], there: Mapping[str, ExactR
     if new is None or old is None:
         verdict = Verdict.NEW if old is None else Verdict.MISSING
         lost = "in the baseline, but no network here is called that"
-        message = f"not in the baseline: {UPDATE}" if old is None else lost
+        message = f"not in the baseline: {update_command()}" if old is None else lost
     else:
         changes = list(_changes(old, new))
         verdict = Verdict.FAIL if changes else Verdict.PASS
         message = "; ".join(changes) or "as in the baseline"
-    return CheckRow(Kind.EXACT, name, verdict, _shown(old), _shown(new), message)
+    place = place_of_architecture(name.partition(" ")[0])
+    return CheckRow(Kind.EXACT, name, verdict, _shown(old), _shown(new), message, place=place)
 
 
 def _count(value: int | None) -> str:

@@ -22,6 +22,9 @@ SCHEMA = 1
 # GitHub shows ten annotations of a step and drops the others.
 MOST_ANNOTATIONS = 10
 
+# What a comment begins with, so that the next check finds it.
+MARK = "<!-- bench check -->"
+
 # Rows that nobody has to look at are counted, not shown, where there are more than this of a kind.
 _MOST_PASSED = 15
 
@@ -55,24 +58,37 @@ def summary(rows: Sequence[CheckRow], code: ExitCode) -> str:
     words = {
         ExitCode.PASS: "no regression",
         ExitCode.REGRESSION: "regression",
-        ExitCode.NOTHING_MEASURED: "not everything was measured",
+        ExitCode.NOT_DECIDED: "not decided",
     }
     return f"{words[code]} ({counted})"
 
 
 def annotations(rows: Sequence[CheckRow]) -> list[str]:
-    """GitHub's error lines for what failed, then for what is missing; at most ten."""
+    """GitHub's error lines for what failed, then for what is missing, in the diff where the place is known; at most
+    ten."""
     bad = [row for verdict in (Verdict.FAIL, Verdict.MISSING) for row in rows if row.verdict is verdict]
     shown = bad if len(bad) <= MOST_ANNOTATIONS else bad[: MOST_ANNOTATIONS - 1]
-    lines = [f"::error title={_property(f'{row.kind} {row.name}')}::{_escaped(_sentence(row))}" for row in shown]
+    lines = [
+        f"::error {_place(row)}title={_property(f'{row.kind} {row.name}')}::{_escaped(_sentence(row))}" for row in shown
+    ]
     more = len(bad) - len(shown)
     return [*lines, f"::error title=bench check::and {more} rows more"] if more else lines
+
+
+def _place(row: CheckRow) -> str:
+    return "" if row.place is None else f"file={_property(row.place[0])},line={row.place[1]},"
 
 
 def write_step_summary(text: str) -> None:
     """Adds Markdown to the page of GitHub's workflow run, where there is one. Raises WriteError."""
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
         _write(Path(path), text, append=True)
+
+
+def write_markdown(path: Path, text: str) -> None:
+    """The table as the comment on a pull request, with the mark that it is found by to be updated. Raises
+    WriteError."""
+    _write(path, f"{MARK}\n{text}")
 
 
 def write_json(path: Path, rows: Sequence[CheckRow], notes: Sequence[str], code: ExitCode) -> None:

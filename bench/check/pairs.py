@@ -15,15 +15,13 @@ from statsmodels.stats.proportion import proportion_confint
 from bench.check.power import CONFIDENCE, POWER, detectable_effect, one_sided_reach
 from bench.check.verdict import Verdict
 
-# How far the calibration workload, which no change to the tree can touch, may move before nothing is believed.
-CALIBRATION_LIMIT = 0.02
-
 
 @dataclass(frozen=True, slots=True)
 class Slowdown:
     """How much longer the second arm takes, as fractions of the first's time: 0.05 is 5 % slower.
 
-    `low` and `high` are one-sided 95 % bounds, each by itself. `sd` is that of the pairs' log ratios.
+    `low` and `high` are one-sided 95 % bounds, each by itself, and further out by `moved`: the logarithm of what the
+    machine itself seemed to differ by between the arms. `sd` is that of the pairs' log ratios.
     """
 
     change: float
@@ -31,17 +29,30 @@ class Slowdown:
     high: float
     sd: float
     pairs: int
+    moved: float = 0.0
 
     def detectable(self, tolerance: float) -> float:
         """The slowdown that would have been red four times in five at this spread, by both sets of pairs: a red needs
         two."""
         if self.pairs < 2:
             return math.inf
-        return (1 + tolerance) * math.exp(self.sd * detectable_effect(self.pairs, math.sqrt(POWER))) - 1
+        reach = self.sd * detectable_effect(self.pairs, math.sqrt(POWER)) + self.moved
+        return (1 + tolerance) * math.exp(reach) - 1
+
+    @property
+    def log_ratio(self) -> tuple[float, float, int]:
+        """The mean log ratio of the arms, its standard error, and the number of pairs."""
+        error = self.sd / math.sqrt(self.pairs) if self.pairs > 1 else math.inf
+        return math.log1p(self.change), math.hypot(error, self.moved), self.pairs
 
 
-def slowdown(base: Sequence[float], head: Sequence[float]) -> Slowdown:
-    """From the seconds of both arms, pair by pair. Raises ValueError without a pair."""
+def slowdown(base: Sequence[float], head: Sequence[float], moved: float = 0.0) -> Slowdown:
+    """From the seconds of both arms, pair by pair, where the machine moved by so much, on a log scale. Raises
+    ValueError without a pair.
+
+    What moved widens the interval on both sides. Dividing by it would add the calibration's noise, and would believe
+    that every workload suffers as the calibration does.
+    """
     if len(base) != len(head) or not base:
         raise ValueError("every pair needs a time of both arms")
     logs = np.log(np.asarray(head, dtype=float)) - np.log(np.asarray(base, dtype=float))
@@ -49,8 +60,13 @@ def slowdown(base: Sequence[float], head: Sequence[float]) -> Slowdown:
     if n < 2:
         return Slowdown(math.expm1(mean), -1.0, math.inf, math.nan, n)
     sd = float(logs.std(ddof=1))
-    reach = one_sided_reach(sd, n)
-    return Slowdown(math.expm1(mean), math.expm1(mean - reach), math.expm1(mean + reach), sd, n)
+    reach = one_sided_reach(sd, n) + moved
+    return Slowdown(math.expm1(mean), math.expm1(mean - reach), math.expm1(mean + reach), sd, n, moved)
+
+
+def pairs_needed(pairs: int) -> int:
+    """How many of so many pairs must be there for a row to be judged: half of them, and two for an interval."""
+    return max(2, (pairs + 1) // 2)
 
 
 def judge(measured: Slowdown, tolerance: float) -> Verdict:
@@ -63,11 +79,6 @@ def judge(measured: Slowdown, tolerance: float) -> Verdict:
 def confirmed(first: Verdict, second: Verdict) -> Verdict:
     """The verdict after new pairs: a fail stands only where the new pairs, by themselves, fail as well."""
     return Verdict.INCONCLUSIVE if first is Verdict.FAIL and second is not Verdict.FAIL else first
-
-
-def calibration_moved(calibration: Slowdown) -> bool:
-    """Whether the machine treated the arms so differently that no row of theirs can be believed."""
-    return abs(calibration.change) > CALIBRATION_LIMIT
 
 
 def rate_bounds(events: int, runs: int) -> tuple[float, float]:

@@ -1,9 +1,9 @@
-"""Whether networks still learn as well: accuracies of the same seeds against the baseline's.
+"""Whether networks still learn as well: accuracies and test losses of the same seeds against the baseline's.
 
-The same trial on the same machine gives the same bits, so an unchanged tree passes outright there. Another processor
-rounds differently, and so does a harmless change of the code; then the difference is held against a margin, with
-Student's one-sided bounds, on the first batch of seeds, and where that can't tell on that and a second one. There is no
-third. A sure gain is said, and beyond the margin it fails: a leak looks like that.
+The same trial on the same kind of machine gives the same bits, so an unchanged tree passes outright there. Another
+processor rounds differently, and so does a harmless change of the code; then differences, paired by seed, are held
+against margins both ways, on the first batch of seeds, and where that can't tell on that and a second one. There is no
+third. A network that ended no better than guessing fails by itself.
 """
 
 import tempfile
@@ -13,19 +13,19 @@ from pathlib import Path
 import numpy as np
 
 from bench.check.baseline import as_row
-from bench.check.power import Planned, difference, judge, plan_seeds
-from bench.check.verdict import UPDATE, CheckRow, Interval, Kind, Verdict
+from bench.check.paired import Margins, Seeds, absent_row, compare_cell, compare_mean, new_row
+from bench.check.places import place_of_architecture
+from bench.check.power import Planned, plan_seeds
+from bench.check.verdict import CheckRow, Verdict
 from bench.plan.catalogue import read_levels
 from bench.plan.cells import Cell
 from bench.plan.checks import Plan
 from bench.plan.levels import Levels
+from bench.record.machine import this_machine
 from bench.record.schema import QualityRow
-from bench.report.show.words import percent
 from bench.run.pool import LocalPool
 from bench.run.runner import Run, prepare_run, train_missing
-
-# A gain is no reason to be glad unless the change is meant to bring it: one beyond the margin fails.
-_BETTER = "surely better, as when test images are trained on; where it is meant, `bench check quality --update`"
+from bench.train.device import cpu_vectors
 
 
 class Trainer:
@@ -43,12 +43,15 @@ class Trainer:
     def __exit__(self, *_: object) -> None:
         self._folder.cleanup()
 
-    def train(self, batch: int, only: Sequence[Cell] | None = None) -> tuple[list[QualityRow], dict[str, str], int]:
-        """The rows of a batch's finished trials, why others have none, by cell, and the number of test images."""
+    def train(self, batch: int, only: Sequence[Cell] | None = None) -> tuple[list[QualityRow], dict[str, str], Margins]:
+        """The rows of a batch's finished trials, why others have none, by cell, and what may change on these data."""
         wanted = [trial for trial in self._plan.trials(batch) if only is None or trial.cell in only]
         run = prepare_run(wanted, "check", self._data_dir, Path(self._folder.name))
         train_missing(run, run.missing(), lambda data, stacks: LocalPool(min(self._workers, stacks), data))
-        return _rows(run), _unfinished(run), len(run.data.held_out)
+        labels = run.data.held_out.labels
+        chance = labels.bincount().max().item() / len(labels)
+        margins = Margins(self._plan.margin, self._plan.loss_margin, len(labels), chance)
+        return _rows(run), _unfinished(run), margins
 
 
 def train_baseline(plan: Plan, data_dir: Path, workers: int) -> list[QualityRow]:
@@ -60,72 +63,71 @@ def train_baseline(plan: Plan, data_dir: Path, workers: int) -> list[QualityRow]
 def planned_seeds(plan: Plan, baseline: Sequence[QualityRow]) -> Planned | None:
     """The power of the plan at the spread of the baseline's most uncertain cell; None without a baseline."""
     by_cell = _by_cell(plan, baseline)
-    variances = [np.var(list(values.values()), ddof=1) for values in by_cell.values() if len(values) > 1]
+    accuracies = [[row.test_accuracy for row in rows.values()] for rows in by_cell.values()]
+    variances = [np.var(values, ddof=1) for values in accuracies if len(values) > 1]
     return plan_seeds(plan.margin, float(np.sqrt(max(variances))), plan.seeds) if variances else None
 
 
-def check_quality(plan: Plan, baseline: Sequence[QualityRow], data_dir: Path, workers: int) -> list[CheckRow]:
-    """One row a cell of the plan, and one a cell of the baseline's rows that the plan doesn't have.
+def check_plan(plan: Plan, baseline: Sequence[QualityRow], data_dir: Path, workers: int) -> list[CheckRow]:
+    """One row a cell of the plan, one for the mean of all of them, and one a cell of the baseline's rows that the plan
+    doesn't have.
 
     `baseline` holds rows of the plan's data set. Raises BenchError where the data can't be read.
     """
     expected = _by_cell(plan, baseline)
     with Trainer(plan, data_dir, workers) as trainer:
-        trained, unfinished, images = trainer.train(0)
-        first = {cell: _compare(plan, cell, trained, expected, unfinished, images) for cell in plan.cells}
+        trained, unfinished, margins = trainer.train(0)
+        first = _compare(plan, trained, expected, unfinished, margins, range(plan.seeds))
         unresolved = [cell for cell, row in first.items() if row.verdict is Verdict.INCONCLUSIVE]
-        again = {}
-        if unresolved:
-            more, unfinished_more, _ = trainer.train(1, unresolved)
-            both, reasons = [*trained, *more], unfinished | unfinished_more
-            again = {cell: _compare(plan, cell, both, expected, reasons, images, batches=2) for cell in unresolved}
-    return [*(first | again).values(), *_strangers(plan, baseline)]
+        if not unresolved:
+            return [*first.values(), *_strangers(plan, baseline)]
+        # The mean of all cells needs all of them, which alone doesn't judge a cell anew that was decided.
+        again = list(plan.cells) if None in unresolved else [cell for cell in unresolved if cell is not None]
+        more, unfinished_more, _ = trainer.train(1, again)
+        both = _compare(
+            plan, [*trained, *more], expected, unfinished | unfinished_more, margins, range(2 * plan.seeds), again
+        )
+    judged = {cell: both.get(cell, row) if cell in unresolved else row for cell, row in first.items()}
+    return [*judged.values(), *_strangers(plan, baseline)]
 
 
 def _compare(
     plan: Plan,
-    cell: Cell,
     trained: Sequence[QualityRow],
-    expected: Mapping[Cell, Mapping[int, float]],
+    expected: Mapping[Cell, Seeds],
     unfinished: Mapping[str, str],
-    images: int,
-    batches: int = 1,
-) -> CheckRow:
-    here, there = _by_cell(plan, trained)[cell], expected[cell]
-    seeds = list(range(batches * plan.seeds))
-    name = f"{plan.protocol.dataset} {cell.label}"
-
-    def row(verdict: Verdict, message: str, interval: Interval | None = None) -> CheckRow:
-        samples = {"baseline": [there[s] for s in seeds if s in there], "here": [here[s] for s in seeds if s in here]}
-        before, now = (percent(float(np.mean(values))) if values else "" for values in samples.values())
-        return CheckRow(Kind.QUALITY, name, verdict, before, now, message, interval, samples)
-
-    if cell.label in unfinished:
-        diverged = "diverged" in unfinished[cell.label]
-        return row(Verdict.FAIL if diverged else Verdict.MISSING, unfinished[cell.label])
-    if not there:
-        return row(Verdict.NEW, f"not in the baseline under today's protocol: {UPDATE}")
-    if lacking := [seed for seed in range(2 * plan.seeds) if seed not in there]:
-        return row(Verdict.MISSING, f"the baseline lacks seeds {', '.join(map(str, lacking))}")
-    if all(here[seed] == there[seed] for seed in seeds):
-        return row(Verdict.PASS, f"all {len(seeds)} accuracies are the baseline's")
-    interval = difference([here[s] for s in seeds], [there[s] for s in seeds], plan.margin, images)
-    verdict = Verdict.FAIL if interval.low > plan.margin else judge(interval)
-    change = f"{100 * interval.change:+.2f} points ({100 * interval.low:+.2f} to {100 * interval.high:+.2f})"
-    words = {
-        Verdict.PASS: f"not worse by the margin of {100 * plan.margin:g}",
-        Verdict.FAIL: f"worse by more than the margin of {100 * plan.margin:g}",
-        Verdict.INCONCLUSIVE: f"unresolved at a margin of {100 * plan.margin:g}",
-    }
-    said = words[verdict] if interval.low <= 0 else _BETTER
-    message = f"{change} over {len(seeds)} seeds: {said}; a loss of {100 * interval.detectable:.1f} would show"
-    return row(verdict, message, interval)
+    margins: Margins,
+    seeds: Sequence[int],
+    cells: Sequence[Cell] | None = None,
+) -> dict[Cell | None, CheckRow]:
+    """A row for each of the cells and, under None, one for the mean of all of the plan's that both sides have."""
+    here, dataset = _by_cell(plan, trained), plan.protocol.dataset
+    rows: dict[Cell | None, CheckRow] = {}
+    whole = []
+    for cell in plan.cells if cells is None else cells:
+        name, place = f"{dataset} {cell.label}", place_of_architecture(cell.architecture)
+        lacking = [seed for seed in range(2 * plan.seeds) if seed not in expected[cell]]
+        if cell.label in unfinished:
+            verdict = Verdict.FAIL if "diverged" in unfinished[cell.label] else Verdict.MISSING
+            rows[cell] = absent_row(name, verdict, unfinished[cell.label], place)
+        elif not expected[cell]:
+            rows[cell] = new_row(name, place)
+        elif lacking:
+            said = f"the baseline lacks seeds {', '.join(map(str, lacking))}"
+            rows[cell] = absent_row(name, Verdict.MISSING, said, place)
+        else:
+            rows[cell] = compare_cell(name, here[cell], expected[cell], seeds, margins, place)
+            whole.append((here[cell], expected[cell]))
+    if len(whole) == len(plan.cells) > 1:
+        rows[None] = compare_mean(f"{dataset} mean of all cells", whole, seeds, margins)
+    return rows
 
 
 def _rows(run: Run) -> list[QualityRow]:
     done = run.rows()
     done = done[done["status"] == "done"]
-    return [as_row(QualityRow, record) for record in done.to_dict("records")]
+    here = {"vectors": cpu_vectors(), "torch": this_machine().torch}
+    return [as_row(QualityRow, {**record, **here}) for record in done.to_dict("records")]
 
 
 def _unfinished(run: Run) -> dict[str, str]:
@@ -138,13 +140,13 @@ def _unfinished(run: Run) -> dict[str, str]:
     }
 
 
-def _by_cell(plan: Plan, rows: Sequence[QualityRow]) -> dict[Cell, dict[int, float]]:
-    """Accuracies by cell and seed, of the rows under the plan's protocol."""
-    found: dict[Cell, dict[int, float]] = {cell: {} for cell in plan.cells}
+def _by_cell(plan: Plan, rows: Sequence[QualityRow]) -> dict[Cell, dict[int, QualityRow]]:
+    """By cell and seed, the rows under the plan's protocol."""
+    found: dict[Cell, dict[int, QualityRow]] = {cell: {} for cell in plan.cells}
     for row in rows:
         cell = _cell(row)
         if cell in found and _same_protocol(plan, cell, row):
-            found[cell][row.seed] = row.test_accuracy
+            found[cell][row.seed] = row
     return found
 
 
@@ -153,11 +155,11 @@ def _strangers(plan: Plan, baseline: Sequence[QualityRow]) -> list[CheckRow]:
     known = set(plan.cells)
     names = dict.fromkeys(_name(row) for row in baseline if _cell(row) not in known)
     message = "in the baseline, but nothing here is trained like that"
-    return [CheckRow(Kind.QUALITY, name, Verdict.MISSING, "", "", message) for name in names]
+    return [absent_row(name, Verdict.MISSING, message) for name in names]
 
 
 def _same_protocol(plan: Plan, cell: Cell, row: QualityRow) -> bool:
-    protocol = plan.protocol
+    protocol = plan.protocol_of(cell)
     return (row.dataset, row.epochs, row.batch_size, row.optimizer, row.lr, row.precision) == (
         protocol.dataset,
         protocol.epochs,

@@ -37,7 +37,7 @@ class FalseAlarms:
     def exit_code(self) -> ExitCode:
         """A regression where the rate is surely above the target."""
         if self.runs == 0:
-            return ExitCode.NOTHING_MEASURED
+            return ExitCode.NOT_DECIDED
         return ExitCode.REGRESSION if self.low > TARGET else ExitCode.PASS
 
 

@@ -1,40 +1,56 @@
-"""`bench check`: the gate for CI. Compares this tree with its baselines and with another tree."""
+"""`bench check`: the gate for CI. Compares a tree with its baselines and with another tree."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from bench.commands import options as opt
-from bench.errors import BenchError, UsageError, near_matches
-from bench.plan.catalogue import catalogue
+from bench.commands.with_study import WithStudy
+from bench.errors import UsageError, near_matches
 from bench.plan.checks import plans
-
-if TYPE_CHECKING:
-    from bench.check.speed import Timing
-    from bench.check.verdict import CheckRow, ExitCode, Kind
-    from bench.record.schema import ExactRow
 
 check = typer.Typer(
     invoke_without_command=True,
-    help="Compare this tree with its baselines and with another tree, for CI.",
+    cls=WithStudy,
+    subcommand_metavar="[STUDY] [COMMAND] [ARGS]...",
+    help="Compare this tree with its baselines and with another tree, for CI: the harness's own, or `bench check "
+    "my_study.py`, the repository that a study of yours lies in.",
     epilog="Exit codes: 0 no regression; 1 something outside the program went wrong; 2 the command line makes no "
-    "sense; 3 regression; 4 something was not measured. Inconclusive rows are 0, with --strict 3.",
+    "sense; 3 a regression that is believed; 4 not decided: something was not measured, or every row of a check is "
+    "inconclusive, with --strict any row.",
 )
 
-Strict = Annotated[bool, typer.Option("--strict", help="Inconclusive rows fail too.")]
+Strict = Annotated[bool, typer.Option("--strict", help="One inconclusive row is enough for exit code 4.")]
 Update = Annotated[
     bool,
     typer.Option("--update", help="Write what is measured as the new baseline, for review; nothing is compared."),
 ]
 Json = Annotated[Path | None, typer.Option("--json", help="Write rows and raw samples there.", show_default=False)]
 Junit = Annotated[Path | None, typer.Option("--junit", help="Write a JUnit XML file there.", show_default=False)]
+Markdown = Annotated[
+    Path | None,
+    typer.Option("--markdown", help="Write the table there, as a comment on a pull request.", show_default=False),
+]
+History = Annotated[
+    Path | None,
+    typer.Option(
+        "--history",
+        help="Add what was timed to this file, a line a check: `bench check history FILE` finds slow drifts in it.",
+        show_default=False,
+    ),
+]
 Against = Annotated[
     str, typer.Option("--against", help="The branch, tag or commit to time this tree against.", metavar="REF")
+]
+Tests = Annotated[
+    Path | None,
+    typer.Option(
+        "--tests",
+        help="Time your own pytest-benchmark tests in this folder or file, as this tree has them, with either tree's "
+        "code.",
+        show_default=False,
+    ),
 ]
 Pairs = Annotated[int, typer.Option("--pairs", help="How many pairs of processes are timed.")]
 Tolerance = Annotated[float, typer.Option("--tolerance", help="The slowdown in percent that doesn't matter.")]
@@ -42,7 +58,7 @@ Only = Annotated[
     str | None,
     typer.Option(
         "--only",
-        help="Only these workloads, as pytest's -k: 'training_step', 'planning or report'.",
+        help="Only these workloads, as pytest's -k: 'training and model1', 'planning or report'.",
         show_default=False,
     ),
 ]
@@ -62,13 +78,6 @@ QualityData = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Files:
-    strict: bool
-    json: Path | None
-    junit: Path | None
-
-
 @check.callback()
 def every(
     context: typer.Context,
@@ -78,35 +87,32 @@ def every(
     same: Same = 0,
     json: Json = None,
     junit: Junit = None,
+    markdown: Markdown = None,
+    history: History = None,
     data_dir: opt.DataDir = Path("data"),
     results: opt.Results = Path("results"),
     workers: opt.Workers = None,
 ) -> int:
     """All three checks. By default this tree is timed against the last commit, which finds what isn't committed yet."""
     if context.invoked_subcommand is not None:
+        if context.obj is not None:
+            raise UsageError(f"the study comes after the check: bench check {context.invoked_subcommand} {context.obj}")
         return 0
+    opt.use_study(context.obj)
     processes = opt.chosen_workers(workers)
-    files = _Files(strict, json, junit)
 
+    from bench.check import gate
     from bench.check.speed import Timing
-    from bench.check.trees import find_commit
-    from bench.check.verdict import Kind
 
-    timing = Timing(_rows(results))
+    outputs = gate.Outputs(strict, json, junit, markdown)
+    where = gate.Where(context.obj, None, results, data_dir)
     if same:
-        return _time_itself(same, timing, files)
+        return gate.time_itself(same, where, Timing(), outputs)
     if update:
-        _update_exact(None, results, data_dir)
-        return _update_quality(None, results, data_dir, processes)
-    find_commit(against)
-    return _report(
-        {
-            Kind.EXACT: partial(_exact, None, results, data_dir),
-            Kind.QUALITY: partial(_quality, None, results, data_dir, processes),
-            Kind.SPEED: partial(_speed, against, timing),
-        },
-        files,
-    )
+        gate.update_exact(where, None)
+        gate.update_quality(where, None, processes)
+        return 0
+    return gate.run_checks(gate.all_checks(where, against, processes, history), outputs)
 
 
 @check.command()
@@ -116,19 +122,23 @@ def exact(
     update: Update = False,
     json: Json = None,
     junit: Junit = None,
+    markdown: Markdown = None,
     dataset: opt.DatasetName = None,
     data_dir: opt.DataDir = Path("data"),
     results: opt.Results = Path("results"),
 ) -> int:
     """Parameters, MACs, output shapes and receptive fields of every network, against results/baseline/exact.csv."""
     opt.use_study(study)
-    results = opt.root_of(results)
 
+    from bench.check import gate
     from bench.check.verdict import Kind
 
+    where = gate.Where(study, None, results, data_dir)
     if update:
-        return _update_exact(dataset, results, data_dir)
-    return _report({Kind.EXACT: partial(_exact, dataset, results, data_dir)}, _Files(strict, json, junit))
+        gate.update_exact(where, dataset)
+        return 0
+    checks = {Kind.EXACT: lambda: gate.check_exact(where, dataset)}
+    return gate.run_checks(checks, gate.Outputs(strict, json, junit, markdown))
 
 
 @check.command()
@@ -138,34 +148,37 @@ def quality(
     update: Update = False,
     json: Json = None,
     junit: Junit = None,
+    markdown: Markdown = None,
     dataset: QualityData = None,
     data_dir: opt.DataDir = Path("data"),
     results: opt.Results = Path("results"),
     workers: opt.Workers = None,
 ) -> int:
-    """Accuracies of the same seeds, against results/baseline/quality.csv.
+    """Accuracies and losses of the same seeds, against results/baseline/quality.csv.
 
     A study that doesn't say what to train has its presets trained for a few epochs.
     """
     opt.use_study(study)
-    results = opt.root_of(results)
     processes = opt.chosen_workers(workers)
     if dataset is not None and dataset not in plans():
         raise UsageError(f"no quality is checked on {dataset!r}: {near_matches(dataset, plans())}")
 
+    from bench.check import gate
     from bench.check.verdict import Kind
 
+    where = gate.Where(study, None, results, data_dir)
     if update:
-        return _update_quality(dataset, results, data_dir, processes)
-    return _report(
-        {Kind.QUALITY: partial(_quality, dataset, results, data_dir, processes)},
-        _Files(strict, json, junit),
-    )
+        gate.update_quality(where, dataset, processes)
+        return 0
+    checks = {Kind.QUALITY: lambda: gate.check_quality(where, dataset, processes)}
+    return gate.run_checks(checks, gate.Outputs(strict, json, junit, markdown))
 
 
 @check.command()
 def speed(
+    study: opt.StudyName = None,
     against: Against = "HEAD",
+    tests: Tests = None,
     strict: Strict = False,
     pairs: Pairs = 10,
     tolerance: Tolerance = 5.0,
@@ -173,178 +186,50 @@ def speed(
     same: Same = 0,
     json: Json = None,
     junit: Junit = None,
+    markdown: Markdown = None,
+    history: History = None,
+    data_dir: opt.DataDir = Path("data"),
     results: opt.Results = Path("results"),
 ) -> int:
-    """Time this tree against another in pairs of fresh processes, on this machine, now."""
+    """Time this tree against another in pairs of fresh processes, on this machine, now; and compare their memory."""
     if not 2 <= pairs <= 1000:
         raise UsageError(f"--pairs is 2 to 1,000 (one pair gives no interval), not {pairs:,}")
     if not 0 < tolerance < 1000:
         raise UsageError(f"--tolerance is a percentage above 0, not {tolerance:g}")
-    files = _Files(strict, json, junit)
+    if study is not None and tests is not None:
+        raise UsageError("a study and --tests exclude each other: they are timed one after the other")
+    opt.use_study(study)
 
+    from bench.check import gate
     from bench.check.speed import Timing
-    from bench.check.trees import find_commit
     from bench.check.verdict import Kind
 
-    timing = Timing(_rows(results), pairs, tolerance / 100, only)
+    outputs = gate.Outputs(strict, json, junit, markdown)
+    where = gate.Where(study, tests, results, data_dir)
+    timing = Timing(pairs, tolerance / 100, only)
     if same:
-        return _time_itself(same, timing, files)
-    find_commit(against)
-    return _report({Kind.SPEED: partial(_speed, against, timing)}, files)
+        return gate.time_itself(same, where, timing, outputs)
+    return gate.run_checks({Kind.SPEED: gate.speed_check(where, against, timing, history)}, outputs)
 
 
-Measured = tuple["list[CheckRow]", list[str]]
+@check.command()
+def history(
+    file: Annotated[Path, typer.Argument(help="What `--history` has added to.", metavar="FILE")],
+    chart: Annotated[
+        Path | None, typer.Option("--chart", help="Draw it there: .svg or .png.", show_default=False)
+    ] = None,
+    tolerance: Tolerance = 5.0,
+) -> int:
+    """What became slower over many commits, each of which passed: solved from all measured pairs."""
+    from bench.check.drift import draw, drifts, report
+    from bench.check.history import read_history
 
-
-def _report(checks: "dict[Kind, Callable[[], Measured]]", files: _Files) -> int:
-    """Runs every check, whatever the others say, then writes what was asked for."""
-    from bench.check.verdict import CheckRow, Verdict, exit_code
-
-    rows: list[CheckRow] = []
-    notes: list[str] = []
-    for kind, measure in checks.items():
-        try:
-            more, words = measure()
-            rows += more
-            notes += words
-        except BenchError as error:
-            rows.append(CheckRow(kind, "all of it", Verdict.MISSING, "", "", str(error)))
-    code = exit_code(list(checks), rows, strict=files.strict)
-    _write_all(rows, notes, code, files)
+    if chart is not None and chart.suffix not in {".svg", ".png"}:
+        raise UsageError(f"--chart is a file that ends in .svg or .png, not {chart}")
+    found = drifts(read_history(file))
+    code, text = report(found, tolerance / 100)
+    print(text)
+    if chart is not None:
+        draw(found, chart)
+        print(f"Chart: {chart}")
     return code
-
-
-def _write_all(rows: "list[CheckRow]", notes: list[str], result: "ExitCode", files: _Files) -> None:
-    import os
-
-    from bench.check import output
-
-    print(output.table(rows))
-    for note in notes:
-        print(note)
-    print(f"bench check: {output.summary(rows, result)}")
-    if os.environ.get("GITHUB_ACTIONS"):
-        print("\n".join(output.annotations(rows)))
-    output.write_step_summary(output.markdown(rows, notes, result))
-    if files.json is not None:
-        output.write_json(files.json, rows, notes, result)
-    if files.junit is not None:
-        output.write_junit(files.junit, rows)
-
-
-def _exact(dataset: str | None, results: Path, data_dir: Path) -> Measured:
-    from bench.check.baseline import read_baseline
-    from bench.check.exact import compare_networks
-    from bench.record.schema import ExactRow
-
-    return compare_networks(_networks(dataset, data_dir), read_baseline(results, ExactRow)), []
-
-
-def _update_exact(dataset: str | None, results: Path, data_dir: Path) -> int:
-    from bench.check.baseline import write_baseline
-    from bench.record.schema import ExactRow
-
-    print(write_baseline(results, ExactRow, _networks(dataset, data_dir)))
-    return 0
-
-
-def _networks(dataset: str | None, data_dir: Path) -> "list[ExactRow]":
-    """Of the study's networks what must not change, on its images: those that need no files where there are such, for
-    the same answer on every machine."""
-    from bench.check.exact import measure_networks
-    from bench.sources.dataset import choose_dataset
-
-    embedded = [name for name, one in catalogue().datasets.items() if not one.files(data_dir)]
-    chosen, _ = choose_dataset(dataset or next(iter(embedded), None), data_dir)
-    data = chosen.load(data_dir)
-    return measure_networks(data.input_shape, data.classes)
-
-
-def _quality(dataset: str | None, results: Path, data_dir: Path, workers: int) -> Measured:
-    from bench.check.baseline import read_baseline
-    from bench.check.quality import check_quality, planned_seeds
-    from bench.record.schema import QualityRow
-
-    baseline = read_baseline(results, QualityRow)
-    rows, notes = [], []
-    for name in _datasets(dataset, data_dir, {row.dataset for row in baseline}):
-        plan, own = plans()[name](), [row for row in baseline if row.dataset == name]
-        if planned := planned_seeds(plan, own):
-            notes.append(f"{name}: {planned}")
-        rows += check_quality(plan, own, data_dir, workers)
-    return rows, notes
-
-
-def _update_quality(dataset: str | None, results: Path, data_dir: Path, workers: int) -> int:
-    """Replaces the rows of the data sets that are trained; the others stay."""
-    from bench.check.baseline import read_baseline, write_baseline
-    from bench.check.quality import planned_seeds, train_baseline
-    from bench.record.schema import QualityRow
-
-    baseline = read_baseline(results, QualityRow)
-    for name in _datasets(dataset, data_dir, {row.dataset for row in baseline}):
-        plan = plans()[name]()
-        trained = train_baseline(plan, data_dir, workers)
-        baseline = [*(row for row in baseline if row.dataset != name), *trained]
-        print(f"{name}: {planned_seeds(plan, trained)}")
-    print(write_baseline(results, QualityRow, baseline))
-    return 0
-
-
-def _datasets(dataset: str | None, data_dir: Path, in_baseline: set[str]) -> Iterator[str]:
-    if dataset is not None:
-        yield dataset
-        return
-    for name in plans():
-        known = catalogue().datasets[name]
-        if not known.files(data_dir) or (name in in_baseline and known.present(data_dir)):
-            yield name
-
-
-def _speed(against: str, timing: "Timing") -> Measured:
-    from bench.check.speed import check_speed
-    from bench.check.trees import checked_out, this_tree
-
-    with checked_out(against) as base, _bar(2 * timing.pairs) as tick:
-        rows = check_speed(base, this_tree(), timing, tick)
-        if not rows:
-            raise BenchError("no workload was timed: --only chooses none, or neither tree can run any")
-        return rows, [f"Speed: this tree against {base.name}."]
-
-
-def _time_itself(runs: int, timing: "Timing", files: _Files) -> int:
-    from bench.check.same import false_alarms
-    from bench.check.speed import check_speed
-    from bench.check.trees import copied, this_tree
-
-    if not 1 <= runs <= 10_000:
-        raise UsageError(f"--aa is 1 to 10,000 runs, not {runs:,}")
-    measured = []
-    with _bar(2 * timing.pairs * runs) as tick:
-        for _ in range(runs):
-            with copied() as base:
-                measured.append(check_speed(base, this_tree(), timing, tick))
-    alarms = false_alarms(measured)
-    _write_all([row for rows in measured for row in rows], [str(alarms)], alarms.exit_code, files)
-    return alarms.exit_code
-
-
-@contextmanager
-def _bar(processes: int) -> Iterator[Callable[[], None]]:
-    """Counts processes on a terminal. A confirmation adds more than were expected."""
-    import sys
-
-    from tqdm import tqdm
-
-    with tqdm(total=processes, desc="timing", disable=not sys.stderr.isatty(), leave=False) as bar:
-
-        def tick() -> None:
-            bar.update()
-
-        yield tick
-
-
-def _rows(results: Path) -> Path:
-    """A folder of rows to read and report on: the one with the most."""
-    found = sorted(results.glob("*/trials.csv"), key=lambda path: path.stat().st_size)
-    return found[-1].parent.resolve() if found else results.resolve()

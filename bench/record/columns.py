@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.plan.catalogue import catalogue
-from bench.record.schema import MachineRow, Row, SpeedRow, TrialRow
+from bench.record.schema import MachineRow, QualityRow, Row, SpeedRow, TrialRow
 
 # What numbers can be, by column; bounds included.
 RANGES: dict[str, tuple[float, float]] = {
@@ -58,6 +58,7 @@ _SINCE_2: dict[type[Row], frozenset[str]] = {
     ),
     SpeedRow: frozenset({"training_bytes"}),
     MachineRow: frozenset({"vectors"}),
+    QualityRow: frozenset({"test_loss", "vectors", "torch"}),
 }
 
 

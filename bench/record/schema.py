@@ -313,7 +313,9 @@ class ExactRow:
 
 @dataclass(frozen=True, slots=True)
 class QualityRow:
-    """A trial that `bench check quality` compares with, columns as in TrialRow."""
+    """A trial that `bench check quality` compares with, columns as in TrialRow, and as in MachineRow `vectors` and
+    `torch`: what decides whether the same bits can be expected. Rows written before have no loss and name no machine.
+    """
 
     dataset: str
     architecture: str
@@ -325,7 +327,10 @@ class QualityRow:
     precision: str
     seed: int
     test_accuracy: float
+    test_loss: float | None
     trial: str
+    vectors: str | None
+    torch: str | None
 
 
 Row = (
