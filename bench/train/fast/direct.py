@@ -49,11 +49,9 @@ def forward(
     """
     outputs = weight.shape[0]
     _pack(weight, False, packed)
-    padded = np.zeros(packed.shape[0] * OUTPUTS, np.float32)
-    padded[: len(bias)] = bias
-    _correlate(src, weight.shape[1], weight.shape[2], packed, padded, maps)
-    factor, centre = np.full(outputs, scale, np.float32), np.zeros(outputs, np.float32)
-    offset = np.zeros(outputs, np.float32)
+    _correlate(src, weight.shape[1], weight.shape[2], packed, bias, maps)
+    # What a channel is scaled by, about what, and what is added.
+    centre, factor, offset = _numbers(outputs, 0), _numbers(outputs, scale), _numbers(outputs, 0)
     if statistics.size:
         _statistics(images, maps, running_mean, running_var, momentum, eps, statistics)
         for channel in range(outputs):
@@ -100,8 +98,8 @@ def backward(
     (tiles, taps / WIDE, OUTPUTS, WIDE, LANES), for sums.
     """
     outputs, inputs, size, _ = weight.shape
-    on_passed, centre = np.full(outputs, scale, np.float32), np.zeros(outputs, np.float32)
-    slopes, offset = np.zeros(outputs, np.float32), np.zeros(outputs, np.float32)
+    on_passed, centre = _numbers(outputs, scale), _numbers(outputs, 0)
+    slopes, offset = _numbers(outputs, 0), _numbers(outputs, 0)
     normed = statistics.size > 0
     if normed:
         for channel in range(outputs):
@@ -124,8 +122,27 @@ def backward(
     _add_up(sums, to_weight)
     if asked:
         _pack(weight, True, packed)
-        nothing = np.zeros(packed.shape[0] * OUTPUTS, np.float32)
-        _correlate(on_maps, outputs, size, packed, nothing, to_src)
+        _correlate(on_maps, outputs, size, packed, _numbers(0, 0), to_src)
+
+
+@_within()
+def _numbers(count: int, value: float) -> Matrix:
+    numbers = np.empty(count, np.float32)
+    for i in range(count):
+        numbers[i] = value
+    return numbers
+
+
+@_within()
+def _two(count: int) -> Matrix:
+    """Two rows of zeros."""
+    return _numbers(2 * count, 0).reshape(2, count)
+
+
+@_within()
+def _clear(numbers: Matrix) -> None:
+    for i in range(len(numbers)):
+        numbers[i] = 0
 
 
 @_within()
@@ -165,20 +182,25 @@ def _offsets(channels: int, size: int, rows: int, row: int, count: int) -> Matri
             for along in range(size):
                 offsets[tap] = ((channel * rows + down) * row + along * LANES) * WORD
                 tap += 1
-    offsets[tap:] = offsets[tap - 1]
+    for further in range(tap, count):
+        offsets[further] = offsets[tap - 1]
     return offsets
 
 
 @_within()
 def _correlate(src: Matrix, inputs: int, size: int, packed: Matrix, bias: Matrix, out: Matrix) -> None:
-    """The first `inputs` channels of `src` with packed weights, into the float32 maps `out`."""
+    """The first `inputs` channels of `src` with packed weights, and with `bias` where there is any, into the float32 maps
+    `out`."""
     blocks, _, rows, row = src.shape
     height, width = rows - size + 1, row // LANES - size + 1
     apiece = channels_apiece(src)
     taps = (inputs + apiece - 1) // apiece * size * size
     offsets = _offsets((inputs + apiece - 1) // apiece, size, rows, row, taps)
     plane, word = out.shape[2] * out.shape[3] * WORD, src[0, 0, 0, 0]
-    by_tap, by_tile, start = offsets.ctypes.data, packed.ctypes.data, bias.ctypes.data
+    padded = _numbers(packed.shape[0] * OUTPUTS, 0)
+    for channel in range(len(bias)):
+        padded[channel] = bias[channel]
+    by_tap, by_tile, start = offsets.ctypes.data, packed.ctypes.data, padded.ctypes.data
     for block in range(blocks):
         from_block, to_block = src[block].ctypes.data, out[block].ctypes.data
         for y in range(height):
@@ -219,7 +241,7 @@ def _moments(
     offsets = _offsets(inputs, size, rows, row, sums.shape[1] * WIDE)
     inner = (around * gradient_row + around * LANES) * WORD
     plane = gradient_rows * gradient_row * WORD
-    sums[:] = 0
+    _clear(sums.ravel())
     by_tap, to_sums, word = offsets.ctypes.data, sums.ctypes.data, src[0, 0, 0, 0]
     apiece = channels_apiece(src)
     for block in range(0, src.shape[0], apiece):
@@ -267,7 +289,7 @@ def _statistics(
     """Mean and 1 / deviation of each channel, and moves the running ones. The variance is that of values minus the first
     image's mean, so that a mean far from 0 costs no digits."""
     blocks, _, height, row = maps.shape
-    sums, squares = np.empty(row, np.float32), np.empty(row, np.float32)
+    sums, squares = _numbers(row, 0), _numbers(row, 0)
     count = images * height * (row // LANES)
     for channel in range(statistics.shape[1]):
         first = np.float64(0)
@@ -279,8 +301,8 @@ def _statistics(
         for block in range(blocks):
             there = min(LANES, images - block * LANES)
             for top in range(0, height, _BLOCK):
-                sums[:] = 0
-                squares[:] = 0
+                _clear(sums)
+                _clear(squares)
                 for y in range(top, min(top + _BLOCK, height)):
                     line = maps[block, channel, y]
                     for i in range(row):
@@ -330,9 +352,9 @@ def _activate(
     """ReLU, max pool and dropout of factor x (maps - centre) + offset. Of equal values in a window the first counts."""
     height, width = maps.shape[2] // pool, maps.shape[3] // LANES // pool
     outputs, apiece = len(centre), channels_apiece(out)
-    line, pixels = np.empty(maps.shape[3], np.float32), np.empty(width * LANES, np.float32)
+    line, pixels = _numbers(maps.shape[3], 0), _numbers(width * LANES, 0)
     places = np.empty(width * LANES, np.int32)
-    lines = np.zeros((2, width * LANES), np.float32)
+    lines = _two(width * LANES)
     row_bits = np.empty(LANES, np.uint32)
     for block in range(maps.shape[0]):
         for first in range(0, outputs, apiece):
@@ -357,7 +379,7 @@ def _activate(
                     if threshold:
                         _drop(values, row_bits, channel, outputs, threshold, keys)
                 if apiece == 2 and first + 1 == outputs:  # noqa: PLR2004
-                    lines[1] = 0
+                    _clear(lines[1])
                 pack_rows(lines, out[block, first // apiece, y + border, border * LANES :])
 
 
@@ -404,14 +426,14 @@ def _gradient_moments(
     """Float64 (2, O): of the gradient that reaches `maps` the sum, and the sum of it times maps - centre."""
     blocks, _, height, row = maps.shape
     totals = np.zeros((2, len(centre)))
-    pixels, passed = np.empty(row, np.float32), np.empty(row, np.float32)
-    sums, products = np.empty(row, np.float32), np.empty(row, np.float32)
+    pixels, passed = _numbers(row, 0), _numbers(row, 0)
+    sums, products = _numbers(row, 0), _numbers(row, 0)
     for channel in range(len(centre)):
         middle = centre[channel]
         for block in range(blocks):
             for top in range(0, height, _BLOCK):
-                sums[:] = 0
-                products[:] = 0
+                _clear(sums)
+                _clear(products)
                 for y in range(top, min(top + _BLOCK, height)):
                     _passed(gradient, block, channel, y, relu, pool, out, border, where, pixels, passed)
                     line = maps[block, channel, y]
@@ -445,12 +467,13 @@ def _back_to_maps(
     """Into `on_maps` on_passed x what reaches `maps` + slopes x (maps - centre) + offset, and its sums into `to_bias`."""
     blocks, _, height, row = maps.shape
     outputs, apiece = len(on_passed), channels_apiece(on_maps)
-    lines, sums = np.zeros((2, row), np.float32), np.zeros((2, row), np.float32)
-    pixels, totals = np.empty(row, np.float32), np.zeros(outputs)
+    lines, sums = _two(row), _two(row)
+    pixels, totals = _numbers(row, 0), np.zeros(outputs)
     for block in range(blocks):
         there = min(LANES, images - block * LANES)
         for first in range(0, outputs, apiece):
-            sums[:] = 0
+            _clear(sums[0])
+            _clear(sums[1])
             for y in range(height):
                 for channel in range(first, min(first + apiece, outputs)):
                     line, added = lines[channel - first], sums[channel - first]
@@ -463,14 +486,15 @@ def _back_to_maps(
                             line[i] = factor * line[i] + slope * (wide[i] - middle) + constant
                         if there < LANES:
                             for x in range(0, row, LANES):
-                                line[x + there : x + LANES] = 0
+                                for lane in range(there, LANES):
+                                    line[x + lane] = 0
                     else:
                         for i in range(row):
                             line[i] *= factor
                     for i in range(row):
                         added[i] += line[i]
                 if apiece == 2 and first + 1 == outputs:  # noqa: PLR2004
-                    lines[1] = 0
+                    _clear(lines[1])
                 pack_rows(lines, on_maps[block, first // apiece, y + around, around * LANES :])
             for channel in range(first, min(first + apiece, outputs)):
                 totals[channel] += _total(sums[channel - first], LANES)
@@ -495,12 +519,13 @@ def _passed(
     """What of the gradient reaches a row of maps: what ReLU and dropout let through, at its window's maximum."""
     above = y // pool
     if above >= gradient.shape[2]:
-        passed[:] = 0
+        _clear(passed)
         return
     wide = gradient.shape[3] // LANES
     line = gradient[block, channel, above]
     if not relu:
-        passed[:] = line
+        for i in range(len(line)):
+            passed[i] = line[i]
         return
     apiece = channels_apiece(out)
     seen = out[block, channel // apiece, above + border, border * LANES :]
@@ -510,7 +535,7 @@ def _passed(
             passed[i] = line[i] if is_positive(seen[i], half) else np.float32(0)
         return
     places = where[block, channel, above]
-    passed[wide * pool * LANES :] = 0
+    _clear(passed[wide * pool * LANES :])
     for along in range(pool):
         place = np.uint8(y % pool * pool + along)
         for i in range(len(line)):
@@ -524,7 +549,7 @@ def lay(pictures: Matrix, out: Matrix, border: int) -> None:
     """(N, C, H, W) float32 into words with a border; 0 for images that there aren't."""
     count, channels, height, width = pictures.shape
     apiece = channels_apiece(out)
-    lines = np.zeros((2, width * LANES), np.float32)
+    lines = _two(width * LANES)
     for block in range(out.shape[0]):
         there = max(min(LANES, count - block * LANES), 0)
         for first in range(0, channels, apiece):
@@ -535,7 +560,7 @@ def lay(pictures: Matrix, out: Matrix, border: int) -> None:
                             value = pictures[block * LANES + lane, channel, y, x] if lane < there else np.float32(0)
                             lines[channel - first, x * LANES + lane] = value
                 if apiece == 2 and first + 1 == channels:  # noqa: PLR2004
-                    lines[1] = 0
+                    _clear(lines[1])
                 pack_rows(lines, out[block, first // apiece, y + border, border * LANES :])
 
 
@@ -543,7 +568,7 @@ def lay(pictures: Matrix, out: Matrix, border: int) -> None:
 def lay_maps(pictures: Matrix, out: Matrix) -> None:
     """(N, C, H, W) float32 into float32 maps; 0 for images that there aren't."""
     count, channels, height, width = pictures.shape
-    out[:] = 0
+    _clear(out.ravel())
     for image in range(count):
         block, lane = image // LANES, image % LANES
         for channel in range(channels):
