@@ -150,7 +150,7 @@ def test_gradients_are_the_parameters_own() -> None:
     before = [gradient.clone() for gradient in kept if gradient is not None]
     fused.zero_grad()
     fused(2 * images).square().sum().backward()
-    assert all(map(torch.equal, before, kept))
+    assert all(was is not None and torch.equal(was, now) for was, now in zip(kept, before, strict=True))
 
 
 def test_who_looks_into_a_network_sees_its_modules_at_work() -> None:
@@ -164,7 +164,7 @@ def test_who_looks_into_a_network_sees_its_modules_at_work() -> None:
     hook.remove()
     assert len(seen) == 1
     torch.testing.assert_close(fused(images), looked_at, rtol=1e-4, atol=1e-5)
-    for other in (copy.deepcopy(fused), pickle.loads(pickle.dumps(fused))):  # noqa: S301  # our own
+    for other in (copy.deepcopy(fused), pickle.loads(pickle.dumps(fused))):  # our own
         torch.testing.assert_close(other(images), looked_at, rtol=1e-4, atol=1e-5)
         with torch.no_grad():
             for parameter in other.parameters():
@@ -174,6 +174,13 @@ def test_who_looks_into_a_network_sees_its_modules_at_work() -> None:
     assert fused.double()(images.double()).dtype == torch.float64
 
 
+def test_a_module_that_is_held_twice_computes_twice() -> None:
+    torch.manual_seed(0)
+    once, twice, relu = nn.Conv2d(2, 5, 3), nn.Conv2d(5, 5, 3), nn.ReLU()
+    network = nn.Sequential(once, relu, twice, relu, twice, nn.AdaptiveAvgPool2d(1), nn.Flatten()).train()
+    check(network, torch.randn(20, 2, 13, 11))
+
+
 def test_what_a_chain_cannot_do_torch_does() -> None:
     """Strides, groups and wide convolutions end a run; one convolution alone is none; a map too small is torch's."""
     for layer in (nn.Conv2d(4, 4, 3, stride=2), nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 65, 3)):
@@ -181,7 +188,7 @@ def test_what_a_chain_cannot_do_torch_does() -> None:
     network = fuse(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.AvgPool2d(2)))
     assert isinstance(network.forward, Chain)
     assert isinstance(network.forward._steps[0], Run)
-    with pytest.raises(RuntimeError, match="(?i)kernel size"):
+    with pytest.raises(RuntimeError, match=r"(?i)kernel size"):
         network.train()(torch.zeros(2, 1, 4, 4))
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from bench.train.fast import direct
+from bench.train.fast import direct, laying
 from bench.train.fast.activation import BITS, Activation, has_hooks
 from bench.train.fast.kernels import Matrix
 from bench.train.fast.room import Room, Stage
@@ -120,7 +120,7 @@ class _Pass(Function):
     def forward(ctx: Any, maps: Tensor, run: Run, pairs: bool, *parameters: Tensor) -> Tensor:
         ctx.lease = run.lend(maps.shape, pairs=pairs)
         room: Room = ctx.lease.room
-        direct.lay(_array(maps), room.places[0].src, run.stages[0].border)
+        laying.lay(_array(maps), room.places[0].src, run.stages[0].border)
         torch._foreach_copy_(room.parameters, [parameter.detach() for parameter in parameters])
         ctx.scales = []
         for stage, place in zip(run.stages, room.places, strict=True):
@@ -128,23 +128,23 @@ class _Pass(Function):
             direct.forward(*place.forward, *_running(stage.norm), *drops)
             ctx.scales.append(drops[0])
         result = torch.empty(room.shape)
-        direct.picked_up(room.out, result.numpy())
+        laying.picked_up(room.out, result.numpy())
         ctx.shape, ctx.dtype = maps.shape, maps.dtype
         ctx.save_for_backward(*parameters)
         return result.bfloat16() if pairs else result
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         room: Room = ctx.lease.room
-        direct.lay_maps(_array(gradient), room.on_out)
+        laying.lay_maps(_array(gradient), room.on_out)
         for_maps = ctx.needs_input_grad[0]
         for number, scale in reversed(list(enumerate(ctx.scales))):
             direct.backward(*room.places[number].backward, scale, number > 0 or for_maps)
         to_maps = None
         if for_maps:
             found = torch.empty(ctx.shape)
-            direct.picked_up(room.places[0].to_src, found.numpy())
+            laying.picked_up(room.places[0].to_src, found.numpy())
             to_maps = found.to(ctx.dtype)
         return to_maps, None, None, *room.gradients(ctx.saved_tensors)
 

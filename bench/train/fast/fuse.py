@@ -86,12 +86,19 @@ def _chain(network: nn.Module) -> None:
         if any(isinstance(step, Run) for step in steps):
             watched = [part for part in module.modules() if part is not module]
             inside |= set(map(id, watched))
-            module.forward = Chain(module, steps, watched)  # type: ignore[assignment]  # nn.Module calls what is here
+            # What nn.Module calls.
+            module.forward = Chain(module, steps, watched)
 
 
 def _flat(module: nn.Module) -> Iterator[nn.Module]:
     """What a sequential computes by, its sequentials taken apart."""
-    for part in module._steps if isinstance(module, FusedSequential) else module._modules.values():
+    # A sequential computes by a module as often as it holds it; `children` names it once.
+    held = (
+        module._steps
+        if isinstance(module, FusedSequential)
+        else [part for part in module._modules.values() if part is not None]
+    )
+    for part in held:
         if type(part) in _SEQUENTIAL:
             yield from _flat(part)
         else:
@@ -104,10 +111,11 @@ def _runs(parts: Sequence[nn.Module]) -> Iterator[nn.Module | Run]:
     while at < len(parts):
         stages: list[Stage] = []
         first = at
-        while at < len(parts) and _is_usual_convolution(parts[at]):
-            followed = at + 1 < len(parts) and type(parts[at + 1]) is Activation
-            stages.append(Stage(parts[at], parts[at + 1] if followed else None))
-            at += 1 + followed
+        while at < len(parts) and _is_usual_convolution(convolution := parts[at]):
+            after = parts[at + 1] if at + 1 < len(parts) else None
+            activation = after if isinstance(after, Activation) else None
+            stages.append(Stage(convolution, activation))
+            at += 1 if activation is None else 2
         if len(stages) >= _SHORTEST:
             yield Run(stages)
             continue

@@ -95,7 +95,10 @@ class Room:
         self.places: list[Place] = []
         gradient = self.on_out
         for number in reversed(range(len(stages))):
-            arrays = [[arrays.pop() if there else _NOTHING for there in reversed(stages[number].there)][::-1] for arrays in (copies, found)]
+            arrays = [
+                [arrays.pop() if there else _NOTHING for there in reversed(stages[number].there)][::-1]
+                for arrays in (copies, found)
+            ]
             place = self._place(stages[number], number, sizes[number], srcs[number], outs[number], gradient, *arrays)
             self.places.insert(0, place)
             gradient = place.to_src

@@ -1,21 +1,22 @@
+# ruff: noqa: ARG001  # numba matches intrinsics by their parameters
 """The innermost loops of a direct convolution, as LLVM's instructions: what they add up stays in registers.
 
 Maps lie (channels, rows, columns, LANES images): a vector register holds one pixel of LANES images, so that it is full
-however few channels there are. A tile is an outer product that is added up: OUTPUTS values of one side times WIDE of the
-other, each a register of sums. Written as loops over arrays, sums would be stored and loaded at every step (numba's
+however few channels there are. A tile is an outer product that is added up: OUTPUTS values of one side times WIDE of
+the other, each a register of sums. Written as loops over arrays, sums would be stored and loaded at every step (numba's
 arrays may overlap). Every argument is an address or a distance in bytes.
 
 A word is 32 bits of one image: a float32, or a pair of bfloat16, whose products are added up in float32 in one
 instruction, AVX512-BF16's.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import llvmlite.binding
 from llvmlite import ir
 from numba import types
-from numba.core import config
 from numba.extending import intrinsic
 
 _F32, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
@@ -23,10 +24,9 @@ _F32, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 
 def _features() -> frozenset[str]:
     """What the CPU that numba compiles for can do, as LLVM calls it."""
-    if config.CPU_NAME or config.CPU_FEATURES:
-        named = "avx2" if config.CPU_NAME in {"haswell", "znver3"} else ""
-        asked = {part[1:] for part in (config.CPU_FEATURES or "").split(",") if part.startswith("+")}
-        return frozenset({named, "fma" if named else "", *asked})
+    asked = os.environ.get("NUMBA_CPU_FEATURES")
+    if asked is not None:
+        return frozenset(part[1:] for part in asked.split(",") if part.startswith("+"))
     return frozenset(name for name, there in llvmlite.binding.get_host_cpu_features().items() if there)
 
 
@@ -44,8 +44,7 @@ KNOWN_PAIRS = {"avx512f", "avx512bf16"} <= FEATURES
 _Sums = list[ir.Value]
 
 
-@intrinsic(prefer_literal=True)
-def correlate_tile(
+def _correlate_tile(
     typingctx: Any,
     src: Any,
     offsets: Any,
@@ -63,7 +62,7 @@ def correlate_tile(
     signature = types.void(*[types.intp] * 7, width, word)
     count, pairs = width.literal_value, isinstance(word, types.Integer)
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Sequence[ir.Value]) -> ir.Value:  # noqa: ARG001
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Sequence[ir.Value]) -> ir.Value:
         src, offsets, taps, weights, bias, out, plane, *_ = arguments
         add_product = _adder(builder, pairs=pairs)
         sums: _Sums = []
@@ -88,8 +87,7 @@ def correlate_tile(
     return signature, generate
 
 
-@intrinsic(prefer_literal=True)
-def moments_tile(
+def _moments_tile(
     typingctx: Any,
     gradient: Any,
     gradient_plane: Any,
@@ -107,7 +105,7 @@ def moments_tile(
     signature = types.void(*[types.intp] * 9, word)
     pairs = isinstance(word, types.Integer)
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Sequence[ir.Value]) -> ir.Value:  # noqa: ARG001
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Sequence[ir.Value]) -> ir.Value:
         gradient, gradient_plane, gradient_row, src, offsets, src_row, rows, columns, sums, _ = arguments
         add_product = _adder(builder, pairs=pairs)
         taps = [builder.add(src, _load(builder, offsets, tap * 8, _I64)) for tap in range(WIDE)]
@@ -136,17 +134,22 @@ def moments_tile(
     return signature, generate
 
 
-@intrinsic
-def copy_pixel(typingctx: Any, src: Any, out: Any) -> Any:
+def _copy_pixel(typingctx: Any, src: Any, out: Any) -> Any:
     """One pixel of LANES images, from one address to another."""
     signature = types.void(types.intp, types.intp)
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Sequence[ir.Value]) -> ir.Value:  # noqa: ARG001
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Sequence[ir.Value]) -> ir.Value:
         src, out = arguments
         _store(builder, _load(builder, src, 0, _vector(_I32)), out, 0)
         return context.get_dummy_value()
 
     return signature, generate
+
+
+# Called from compiled code, with the arguments but the first.
+correlate_tile: Any = intrinsic(prefer_literal=True)(_correlate_tile)
+moments_tile: Any = intrinsic(prefer_literal=True)(_moments_tile)
+copy_pixel: Any = intrinsic(_copy_pixel)
 
 
 def _adder(builder: ir.IRBuilder, *, pairs: bool) -> Callable[[ir.Value, ir.Value, ir.Value], ir.Value]:
@@ -166,7 +169,7 @@ def _adder(builder: ir.IRBuilder, *, pairs: bool) -> Callable[[ir.Value, ir.Valu
     return add_product
 
 
-class _BFloat(ir.Type):
+class _BFloat(ir.Type):  # type: ignore[misc]  # llvmlite carries no types
     """LLVM's bfloat, which llvmlite has no word for."""
 
     def _to_string(self) -> str:

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001, ARG005  # numba matches overloads by their parameters
 """Words of one image, 32 bits: a float32, or two bfloat16 as the halves of a uint32, the lower half first."""
 
 from typing import Any
@@ -37,28 +38,28 @@ def pair_images(words: Matrix, block: int, out: Matrix) -> None:
 @overload(channels_apiece)
 def _channels_apiece(words):
     if isinstance(words.dtype, types.Float):
-        return lambda words: 1  # noqa: ARG005
-    return lambda words: 2  # noqa: ARG005
+        return lambda words: 1
+    return lambda words: 2
 
 
 @overload(to_word)
-def _to_word(low, high, like):  # noqa: ARG001
+def _to_word(low, high, like):
     if isinstance(like, types.Float):
-        return lambda low, high, like: low  # noqa: ARG005
-    return lambda low, high, like: _pair(low, high)  # noqa: ARG005
+        return lambda low, high, like: low
+    return lambda low, high, like: _pair(low, high)
 
 
 @overload(to_float)
-def _to_float(word, half):  # noqa: ARG001
+def _to_float(word, half):
     if isinstance(word, types.Float):
-        return lambda word, half: word  # noqa: ARG005
-    return lambda word, half: _half(word, half)
+        return lambda word, half: word
+    return lambda word, half: _half(word, half)  # noqa: PLW0108  # compiled with it
 
 
 @overload(is_positive)
-def _is_positive(word, half):  # noqa: ARG001
+def _is_positive(word, half):
     if isinstance(word, types.Float):
-        return lambda word, half: not word <= 0  # noqa: ARG005
+        return lambda word, half: not word <= 0
     return lambda word, half: not _half(word, half) <= 0
 
 
@@ -82,7 +83,7 @@ def _pack_rows(lines, out):
 @overload(pair_images)
 def _pair_images(words, block, out):
     if isinstance(words.dtype, types.Float):
-        return lambda words, block, out: None  # noqa: ARG005
+        return lambda words, block, out: None
 
     def pairs(words, block, out):
         for channel in range(words.shape[1]):
