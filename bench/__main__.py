@@ -19,9 +19,10 @@ def main() -> NoReturn:
     gc.set_threshold(*_RARE)
     interrupted.listen()
     try:
-        from bench import cli
-
-        interrupted.raise_if_lost()
+        try:
+            from bench import cli
+        finally:
+            interrupted.raise_if_lost()
     except KeyboardInterrupt:
         print("bench: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -88,8 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run_command_line(arguments: Sequence[str]) -> int:
     """Runs a command line and returns its exit code. What a user did wrong is said in one line."""
     try:
-        code = app(args=list(arguments), prog_name="bench", standalone_mode=False)
-        raise_if_lost()
+        try:
+            code = app(args=list(arguments), prog_name="bench", standalone_mode=False)
+        finally:  # what fails after a signal, as a module does whose imports it cut short, fails because of it
+            raise_if_lost()
     except BenchError as error:
         _log.debug("it arose here", exc_info=error)
         return _fail(str(error), error.exit_code)

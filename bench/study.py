@@ -59,8 +59,8 @@ class Study:
     precision. `rates` are the learning rates: one for all, or by the levels of the factors that `rates_by` names, as
     in {("sgd",): 0.05, ("adamw",): 0.001}; `architecture` among these stands for the architecture's name. `preset` says
     the levels of training factors for all architectures where they aren't `off`. `claims` are what
-    `bench.report.claims` tests, or a function that returns them. `name` is that of the folder of its rows: its file's,
-    if not said.
+    `bench.report.sections.claims` tests, or a function that returns them. `name` is that of the folder of its rows:
+    its file's, if not said.
 
     Raises UsageError for what can't be, when it is made.
     """
@@ -113,7 +113,7 @@ class Study:
         if not callable(self.claims):
             for one in arguments.listed("claims", "[Claim(...)]", self.claims):
                 if not callable(getattr(one, "test", None)):
-                    raise UsageError(f"a claim is Claim(...) from bench.report.claims, not {one!r}")
+                    raise UsageError(f"a claim is Claim(...) from bench.report.sections.claims, not {one!r}")
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_names": {}}  # where a builder uses its study, the whole file needn't travel

@@ -16,14 +16,21 @@ from bench.plan.keys import Parts
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.store import Store
-from bench.report.analysis import Analysis, analyse
-from bench.report.charts import draw_charts
-from bench.report.charts.hardest import ImageError
 from bench.report.evidence import BitsError, gather
-from bench.report.mistakes import ConfusionError, confusions
+from bench.report.report import Report
+from bench.report.sections import draw_charts, mcnemar
+from bench.report.sections.cells.results import cell_results, preset_results
+from bench.report.sections.combinations.attributions import attributions
+from bench.report.sections.combinations.factorials import factorials
+from bench.report.sections.confusion.counts import ConfusionError, confusions
+from bench.report.sections.effects.measured import effects
+from bench.report.sections.effects.table import effect_table
+from bench.report.sections.hardest import hardest_images
+from bench.report.sections.hardest.chart import ImageError
+from bench.report.sections.presets import preset_steps
+from bench.report.sections.progress.curves import learning_curves
 from bench.report.stats.paired import compare
 from bench.report.stats.verdict import Verdict
-from bench.report.tables.effects import effect_table
 from bench.run.rows import Named, confusion_row
 from bench.train.data import Split
 from bench.train.outcome import Outcome
@@ -36,18 +43,18 @@ BATCH_NORM, GAP, DROPOUT, AUGMENTATION, SCHEDULER = find_factors(
 
 
 @pytest.fixture(scope="module")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Report:
     store = write_rows(tmp_path_factory.mktemp("rows") / "mnist")
-    return analyse(gather(store, "mnist"), 0.0005)
+    return Report(gather(store, "mnist"), 0.0005)
 
 
 def by_seed(*values: float) -> dict[int, float]:
     return dict(enumerate(values))
 
 
-def analysis_of(folder: Path, accuracies: dict[Cell, list[float]]) -> Analysis:
+def analysis_of(folder: Path, accuracies: dict[Cell, list[float]]) -> Report:
     store = write_rows(folder / "mnist", images=10_000, accuracies=accuracies)
-    return analyse(gather(store, "mnist"), 0.0005)
+    return Report(gather(store, "mnist"), 0.0005)
 
 
 def test_an_effect_is_with_minus_without_whichever_is_the_preset(tmp_path: Path) -> None:
@@ -61,7 +68,7 @@ def test_an_effect_is_with_minus_without_whichever_is_the_preset(tmp_path: Path)
             model2.with_level(BATCH_NORM, False): [0.981, 0.982, 0.982],
         },
     )
-    first, second = analysis.effects
+    first, second = effects(analysis)
     for effect in (first, second):
         assert (effect.factor, effect.level, effect.without) == (BATCH_NORM, True, False)
         assert effect.treated.levels["batch_norm"]
@@ -73,57 +80,57 @@ def test_an_effect_is_with_minus_without_whichever_is_the_preset(tmp_path: Path)
 def test_every_seed_is_compared(tmp_path: Path) -> None:
     gap = MODEL1.with_level(GAP, True)
     analysis = analysis_of(tmp_path, {MODEL1: [0.98, 0.981, 0.983, 0.99], gap: [0.99, 0.992]})
-    [effect] = analysis.effects
+    [effect] = effects(analysis)
     assert effect.comparison == compare(by_seed(0.99, 0.992), by_seed(0.98, 0.981, 0.983, 0.99), 1e-4)
     assert effect.comparison.difference.mean == pytest.approx(0.991 - 0.9835)
-    assert [seed for seed, _ in effect.mcnemar] == [0, 1]
+    assert [seed for seed, _ in mcnemar.by_seed(analysis, effect)] == [0, 1]
 
 
 def test_one_seed_settles_nothing(tmp_path: Path) -> None:
     analysis = analysis_of(tmp_path, {MODEL1: [0.98], MODEL1.with_level(GAP, True): [0.99]})
-    [effect] = analysis.effects
+    [effect] = effects(analysis)
     assert effect.verdict == Verdict.INCONCLUSIVE
     assert effect.smallest_found is None
     assert effect.seeds_needed is None
 
 
-def test_all_effects_of_a_report_are_one_family(everything: Analysis) -> None:
-    family = len(everything.effects)
+def test_all_effects_of_a_report_are_one_family(everything: Report) -> None:
+    family = len(effects(everything))
     assert family > 15
-    smallest = min(effect.comparison.difference.p for effect in everything.effects)
-    assert min(effect.judgement.p for effect in everything.effects) == pytest.approx(min(1, family * smallest))
+    smallest = min(effect.comparison.difference.p for effect in effects(everything))
+    assert min(effect.judgement.p for effect in effects(everything)) == pytest.approx(min(1, family * smallest))
 
 
-def test_the_effects_the_cells_and_the_steps_tell_one_story(everything: Analysis) -> None:
-    means = {result.cell: result.accuracy.mean for result in everything.cells}
-    for effect in everything.effects:
+def test_the_effects_the_cells_and_the_steps_tell_one_story(everything: Report) -> None:
+    means = {result.cell: result.accuracy.mean for result in cell_results(everything)}
+    for effect in effects(everything):
         assert effect.comparison.difference.mean == pytest.approx(means[effect.treated] - means[effect.baseline])
-    for step in everything.steps:
+    for step in preset_steps(everything):
         before, after = preset_cell(step.start), preset_cell(step.end)
         assert step.comparison.difference.mean == pytest.approx(means[after] - means[before])
-    for attribution in everything.attributions:
+    for attribution in attributions(everything):
         assert attribution.layers is not None
         whole = sum(share.mean for share in attribution.shares.values()) + attribution.layers.mean
         before, after = preset_cell(attribution.start), preset_cell(attribution.end)
         assert whole == pytest.approx(means[after] - means[before])
 
 
-def test_three_levels_are_compared_with_the_preset(everything: Analysis) -> None:
+def test_three_levels_are_compared_with_the_preset(everything: Report) -> None:
     pairs = [
         (effect.level, effect.without)
-        for effect in everything.effects
+        for effect in effects(everything)
         if effect.architecture == "model3" and effect.factor == AUGMENTATION
     ]
     assert sorted(pairs) == [("advanced", "basic"), ("advanced", "none")]
 
 
-def test_factorials_are_found_by_themselves(everything: Analysis) -> None:
-    names = {(f.architecture, tuple(factor.name for factor in f.factors)) for f in everything.factorials}
+def test_factorials_are_found_by_themselves(everything: Report) -> None:
+    names = {(f.architecture, tuple(factor.name for factor in f.factors)) for f in factorials(everything)}
     assert names == {
         ("model1", ("batch_norm", "gap", "dropout")),
         ("model3", ("augmentation", "scheduler")),
     }
-    model3 = next(f for f in everything.factorials if f.architecture == "model3")
+    model3 = next(f for f in factorials(everything) if f.architecture == "model3")
     assert [(e.factor, e.level) for e in model3.effects] == [(0, "basic"), (0, "advanced"), (1, "onecycle")]
     assert len(model3.interactions) == 2
     assert model3.seeds == 5
@@ -134,18 +141,18 @@ def test_a_level_that_is_only_toggled_takes_no_factorial_away(tmp_path: Path) ->
     scheduled = [MODEL1.with_level(SCHEDULER, level) for level in SCHEDULER.levels]
     combined = [cell.with_level(GAP, on) for cell in scheduled if cell != scheduled[1] for on in (False, True)]
     analysis = analysis_of(tmp_path, {cell: [0.98, 0.981] for cell in [*combined, scheduled[1]]})
-    [factorial] = analysis.factorials
+    [factorial] = factorials(analysis)
     assert factorial.factors == (GAP, SCHEDULER)
     assert factorial.levels == ((False, True), ("step", "onecycle"))
     whole = {cell.with_level(GAP, on): [0.98, 0.981] for cell in scheduled for on in (False, True)}
-    [factorial] = analysis_of(tmp_path / "whole", whole).factorials
+    [factorial] = factorials(analysis_of(tmp_path / "whole", whole))
     assert factorial.levels == ((False, True), SCHEDULER.levels)
 
 
 def test_a_missing_combination_makes_no_factorial(tmp_path: Path) -> None:
     cells = [MODEL1, MODEL1.with_level(GAP, True), MODEL1.with_level(BATCH_NORM, True)]
     analysis = analysis_of(tmp_path, {cell: [0.98, 0.981] for cell in cells})
-    assert analysis.factorials == ()
+    assert factorials(analysis) == ()
 
 
 def test_a_gain_is_shared_out_and_the_layers_keep_theirs(tmp_path: Path) -> None:
@@ -155,7 +162,7 @@ def test_a_gain_is_shared_out_and_the_layers_keep_theirs(tmp_path: Path) -> None
         cell = MODEL1.with_level(BATCH_NORM, on[0]).with_level(GAP, on[1]).with_level(DROPOUT, 0.1 * on[2])
         accuracies[cell] = [0.98 + 0.001 * sum(on) + noise for noise in (0, 0.0002, 0.0004)]
     accuracies[preset_cell("model2")] = [0.9835, 0.9837, 0.9839]
-    [attribution] = analysis_of(tmp_path, accuracies).attributions
+    [attribution] = attributions(analysis_of(tmp_path, accuracies))
     assert {name: share.mean for name, share in attribution.shares.items()} == pytest.approx(
         {"batch_norm": 0.001, "gap": 0.001, "dropout": 0.001}
     )
@@ -164,8 +171,8 @@ def test_a_gain_is_shared_out_and_the_layers_keep_theirs(tmp_path: Path) -> None
     assert attribution.start_accuracy == pytest.approx(0.9802)
 
 
-def test_steps_name_what_changes_and_credit_nothing(everything: Analysis) -> None:
-    first, second = everything.steps
+def test_steps_name_what_changes_and_credit_nothing(everything: Report) -> None:
+    first, second = preset_steps(everything)
     assert [factor.name for factor in first.factors] == ["batch_norm", "gap", "dropout"]
     assert [factor.name for factor in second.factors] == ["dropout", "augmentation", "scheduler"]
     assert first.published == pytest.approx(0.0029)
@@ -174,13 +181,13 @@ def test_steps_name_what_changes_and_credit_nothing(everything: Analysis) -> Non
 def test_published_differences_belong_to_their_data_set(tmp_path: Path) -> None:
     accuracies = {preset_cell(name): [0.9, 0.91] for name in ("model1", "model2")}
     store = write_rows(tmp_path / "digits", dataset="digits", accuracies=accuracies)
-    [step] = analyse(gather(store, "digits"), 0.0005).steps
+    [step] = preset_steps(Report(gather(store, "digits"), 0.0005))
     assert step.published is None
 
 
-def test_costs_stand_beside_gains(everything: Analysis) -> None:
+def test_costs_stand_beside_gains(everything: Report) -> None:
     """The made-up rows are a tenth slower with batch norm, 30 % with dropout, and the same under another schedule."""
-    by_factor = {effect.factor: effect.cost for effect in everything.effects if effect.architecture == "model1"}
+    by_factor = {effect.factor: effect.cost for effect in effects(everything) if effect.architecture == "model1"}
     batch_norm, scheduler = by_factor[BATCH_NORM], by_factor[SCHEDULER]
     assert batch_norm.parameters == 144
     assert batch_norm.train_speed is not None
@@ -201,8 +208,8 @@ def test_speeds_of_other_rounds_make_no_ratio(tmp_path: Path) -> None:
     rows = pd.read_csv(path, dtype=str, keep_default_na=False)
     rows.loc[rows["batch_norm"] == "on", "run"] = "another"
     rows.to_csv(path, index=False)
-    analysis = analyse(gather(Store(tmp_path / "mnist"), "mnist"), 0.0005)
-    apart, together = analysis.effects
+    analysis = Report(gather(Store(tmp_path / "mnist"), "mnist"), 0.0005)
+    apart, together = effects(analysis)
     assert (apart.factor, together.factor) == (BATCH_NORM, DROPOUT)
     assert apart.cost.train_speed is None
     assert apart.cost.inference_speed is None
@@ -215,32 +222,34 @@ def test_speeds_of_other_rounds_make_no_ratio(tmp_path: Path) -> None:
 
 def test_speeds_of_another_code_or_machine_are_not_mixed_in(tmp_path: Path) -> None:
     store = write_rows(tmp_path / "mnist", [MODEL1], seeds=2)
-    before = analyse(gather(store, "mnist"), 0.0005).cells[0].cost
+    before = cell_results(Report(gather(store, "mnist"), 0.0005))[0].cost
     path = store.folder / "timings.csv"
     lines = path.read_text().splitlines()
     strangers = [line.rsplit(",", 2)[0] + end for line in lines[1:4] for end in (",other,m", ",c,m2")]
     path.write_text("\n".join([*lines, *strangers]) + "\n")
-    assert analyse(gather(store, "mnist"), 0.0005).cells[0].cost == before
+    assert cell_results(Report(gather(store, "mnist"), 0.0005))[0].cost == before
 
 
-def test_curves_end_where_the_accuracies_are(everything: Analysis) -> None:
-    results = {result.cell: result for result in everything.cells}
-    assert len(everything.curves) == len(everything.cells)
-    for curve in everything.curves:
+def test_curves_end_where_the_accuracies_are(everything: Report) -> None:
+    results = {result.cell: result for result in cell_results(everything)}
+    assert len(learning_curves(everything)) == len(cell_results(everything))
+    for curve in learning_curves(everything):
         assert curve.n == 5
         assert curve.points["test"].iloc[-1] == pytest.approx(results[curve.cell].accuracy.mean)
         assert (curve.points["low"] <= curve.points["test"]).all()
 
 
-def test_confusions_count_every_image_of_every_trial(everything: Analysis) -> None:
-    results = {result.cell: result for result in everything.cells}
-    for confusion in everything.confusions:
+def test_confusions_count_every_image_of_every_trial(everything: Report) -> None:
+    results = {result.cell: result for result in cell_results(everything)}
+    for confusion in confusions(everything):
         assert confusion.counts.sum() == 2000 * confusion.n
         assert np.trace(confusion.counts) / (2000 * confusion.n) == pytest.approx(results[confusion.cell].accuracy.mean)
 
 
-def test_only_published_models_have_confusions(everything: Analysis) -> None:
-    assert [confusion.cell for confusion in everything.confusions] == [result.cell for result in everything.presets]
+def test_only_published_models_have_confusions(everything: Report) -> None:
+    assert [confusion.cell for confusion in confusions(everything)] == [
+        result.cell for result in preset_results(everything)
+    ]
 
 
 def with_counts(folder: Path, classes: int, counts: str) -> Store:
@@ -255,7 +264,7 @@ def test_pairs_that_occurred_say_the_same_as_a_number_for_every_pair(tmp_path: P
     """Older rows have the long form; one file may hold both."""
     dense = gather(with_counts(tmp_path / "a", 3, "5 0 1 0 4 0 2 0 3"), "mnist")
     named = gather(with_counts(tmp_path / "b", 3, "0:0:5 0:2:1 1:1:4 2:0:2 2:2:3"), "mnist")
-    [one], [other] = confusions(dense), confusions(named)
+    [one], [other] = confusions(Report(dense, 0.0005)), confusions(Report(named, 0.0005))
     assert one.counts.tolist() == other.counts.tolist() == [[10, 0, 2], [0, 8, 0], [4, 0, 6]]
     assert one.n == other.n == 2
 
@@ -275,7 +284,7 @@ def test_a_thousand_classes_are_recorded_and_read_again(tmp_path: Path) -> None:
     path = store.folder / "confusion.csv"
     path.unlink()
     store._append(path, [row])
-    [confusion] = confusions(gather(store, "mnist"))
+    [confusion] = confusions(Report(gather(store, "mnist"), 0.0005))
     expected = np.zeros((1000, 1000), dtype=int)
     np.add.at(expected, (labels, predicted), 1)
     assert (confusion.counts == expected).all()
@@ -299,7 +308,7 @@ def test_a_thousand_classes_are_recorded_and_read_again(tmp_path: Path) -> None:
 def test_counts_that_cannot_be_are_answered_with_a_way_out(tmp_path: Path, counts: str) -> None:
     evidence = gather(with_counts(tmp_path, 2, counts), "mnist")
     with pytest.raises(ConfusionError, match=r"confusion\.csv has counts of trial \w+ that are not those of 2 classes"):
-        list(confusions(evidence))
+        list(confusions(Report(evidence, 0.0005)))
 
 
 def test_counts_of_different_classes_are_not_added_up(tmp_path: Path) -> None:
@@ -308,7 +317,7 @@ def test_counts_of_different_classes_are_not_added_up(tmp_path: Path) -> None:
     header, first, second = path.read_text().splitlines()
     path.write_text("\n".join([header, first, second.replace(",2,1 0 0 1", ",1,4")]) + "\n")
     with pytest.raises(ConfusionError, match=r"confusion\.csv has 1 and 2 classes for trials of model1"):
-        list(confusions(gather(store, "mnist")))
+        list(confusions(Report(gather(store, "mnist"), 0.0005)))
 
 
 @pytest.mark.parametrize(
@@ -342,7 +351,7 @@ def test_an_image_that_is_none_is_answered_with_a_way_out(tmp_path: Path, png: s
     header, *lines = path.read_text().splitlines()
     path.write_text("\n".join([header, *(f"{line.rpartition(',')[0]},{png}" for line in lines)]) + "\n")
     with pytest.raises(ImageError, match=r"images\.csv has no PNG of image \d+"):
-        list(draw_charts(analyse(gather(store, "mnist"), 0.0005)))
+        list(draw_charts(Report(gather(store, "mnist"), 0.0005)))
 
 
 def test_a_curve_is_over_the_seeds_that_recorded_an_epoch(tmp_path: Path) -> None:
@@ -350,13 +359,13 @@ def test_a_curve_is_over_the_seeds_that_recorded_an_epoch(tmp_path: Path) -> Non
     path = store.folder / "epochs.csv"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join([*lines[:5], *lines[6:]]))  # the first seed's fifth epoch
-    [curve] = analyse(gather(store, "mnist"), 0.0005).curves
+    [curve] = learning_curves(Report(gather(store, "mnist"), 0.0005))
     fifth = np.asarray(curve.seeds.loc[5], dtype=float)
     assert np.isnan(fifth).tolist() == [True, False, False]
     assert curve.points["test"].loc[5] == pytest.approx(np.nanmean(fifth))
     assert curve.points["train"].notna().all()
 
 
-def test_hard_images_have_their_picture(everything: Analysis) -> None:
-    assert len(everything.hardest) == 24
-    assert all(image.png is not None and image.label is not None for image in everything.hardest)
+def test_hard_images_have_their_picture(everything: Report) -> None:
+    assert len(hardest_images(everything)) == 24
+    assert all(image.png is not None and image.label is not None for image in hardest_images(everything))

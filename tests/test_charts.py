@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,12 +19,16 @@ from bench.plan.catalogue import catalogue, find_factors, using
 from bench.plan.cells import preset_cell
 from bench.plan.designs import factorial, toggles
 from bench.record.store import Store
-from bench.report.analysis import Analysis, analyse
-from bench.report.charts import Chart, confusion, draw_charts, save
-from bench.report.charts.fold import fold
-from bench.report.charts.style import applied, draw_interval, seeds_words, settle, spread
 from bench.report.evidence import gather
-from bench.report.mistakes import Confusion
+from bench.report.report import Report
+from bench.report.sections import draw_charts
+from bench.report.sections.cells.results import cell_results, preset_results
+from bench.report.sections.confusion import chart as confusion_chart
+from bench.report.sections.confusion.counts import Confusion, confusions
+from bench.report.sections.effects.measured import effects
+from bench.report.show.chart import Chart, save
+from bench.report.show.fold import fold
+from bench.report.show.style import applied, draw_interval, seeds_words, settle, spread
 from bench.report.stats.estimate import Estimate, estimate
 from bench.run.networks import layers_today
 from tests import synthetic
@@ -51,7 +55,7 @@ EVERY_CHART = [
 
 @dataclass(frozen=True)
 class Drawn:
-    analysis: Analysis
+    analysis: Report
     charts: dict[str, Chart]
 
 
@@ -89,7 +93,7 @@ def either(request: pytest.FixtureRequest) -> Drawn:
 
 
 def drawn(store: Store) -> Drawn:
-    analysis = analyse(gather(store, "mnist"), 0.0005, layers_today)
+    analysis = Report(gather(store, "mnist"), 0.0005, layers_today)
     return Drawn(analysis, {chart.name: chart for chart in draw_charts(analysis)})
 
 
@@ -111,10 +115,10 @@ def test_charts_are_written_as_the_same_bytes_every_time(full: Drawn, tmp_path: 
 def test_charts_of_many_cells_show_the_most_telling_and_say_where_the_rest_is(many: Drawn) -> None:
     assert list(many.charts) == EVERY_CHART
     analysis, charts = many.analysis, many.charts
-    assert len(analysis.cells) > 200
+    assert len(cell_results(analysis)) > 200
     folded = {
-        "effects": f"40 of {len(analysis.effects)} comparisons",
-        "cells": f"40 of {len(analysis.cells)} cells",
+        "effects": f"40 of {len(effects(analysis))} comparisons",
+        "cells": f"40 of {len(cell_results(analysis))} cells",
         "curves": "12 of 17 models",
         "interactions": "6 of 17 sets of combinations",
         "confusion": "6 of 17 models",
@@ -136,7 +140,7 @@ def test_no_text_is_cut_or_tiny_where_there_are_many_cells(many: Drawn) -> None:
 
 
 def test_the_best_cells_and_the_published_models_are_the_ones_shown(many: Drawn) -> None:
-    means = sorted(result.accuracy.mean * 100 for result in many.analysis.cells)
+    means = sorted(result.accuracy.mean * 100 for result in cell_results(many.analysis))
     shown = [
         float(np.asarray(line.get_xdata())[0])
         for axes in many.charts["cells"].figure.axes
@@ -144,7 +148,7 @@ def test_the_best_cells_and_the_published_models_are_the_ones_shown(many: Drawn)
         if line.get_marker() == "|"
     ]
     assert max(shown) == pytest.approx(means[-1])
-    presets = {round(result.accuracy.mean * 100, 9) for result in many.analysis.presets}
+    presets = {round(result.accuracy.mean * 100, 9) for result in preset_results(many.analysis)}
     assert presets <= {round(place, 9) for place in shown}
 
 
@@ -155,7 +159,7 @@ def test_a_front_joins_the_cells_that_no_other_beats(many: Drawn) -> None:
     costs, means = (np.asarray(data, dtype=float) for data in front.get_data())
     assert (np.diff(costs) > 0).all()
     assert (np.diff(means) > 0).all()
-    for result in many.analysis.cells:
+    for result in cell_results(many.analysis):
         cheaper = means[costs <= result.cost.parameters]
         assert result.accuracy.mean * 100 <= cheaper.max() + 1e-9
 
@@ -164,10 +168,10 @@ def test_a_front_joins_the_cells_that_no_other_beats(many: Drawn) -> None:
 def test_any_number_of_classes_can_be_read(full: Drawn, classes: int, panels: int) -> None:
     generator = np.random.default_rng(0)
     counts = np.diag(np.full(classes, 90)) + (generator.random((classes, classes)) < 0.02) * 3
-    preset = full.analysis.presets[0]
-    several = replace(full.analysis, confusions=(Confusion(preset.cell, counts, 3),) * 7)
+    preset = preset_results(full.analysis)[0]
+    several = full.analysis.supposing(confusions, (Confusion(preset.cell, counts, 3),) * 7)
     with applied():
-        chart = confusion.draw(several)
+        chart = confusion_chart.draw(several)
         assert chart is not None
         settle(chart.figure)
     assert f"Shown are {panels} of 7 models" in chart.caption
@@ -183,7 +187,7 @@ def test_the_most_frequent_mistakes_come_first() -> None:
     counts = np.diag(np.full(30, 97))
     counts[4, 7], counts[2, 9] = 3, 2
     axes = Figure().subplots()
-    confusion._draw_pairs(axes, Confusion(preset_cell("model1"), counts, 1), list(map(str, range(30))))
+    confusion_chart._draw_pairs(axes, Confusion(preset_cell("model1"), counts, 1), list(map(str, range(30))))
     assert [label.get_text() for label in axes.get_yticklabels()] == [
         "4 \N{RIGHTWARDS ARROW} 7",
         "2 \N{RIGHTWARDS ARROW} 9",
@@ -231,14 +235,14 @@ def test_no_text_is_cut_and_no_tick_labels_overlap(either: Drawn) -> None:
 
 def test_every_seed_of_every_cell_is_in_sight(either: Drawn) -> None:
     dots = [dot for axes in either.charts["cells"].figure.axes for dot in dots_within(axes)]
-    accuracies = [accuracy * 100 for result in either.analysis.cells for accuracy in result.accuracies]
+    accuracies = [accuracy * 100 for result in cell_results(either.analysis) for accuracy in result.accuracies]
     assert sorted(dots) == pytest.approx(sorted(accuracies))
 
 
 def test_every_seed_of_every_effect_is_in_sight(either: Drawn) -> None:
     panels = either.charts["effects"].figure.axes
     dots = [dot for axes in panels for dot in dots_within(axes)]
-    differences = [effect.comparison.difference for effect in either.analysis.effects]
+    differences = [effect.comparison.difference for effect in effects(either.analysis)]
     assert len(dots) == sum(difference.n for difference in differences)
     assert np.mean(dots) == pytest.approx(np.mean([difference.mean * 100 for difference in differences]))
 

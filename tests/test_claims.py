@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 from bench.plan.catalogue import find_factors
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import Factor
-from bench.report.analysis import Analysis, Effect, analyse
-from bench.report.claims import Finding, Status, helps, reaches, saves_parameters_and_keeps_accuracy
-from bench.report.converging import converges_faster
 from bench.report.evidence import gather
-from bench.report.overfitting import prevents_overfitting
+from bench.report.report import Report
+from bench.report.sections.claims import claim_table
+from bench.report.sections.claims.testing import Finding, Status, helps, reaches, saves_parameters_and_keeps_accuracy
+from bench.report.sections.effects.measured import Effect, effects
+from bench.report.sections.progress.curves import learning_curves
+from bench.report.sections.targets import target_table
 from bench.report.stats.estimate import estimate
 from bench.report.stats.verdict import Verdict
-from bench.report.tables.architectures import target_table
-from bench.report.tables.claims import claim_table
+from bench.studies.converging import converges_faster
+from bench.studies.overfitting import prevents_overfitting
 from tests.synthetic import write_rows
 
 MODELS = ("model1", "model2", "model3")
@@ -42,23 +44,23 @@ def pairs(factor: Factor, seeds: int = 5) -> dict[Cell, list[float]]:
     return chosen
 
 
-def analysis_of(folder: Path, accuracies: dict[Cell, list[float]]) -> Analysis:
-    return analyse(gather(write_rows(folder / "mnist", images=1000, accuracies=accuracies), "mnist"), 0.0005)
+def analysis_of(folder: Path, accuracies: dict[Cell, list[float]]) -> Report:
+    return Report(gather(write_rows(folder / "mnist", images=1000, accuracies=accuracies), "mnist"), 0.0005)
 
 
 @pytest.fixture(scope="module")
-def normed(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
+def normed(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return analysis_of(tmp_path_factory.mktemp("normed"), pairs(BATCH_NORM))
 
 
 @pytest.fixture(scope="module")
-def dropped(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
+def dropped(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return analysis_of(tmp_path_factory.mktemp("dropped"), pairs(DROPOUT))
 
 
-def with_verdicts(analysis: Analysis, verdicts: Sequence[Any]) -> Analysis:
-    effects = zip(analysis.effects, verdicts, strict=True)
-    return replace(analysis, effects=tuple(judged(effect, verdict) for effect, verdict in effects))
+def with_verdicts(analysis: Report, verdicts: Sequence[Any]) -> Report:
+    pairs = zip(effects(analysis), verdicts, strict=True)
+    return analysis.supposing(effects, tuple(judged(effect, verdict) for effect, verdict in pairs))
 
 
 def judged(effect: Effect, verdict: Any) -> Effect:
@@ -83,14 +85,14 @@ def judged(effect: Effect, verdict: Any) -> Effect:
     ],
 )
 def test_a_technique_helps_where_it_does_on_most_models_and_hurts_none(
-    normed: Analysis, verdicts: Sequence[Any], status: Status, said: str
+    normed: Report, verdicts: Sequence[Any], status: Status, said: str
 ) -> None:
     finding = helps("batch_norm")(with_verdicts(normed, verdicts))
     assert finding.status == status
     assert finding.evidence.startswith(said)
 
 
-def test_a_level_of_a_factor_is_claimed_by_itself(normed: Analysis) -> None:
+def test_a_level_of_a_factor_is_claimed_by_itself(normed: Report) -> None:
     both = with_verdicts(normed, (HELPS, HELPS, HELPS))
     assert helps("batch_norm", True)(both).status == Status.SUPPORTED
     assert helps("batch_norm", "another")(both).status == Status.NOT_TESTABLE
@@ -111,27 +113,27 @@ def test_a_promise_to_keep_accuracy_is_kept_where_no_loss_of_the_margin_is_left_
 ) -> None:
     analysis = with_verdicts(analysis_of(tmp_path, pairs(GAP)), verdicts)
     low, high = interval
-    effects = []
-    for effect in analysis.effects:
+    found = []
+    for effect in effects(analysis):
         difference = replace(effect.comparison.difference, low=low, high=high)
-        effects.append(replace(effect, comparison=replace(effect.comparison, difference=difference)))
+        found.append(replace(effect, comparison=replace(effect.comparison, difference=difference)))
     test = saves_parameters_and_keeps_accuracy("gap")
-    assert test(replace(analysis, effects=tuple(effects))).status == status
-    costlier = [replace(effect, cost=replace(effect.cost, parameters=1)) for effect in effects]
-    assert test(replace(analysis, effects=tuple(costlier))).status == Status.CONTRADICTED
+    assert test(analysis.supposing(effects, tuple(found))).status == status
+    costlier = [replace(effect, cost=replace(effect.cost, parameters=1)) for effect in found]
+    assert test(analysis.supposing(effects, tuple(costlier))).status == Status.CONTRADICTED
 
 
-def started(analysis: Analysis, losses: Mapping[str, tuple[Losses, Losses]]) -> Analysis:
+def started(analysis: Report, losses: Mapping[str, tuple[Losses, Losses]]) -> Report:
     """With these test losses after the first epoch, with the technique and without, model by model."""
     first: dict[Cell, Losses] = {}
-    for effect in analysis.effects:
+    for effect in effects(analysis):
         first |= zip((effect.treated, effect.baseline), losses[effect.architecture], strict=True)
     curves = []
-    for curve in analysis.curves:
+    for curve in learning_curves(analysis):
         of_seeds = curve.losses.copy()
         of_seeds.iloc[0] = first[curve.cell]
         curves.append(replace(curve, losses=of_seeds))
-    return replace(analysis, curves=tuple(curves))
+    return analysis.supposing(learning_curves, tuple(curves))
 
 
 def test_one_slow_start_does_not_hide_what_fourteen_of_fifteen_pairs_say(tmp_path: Path) -> None:
@@ -170,7 +172,7 @@ ONES, LOWER, HIGHER = np.ones(5), np.full(5, 0.5), np.full(5, 2.0)
     ],
 )
 def test_convergence_is_settled_by_the_pairs_of_all_models(
-    normed: Analysis, treated: Sequence[Losses], status: Status
+    normed: Report, treated: Sequence[Losses], status: Status
 ) -> None:
     losses = {name: (own, ONES) for name, own in zip(MODELS, treated, strict=True)}
     assert converges_faster("batch_norm")(started(normed, losses)).status == status
@@ -185,38 +187,38 @@ def test_a_model_that_surely_starts_slower_contradicts_whatever_the_others_do(tm
     assert "0 of 12" in finding.evidence
 
 
-def test_a_loss_of_nothing_has_no_ratio_and_still_a_sign(normed: Analysis) -> None:
+def test_a_loss_of_nothing_has_no_ratio_and_still_a_sign(normed: Report) -> None:
     losses: Mapping[str, tuple[Losses, Losses]] = dict.fromkeys(MODELS, (np.zeros(5).tolist(), [1.0] * 5))
     finding = converges_faster("batch_norm")(started(normed, losses))
     assert finding.status == Status.SUPPORTED
     assert "model1 5 of 5, model2 5 of 5 and model3 5 of 5." in finding.evidence
 
 
-def test_convergence_without_pairs_is_not_testable(normed: Analysis) -> None:
+def test_convergence_without_pairs_is_not_testable(normed: Report) -> None:
     assert converges_faster("dropout")(normed).status == Status.NOT_TESTABLE
-    assert converges_faster("batch_norm")(replace(normed, curves=())).status == Status.NOT_TESTABLE
+    assert converges_faster("batch_norm")(normed.supposing(learning_curves, ())).status == Status.NOT_TESTABLE
 
 
-def fitted(analysis: Analysis, without: float, treated: float, spread: float = 0.0001) -> Analysis:
+def fitted(analysis: Report, without: float, treated: float, spread: float = 0.0001) -> Report:
     """With gaps of so much between undistorted training images and test images, with the technique and without."""
     trials = analysis.evidence.trials.copy()
-    treated_cells = {effect.treated.label for effect in analysis.effects}
+    treated_cells = {effect.treated.label for effect in effects(analysis)}
     gaps = np.where(trials["cell"].isin(treated_cells), treated, without)
     noise = spread * np.where(trials["cell"].isin(treated_cells), 1.0, -1.0) * (trials["seed"] - 2)
     trials["train_accuracy_undistorted"] = trials["test_accuracy"] + gaps + noise
     return replace(analysis, evidence=replace(analysis.evidence, trials=trials))
 
 
-def overfitting(analysis: Analysis, difference: tuple[float, float] = (-0.0002, 0.0002)) -> Finding:
+def overfitting(analysis: Report, difference: tuple[float, float] = (-0.0002, 0.0002)) -> Finding:
     """What the claim is found to be, where test accuracy changes by something in this interval."""
     low, high = difference
     verdict = HURTS if high < 0 else SAME if low >= -0.0005 else OPEN
-    effects = []
-    for effect in analysis.effects:
+    found = []
+    for effect in effects(analysis):
         changed = replace(effect.comparison.difference, mean=(low + high) / 2, low=low, high=high)
         comparison = replace(effect.comparison, difference=changed)
-        effects.append(judged(replace(effect, comparison=comparison), verdict))
-    return prevents_overfitting("dropout")(replace(analysis, effects=tuple(effects)))
+        found.append(judged(replace(effect, comparison=comparison), verdict))
+    return prevents_overfitting("dropout")(analysis.supposing(effects, tuple(found)))
 
 
 @pytest.mark.parametrize(
@@ -232,26 +234,26 @@ def overfitting(analysis: Analysis, difference: tuple[float, float] = (-0.0002, 
     ],
 )
 def test_overfitting_is_prevented_where_the_gap_narrows_and_test_accuracy_stays(
-    dropped: Analysis, without: float, treated: float, difference: tuple[float, float], status: Status
+    dropped: Report, without: float, treated: float, difference: tuple[float, float], status: Status
 ) -> None:
     finding = overfitting(fitted(dropped, without, treated), difference)
     assert finding.status == status
     assert ("no overfitting to prevent" in finding.evidence) == (status == Status.NOT_TESTABLE)
 
 
-def test_a_gap_that_is_not_surely_there_or_not_surely_narrower_is_unsettled(dropped: Analysis) -> None:
+def test_a_gap_that_is_not_surely_there_or_not_surely_narrower_is_unsettled(dropped: Report) -> None:
     assert overfitting(fitted(dropped, 0.0060, 0.0050, spread=0.002)).status == Status.UNSETTLED
     assert overfitting(fitted(dropped, 0.0010, -0.0050, spread=0.002)).status == Status.UNSETTLED
 
 
-def test_the_gap_and_what_becomes_of_it_stand_in_the_evidence(dropped: Analysis) -> None:
+def test_the_gap_and_what_becomes_of_it_stand_in_the_evidence(dropped: Report) -> None:
     evidence = overfitting(fitted(dropped, 0.0060, 0.0020)).evidence
     assert evidence.startswith("On model1 training accuracy lies +0.60 points (+0.58 to +0.62, 5 seeds) from test acc")
     assert "with it the gap changes by \N{MINUS SIGN}0.40 points" in evidence
 
 
 def test_rows_that_were_not_measured_on_undistorted_training_images_tell_nothing_of_overfitting(
-    dropped: Analysis,
+    dropped: Report,
 ) -> None:
     """The made-up rows have the running accuracy on distorted images alone, as earlier versions recorded it."""
     finding = prevents_overfitting("dropout")(dropped)
@@ -260,10 +262,10 @@ def test_rows_that_were_not_measured_on_undistorted_training_images_tell_nothing
     assert "no overfitting" not in finding.evidence
 
 
-def test_seeds_that_were_measured_in_both_cells_are_compared_and_others_are_left_out(dropped: Analysis) -> None:
+def test_seeds_that_were_measured_in_both_cells_are_compared_and_others_are_left_out(dropped: Report) -> None:
     measured = fitted(dropped, 0.0060, 0.0020)
     trials = measured.evidence.trials.copy()
-    treated = {effect.treated.label for effect in dropped.effects}
+    treated = {effect.treated.label for effect in effects(dropped)}
     trials.loc[trials["cell"].isin(treated) & (trials["seed"] < 2), "train_accuracy_undistorted"] = None
     some = replace(measured, evidence=replace(measured.evidence, trials=trials))
     evidence = overfitting(some).evidence
@@ -285,7 +287,7 @@ def test_the_claims_and_the_targets_hold_a_published_figure_to_one_rule(
     tmp_path: Path, accuracies: list[float], status: Status, reached: str
 ) -> None:
     store = write_rows(tmp_path / "mnist", images=10_000, accuracies={preset_cell("model1"): accuracies})
-    analysis = analyse(gather(store, "mnist"), 0.0005)
+    analysis = Report(gather(store, "mnist"), 0.0005)
     finding = reaches("model1")(analysis)
     assert finding.status == status
     assert f"{reached} seed" in finding.evidence

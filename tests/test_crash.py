@@ -110,7 +110,7 @@ def forked(target: Callable[..., None], arguments: tuple[object, ...]) -> ForkSe
     """A process that has torch from the start. Twenty of them would else import it for two minutes."""
     context = get_context("forkserver")
     context.set_forkserver_preload(
-        ["bench.session.training", "bench.run.runner", "sklearn.datasets", "torch._dynamo", "bench.report.write"]
+        ["bench.session.training", "bench.run.runner", "sklearn.datasets", "torch._dynamo", "bench.report.show.write"]
     )
     process = context.Process(target=target, args=arguments)
     process.start()

@@ -16,11 +16,12 @@ from bench.plan.protocol import Precision, Protocol
 from bench.plan.trials import Trial
 from bench.record.reading import StoreError
 from bench.record.store import Store
-from bench.report.analysis import analyse
-from bench.report.caveats import caveats
 from bench.report.evidence import NoRowsError, gather
-from bench.report.precision import precision_effects
-from bench.report.tables.architectures import target_table
+from bench.report.report import Report
+from bench.report.sections import caveats
+from bench.report.sections.cells.results import cell_results
+from bench.report.sections.precision import precision_effects
+from bench.report.sections.targets import target_table
 from bench.run.networks import network_today
 from bench.session.reports import todays_evidence
 from tests.synthetic import write_rows
@@ -109,7 +110,7 @@ def test_precisions_are_compared_seed_by_seed(five: Store, tmp_path: Path, seeds
     reference = gather(five, "mnist").rows(PRESET)["test_accuracy"].to_numpy()
     shared = min(seeds, 5)
     differences = np.array(accuracies[:shared]) - reference[:shared]
-    [effect] = precision_effects(evidence, 0.0005)
+    [effect] = precision_effects(Report(evidence, 0.0005))
     assert (effect.cell, effect.baseline, effect.precision) == (PRESET, None, "bf16")
     assert effect.value == pytest.approx(np.mean(accuracies))
     assert effect.reference == pytest.approx(reference.mean())
@@ -124,7 +125,7 @@ def test_what_a_precision_does_to_an_effect_is_a_difference_of_differences(tmp_p
     own = write_rows(tmp_path / "own", images=10_000, accuracies={PRESET: [0.98, 0.981], toggle: [0.985, 0.987]})
     other = write_rows(tmp_path / "other", images=10_000, accuracies={PRESET: [0.982, 0.982], toggle: [0.984, 0.983]})
     rewrite(other, precision="bf16")
-    found = precision_effects(gather(together(tmp_path / "both", own, other), "mnist"), 0.0005)
+    found = precision_effects(Report(gather(together(tmp_path / "both", own, other), "mnist"), 0.0005))
     [effect] = [effect for effect in found if effect.baseline is not None]
     assert (effect.cell, effect.baseline) == (toggle, PRESET)
     assert (effect.value, effect.reference) == pytest.approx((0.0015, 0.0055))
@@ -135,18 +136,18 @@ def test_what_a_precision_does_to_an_effect_is_a_difference_of_differences(tmp_p
 def test_the_target_is_held_against_every_precision(five: Store, tmp_path: Path) -> None:
     other = write_rows(tmp_path / "other", images=10_000, accuracies={PRESET: [0.9946, 0.9945, 0.9941]})
     rewrite(other, precision="bf16")
-    analysis = analyse(gather(together(tmp_path / "both", other, five), "mnist"), 0.0005)
+    analysis = Report(gather(together(tmp_path / "both", other, five), "mnist"), 0.0005)
     own, bf16 = target_table(analysis).rows
-    assert (own["precision"], own["n"], own["accuracy"]) == ("fp32", 5, analysis.cells[0].accuracy.mean)
+    assert (own["precision"], own["n"], own["accuracy"]) == ("fp32", 5, cell_results(analysis)[0].accuracy.mean)
     assert (bf16["precision"], bf16["n"], bf16["reached"], bf16["status"]) == ("bf16", 3, 1, "supported")
     assert bf16["accuracy"] == pytest.approx(0.9944)
     assert bf16["difference"] == pytest.approx(0.9944 - 0.9946)
 
 
 def test_a_precision_alone_is_compared_with_nothing(five: Store) -> None:
-    assert precision_effects(gather(five, "mnist"), 0.0005) == []
+    assert precision_effects(Report(gather(five, "mnist"), 0.0005)) == []
     rewrite(five, precision="bf16")
-    assert precision_effects(gather(five, "mnist"), 0.0005) == []
+    assert precision_effects(Report(gather(five, "mnist"), 0.0005)) == []
 
 
 def test_where_picks_a_protocol(five: Store, tmp_path: Path) -> None:
@@ -234,13 +235,13 @@ def test_rows_of_machines_with_other_bits_are_told_apart(five: Store) -> None:
     moved = [line.replace(",c,m,", ",c,w,") for line in trials[1:3]]
     five.trials_path.write_text("\n".join([trials[0], *moved, *trials[3:]]) + "\n")
     machines.write_text("\n".join([header, known, known.replace("m,", "w,", 1).replace("avx2", "avx512 bf16")]) + "\n")
-    said = list(caveats(analyse(gather(five, "mnist"), 0.0005)))
+    said = list(caveats(Report(gather(five, "mnist"), 0.0005)))
     assert (
         "A seed gives the same bits on machines of one kind only, and these rows come from several: 3 trials on avx2, "
         "PyTorch 2.15.0 and 2 trials on avx512 bf16, PyTorch 2.15.0." in said
     )
     machines.write_text("\n".join([header, known, known.replace("m,", "w,", 1)]) + "\n")
-    assert not [text for text in caveats(analyse(gather(five, "mnist"), 0.0005)) if "same bits" in text]
+    assert not [text for text in caveats(Report(gather(five, "mnist"), 0.0005)) if "same bits" in text]
 
 
 @pytest.mark.parametrize(("column", "instead"), [("parameters", "7617"), ("macs", "1485973")])

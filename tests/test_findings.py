@@ -10,23 +10,21 @@ import pytest
 
 from bench.plan.catalogue import find_factors
 from bench.plan.cells import Cell, preset_cell
-from bench.report.analysis import Analysis, analyse
-from bench.report.caveats import caveats
-from bench.report.claims import Finding, Status, judge_claims
 from bench.report.evidence import gather
-from bench.report.findings import (
-    combination_sentences,
-    effect_sentence,
-    findings,
-    headlines,
-    opening,
-    preset_sentences,
-    shortened,
-)
+from bench.report.report import Report
+from bench.report.sections import caveats
+from bench.report.sections.cells.results import cell_results
+from bench.report.sections.claims.testing import Finding, Status, judge_claims
+from bench.report.sections.combinations.sentences import combination_sentences
+from bench.report.sections.effects.measured import effects
+from bench.report.sections.effects.sentences import effect_sentence, findings, headlines
+from bench.report.sections.measured import opening
+from bench.report.sections.presets import preset_sentences
+from bench.report.sections.progress.curves import learning_curves
+from bench.report.show.words import MINUS, count, few, listed, margin_points, points, shortened, signed, speed_change
 from bench.report.stats.estimate import estimate
 from bench.report.stats.paired import Comparison
 from bench.report.stats.verdict import Verdict
-from bench.report.words import MINUS, count, few, listed, margin_points, points, signed, speed_change
 from tests.synthetic import write_rows
 
 MODEL1 = preset_cell("model1")
@@ -41,16 +39,16 @@ NORM = "Batch norm (at its rate 0.03, against 0.01)"
 BASE = [0.9880, 0.9884, 0.9882, 0.9878, 0.9886]
 
 
-def analysis_of(folder: Path, accuracies: dict[Cell, list[float]], dataset: str = "mnist") -> Analysis:
+def analysis_of(folder: Path, accuracies: dict[Cell, list[float]], dataset: str = "mnist") -> Report:
     store = write_rows(folder / dataset, images=10_000, dataset=dataset, accuracies=accuracies)
-    return analyse(gather(store, dataset), 0.0005)
+    return Report(gather(store, dataset), 0.0005)
 
 
 def shifted(*differences: float) -> list[float]:
     return [base + difference for base, difference in zip(BASE, differences, strict=True)]
 
 
-def claim(analysis: Analysis, beginning: str) -> Finding:
+def claim(analysis: Report, beginning: str) -> Finding:
     [finding] = [finding for claim, finding in judge_claims(analysis) if claim.text.startswith(beginning)]
     return finding
 
@@ -108,7 +106,7 @@ def test_the_sentence_word_for_word(tmp_path: Path) -> None:
 def test_a_cost_is_told_where_it_is_a_percent_and_more_than_noise(
     tmp_path: Path, ratios: tuple[float, ...], said: str
 ) -> None:
-    [effect] = analysis_of(tmp_path, {MODEL1: BASE, NORMED: shifted(*[0.001, 0.0011] * 2, 0.001)}).effects
+    [effect] = effects(analysis_of(tmp_path, {MODEL1: BASE, NORMED: shifted(*[0.001, 0.0011] * 2, 0.001)}))
     cost = replace(effect.cost, train_speed=estimate(ratios))
     assert said in effect_sentence(replace(effect, cost=cost), 0.0005)
 
@@ -181,7 +179,7 @@ def test_unfinished_trials_are_counted_and_named(tmp_path: Path) -> None:
     lines = text.splitlines()
     lines[1] = lines[1].replace(",done,", ",diverged,")
     store.trials_path.write_text("\n".join(lines) + "\n")
-    texts = list(caveats(analyse(gather(store, "mnist"), 0.0005)))
+    texts = list(caveats(Report(gather(store, "mnist"), 0.0005)))
     assert "1 trial diverged and count in no mean: model1." in texts
 
 
@@ -235,7 +233,7 @@ def test_a_finding_that_stands_out_alone_only_is_tentative(tmp_path: Path) -> No
 
 def test_collapsed_trials_are_counted_and_named(tmp_path: Path) -> None:
     analysis = analysis_of(tmp_path, {MODEL1: [0.1, 0.0999, *BASE[:3]], NORMED: BASE})
-    [fallen, _] = analysis.cells
+    [fallen, _] = cell_results(analysis)
     assert (fallen.collapsed, fallen.accuracy.n, fallen.median) == (2, 5, BASE[0])
     [text] = [text for text in caveats(analysis) if text.startswith("Collapsed")]
     assert "2 trials ended at chance level: model1 2 of 5." in text
@@ -274,19 +272,19 @@ def test_what_techniques_do_together(tmp_path: Path) -> None:
     ]
 
 
-def of_many_models(analysis: Analysis, count: int) -> Analysis:
+def of_many_models(analysis: Report, count: int) -> Report:
     """The same with each effect on `count` models, ever smaller."""
-    effects = [
+    found = [
         replace(
             effect,
             architecture=f"net{number}",
             comparison=shrunk(effect.comparison, 1 - number / 100),
             judgement=replace(effect.judgement, p=effect.judgement.p * (1 + number)),
         )
-        for effect in analysis.effects
+        for effect in effects(analysis)
         for number in range(count)
     ]
-    return replace(analysis, effects=tuple(effects[::-1]))
+    return analysis.supposing(effects, tuple(found[::-1]))
 
 
 def shrunk(comparison: Comparison, factor: float) -> Comparison:
@@ -301,7 +299,7 @@ def test_headlines_and_claims_of_many_models_name_a_few_and_count_the_rest(tmp_p
     assert headline.endswith(" and 94 more.")
     [six] = headlines(of_many_models(one, 6))
     assert "more" not in six
-    finding = claim(of_many_models(replace(one, curves=()), 100), "Batch norm improves")
+    finding = claim(of_many_models(one.supposing(learning_curves, ()), 100), "Batch norm improves")
     assert finding.status == Status.NOT_TESTABLE  # model1 is none of them
 
 

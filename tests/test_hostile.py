@@ -22,10 +22,10 @@ from bench.cli import run_command_line
 from bench.errors import BenchError
 from bench.plan.cells import preset_cell
 from bench.record.store import Store
-from bench.report import readme
-from bench.report.analysis import analyse
-from bench.report.mistakes import confusions
-from bench.report.tables import make_tables
+from bench.report.report import Report
+from bench.report.sections import make_tables
+from bench.report.sections.confusion.counts import confusions
+from bench.report.show import readme
 from bench.session.reports import todays_evidence
 from bench.studies.data import DATASETS, IDX_FILES
 from tests.conftest import write_idx_files
@@ -132,7 +132,7 @@ def test_damaged_rows(good_rows: Path, tmp_path: Path, examples: int) -> None:
 
 def require_sound_numbers(folder: Path) -> None:
     """Reads all that a report reads, and makes its tables. Raises BenchError."""
-    analysis = analyse(todays_evidence(Store(folder), folder.name), 0.0005)
+    analysis = Report(todays_evidence(Store(folder), folder.name), 0.0005)
     evidence = analysis.evidence
     assert evidence.trials["test_accuracy"].between(0, 1).all()
     assert np.isfinite(evidence.trials[["test_accuracy", "test_loss", "lr"]].to_numpy(float)).all()
@@ -140,7 +140,7 @@ def require_sound_numbers(folder: Path) -> None:
     for cell in evidence.cells:
         seeds, bits = evidence.bits(cell)
         assert not seeds or bits.shape == (len(seeds), evidence.correct["images"].iloc[0])
-    for confusion in confusions(evidence):
+    for confusion in confusions(analysis):
         assert (confusion.counts >= 0).all()
     for table in make_tables(analysis):
         table.markdown()

@@ -25,9 +25,10 @@ from bench.plan.cells import preset_cell
 from bench.plan.designs import toggles
 from bench.record.schema import ExactRow
 from bench.record.store import Store
-from bench.report import write
-from bench.report.analysis import Analysis
-from bench.report.charts import Chart, draw_charts
+from bench.report.report import Report
+from bench.report.sections import draw_charts
+from bench.report.show import write
+from bench.report.show.chart import Chart
 from bench.run.runner import TIMING_ROUNDS
 from tests.synthetic import write_rows
 from tests.test_crash import forked
@@ -77,7 +78,7 @@ def run_until(arguments: Sequence[str], folder: Path, moment: Moment, counted: P
     sys.exit(code)
 
 
-def two_charts(analysis: Analysis) -> Iterator[Chart]:
+def two_charts(analysis: Report) -> Iterator[Chart]:
     return islice(draw_charts(analysis), 2)
 
 

@@ -7,14 +7,13 @@ import pytest
 
 from bench.plan.cells import preset_cell
 from bench.record.store import Store
-from bench.report.analysis import Analysis, analyse
-from bench.report.caveats import caveats
-from bench.report.charts import confusion
-from bench.report.charts.style import applied
 from bench.report.evidence import gather
-from bench.report.findings import preset_sentences
-from bench.report.recall import _all_by_class, _by_class, recalls
-from bench.report.tables import make_tables
+from bench.report.report import Report
+from bench.report.sections import caveats, make_tables
+from bench.report.sections.confusion import chart as confusion_chart
+from bench.report.sections.confusion.recalls import _all_by_class, _by_class, recalls
+from bench.report.sections.presets import preset_sentences
+from bench.report.show.style import applied
 from tests.synthetic import write_rows
 
 MODEL = preset_cell("model1")
@@ -35,8 +34,8 @@ def store_of(folder: Path, counts: tuple[str, ...] = SEEDS, classes: int = 7) ->
     return store
 
 
-def analysis_of(store: Store) -> Analysis:
-    return analyse(gather(store, "pebbles"), 0.0005)
+def analysis_of(store: Store) -> Report:
+    return Report(gather(store, "pebbles"), 0.0005)
 
 
 def named(store: Store) -> Store:
@@ -46,7 +45,7 @@ def named(store: Store) -> Store:
 
 
 def test_balanced_accuracy_is_the_mean_of_the_classes_recalls(tmp_path: Path) -> None:
-    [recall] = recalls(gather(store_of(tmp_path), "pebbles")).values()
+    [recall] = recalls(Report(gather(store_of(tmp_path), "pebbles"), 0.0005)).values()
     expected = [(60 / 62 + 27 / 29) / 7, (58 / 62 + 27 / 29) / 7]
     assert recall.balanced.mean == pytest.approx(np.mean(expected))
     assert recall.images.tolist() == [62, 29, 3, 2, 2, 1, 1]
@@ -58,7 +57,7 @@ def test_balanced_accuracy_is_the_mean_of_the_classes_recalls(tmp_path: Path) ->
 
 def test_a_class_without_test_images_counts_in_no_mean(tmp_path: Path) -> None:
     counts = ("0:0:9 0:1:1 1:1:5", "0:0:8 0:1:2 1:1:5")
-    [recall] = recalls(gather(store_of(tmp_path, counts, classes=3), "pebbles")).values()
+    [recall] = recalls(Report(gather(store_of(tmp_path, counts, classes=3), "pebbles"), 0.0005)).values()
     assert recall.balanced.mean == pytest.approx((0.85 + 1) / 2)
     assert recall.of_classes[2] is None
     assert recall.never == []
@@ -86,7 +85,7 @@ def test_tables_and_chart_call_classes_by_their_names(tmp_path: Path) -> None:
     assert [row["class"] for row in tables["recall"].rows] == list(NAMES)
     assert tables["cells"].rows[0]["balanced"] == pytest.approx(((60 / 62 + 58 / 62) / 2 + 27 / 29) / 7)
     with applied():
-        chart = confusion.draw(analysis)
+        chart = confusion_chart.draw(analysis)
     assert chart is not None
     assert [label.get_text() for label in chart.figure.axes[0].get_yticklabels()] == list(NAMES)
     assert "takes class chert for agate" in chart.alt

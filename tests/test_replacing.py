@@ -15,7 +15,7 @@ from bench.record.reading import WriteError
 from bench.record.replacing import replace_text
 from bench.record.schema import CorrectRow, ExactRow
 from bench.record.store import Store
-from bench.report import readme
+from bench.report.show import readme
 from tests.test_record import ROW, epoch
 
 RESULTS = Path(__file__).parent.parent / "results"

@@ -15,10 +15,10 @@ from bench.plan.levels import Level
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.store import Store
-from bench.report.analysis import analyse
 from bench.report.evidence import gather
-from bench.report.tables import make_tables
-from bench.report.tables.rates import rate_table
+from bench.report.report import Report
+from bench.report.sections import make_tables
+from bench.report.sections.rates import rate_table
 from bench.run.networks import network_today
 from bench.run.runner import Run, prepare_run, record
 from bench.run.worker import Trained
@@ -178,11 +178,11 @@ def test_a_sweep_over_rates_is_a_table(tmp_path: Path) -> None:
         run = prepared([cell], tmp_path, dataclasses.replace(SHORT, lr=rate), seeds=3)
         for trial in run.missing():
             record(run, made_up(trial, run.data, accuracy + 0.001 * trial.seed))
-    analysis = analyse(gather(run.store, "digits", networks=network_today), 0.0005)
+    analysis = Report(gather(run.store, "digits", networks=network_today), 0.0005)
     table = rate_table(analysis)
     shown = [(row["lr"], row["selected"], row["n"]) for row in table.rows]
     assert shown == [(0.05, "", 3), (0.1, "selected", 3), (0.2, "", 3)]
     assert [row["accuracy"] for row in table.rows] == pytest.approx([0.901, 0.951, 0.851])
     assert "rates" in {table.name for table in make_tables(analysis)}
     at_one_rate = gather(run.store, "digits", {"lr": "0.1"}, network_today)
-    assert not rate_table(analyse(at_one_rate, 0.0005)).rows
+    assert not rate_table(Report(at_one_rate, 0.0005)).rows

@@ -12,12 +12,13 @@ from bench.plan.cells import Cell, preset_cell
 from bench.plan.designs import DESIGNS
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial, arms, counted, planned
-from bench.report.analysis import analyse
-from bench.report.caveats import caveats
 from bench.report.evidence import Evidence, gather
-from bench.report.findings import headlines
-from bench.report.tables.effects import effect_table
-from bench.report.tables.rates import rate_table
+from bench.report.report import Report
+from bench.report.sections import caveats
+from bench.report.sections.effects.measured import effects
+from bench.report.sections.effects.sentences import headlines
+from bench.report.sections.effects.table import effect_table
+from bench.report.sections.rates import rate_table
 from bench.run.networks import network_today
 from bench.run.runner import Run, prepare_run, record
 from bench.run.staleness import stale_trials
@@ -123,7 +124,7 @@ def test_the_report_is_on_the_cells_at_their_own_rates(tmp_path: Path, prefer: b
     assert evidence.accuracies_at(NORMED, SIBLING) == pytest.approx({0: 0.6, 1: 0.601})
     assert evidence.accuracies_at(MODEL1, SIBLING) == pytest.approx({0: 0.8, 1: 0.801})
     assert evidence.accuracies_at(NORMED, 0.5) == evidence.accuracies_at(preset_cell("model2"), OWN) == {}
-    analysis = analyse(evidence, 0.0005)
+    analysis = Report(evidence, 0.0005)
     assert not [text for text in caveats(analysis) if "protocol" in text or "Incomplete" in text]
     assert [(row["cell"], row["lr"], row["selected"]) for row in rate_table(analysis).rows] == [
         ("model1 batch_norm=on", SIBLING, ""),
@@ -213,9 +214,9 @@ def test_a_run_is_repeated_with_its_siblings(tmp_path: Path) -> None:
 
 
 def test_a_report_tells_a_technique_with_its_rate_from_the_technique_alone(tmp_path: Path) -> None:
-    analysis = analyse(reported(recorded(prepared(tmp_path, list(planned("toggles", CELLS, 3, SHORT))))), 0.0005)
-    normed, alone, pooled = analysis.effects
-    assert [effect.factor for effect in analysis.effects] == [BATCH_NORM, BATCH_NORM, GAP]
+    analysis = Report(reported(recorded(prepared(tmp_path, list(planned("toggles", CELLS, 3, SHORT))))), 0.0005)
+    normed, alone, pooled = effects(analysis)
+    assert [effect.factor for effect in effects(analysis)] == [BATCH_NORM, BATCH_NORM, GAP]
     assert (normed.rates, normed.same_rate) == ((OWN, SIBLING), False)
     assert (alone.rates, alone.same_rate) == ((SIBLING, SIBLING), True)
     assert normed.comparison.difference.mean == pytest.approx(0.0)

@@ -1,5 +1,6 @@
 """Training speed against the plain loop: measured in real processes, compared round by round."""
 
+import os
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -20,16 +21,16 @@ from bench.plan.trials import Trial
 from bench.record.columns import columns
 from bench.record.schema import SpeedRow
 from bench.record.store import Store
-from bench.report.analysis import Analysis, analyse
-from bench.report.charts import draw_charts
 from bench.report.evidence import gather
-from bench.report.overhead import overheads
-from bench.report.speed import speedups
-from bench.report.tables import make_tables
+from bench.report.report import Report
+from bench.report.sections import draw_charts, make_tables
+from bench.report.sections.overhead.costs import newest_overheads, overheads
+from bench.report.sections.speed.speedups import newest_speedups, speedups
 from bench.run.memory import Memory, forget_peak, peak_memory
 from bench.run.pool import share_memory
 from bench.run.speed import HARNESS_BATCHES, PLAIN_BATCHES, compare_speeds, measure_memory
-from bench.run.together import Together, all_at_once, wait_for_the_others
+from bench.run.together import Processes, wait_for_the_others
+from bench.run.worker import follow_parent
 from bench.train import timing
 from bench.train.data import Data, Split
 from tests.synthetic import write_rows
@@ -118,18 +119,33 @@ def fails_in_one(marker: Path) -> None:
     raise ValueError("no good")
 
 
-def join(together: Together) -> None:
-    together.join()
+def dies() -> None:
+    os._exit(1)
 
 
-def test_a_worker_that_fails_ends_the_comparison_in_one_line(tmp_path: Path) -> None:
-    context = get_context("spawn")
-    together = Together(context, 2)
+def test_a_process_that_fails_ends_the_comparison_in_one_line(tmp_path: Path) -> None:
     with (
-        ProcessPoolExecutor(2, context, initializer=join, initargs=(together,)) as pool,
         pytest.raises(BenchError, match=r"^a process that was to be timed failed: ValueError: no good$"),
+        Processes(2, follow_parent) as processes,
     ):
-        all_at_once(pool, 2, fails_in_one, tmp_path / "marker")
+        processes.call(fails_in_one, tmp_path / "marker")
+
+
+def test_so_does_one_that_dies() -> None:
+    with (
+        pytest.raises(BenchError, match=r"^a process that was to be timed died"),
+        Processes(2, follow_parent) as processes,
+    ):
+        processes.call(dies)
+
+
+def test_nothing_is_made_that_a_kill_would_leave_in_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def named(*_: object) -> None:
+        raise AssertionError("multiprocessing's locks and queues have names in shared memory")
+
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", named)
+    with Processes(2, follow_parent) as processes:
+        assert processes.call(wait_for_the_others) == [None, None]
 
 
 def pictures(side: int) -> Data:
@@ -215,9 +231,9 @@ def test_samples_name_the_one_machine_that_they_are_of(tmp_path: Path) -> None:
         pd.concat([rows, rows.assign(run="later", code="other", machine="m2")]).to_csv(folder / file, index=False)
     machines = pd.read_csv(folder / "machines.csv", dtype=str, keep_default_na=False)
     pd.concat([machines, machines.assign(machine="m2", cpu="Another CPU")]).to_csv(folder / "machines.csv", index=False)
-    analysis = analyse(gather(store, "mnist"), 0.0005)
-    assert {speedup.machine for speedup in analysis.speedups} == {"m"}
-    assert {overhead.code for overhead in analysis.overheads} == {"c"}
+    analysis = Report(gather(store, "mnist"), 0.0005)
+    assert {speedup.machine for speedup in newest_speedups(analysis)} == {"m"}
+    assert {overhead.code for overhead in newest_overheads(analysis)} == {"c"}
     for caption in captions(analysis):
         assert "Measured on A <made-up> CPU (avx2), 2 cores" in caption
         assert "other training code" not in caption
@@ -225,13 +241,13 @@ def test_samples_name_the_one_machine_that_they_are_of(tmp_path: Path) -> None:
     for file in ("speed.csv", "overhead.csv"):
         rows = pd.read_csv(folder / file, dtype=str, keep_default_na=False)
         rows[rows["code"] == "other"].to_csv(folder / file, index=False)
-    analysis = analyse(gather(Store(folder), "mnist"), 0.0005)
+    analysis = Report(gather(Store(folder), "mnist"), 0.0005)
     for caption in captions(analysis):
         assert "Measured on Another CPU (avx2), 2 cores" in caption
         assert caption.endswith(", with other training code than the trials'.")
 
 
-def captions(analysis: Analysis) -> list[str]:
+def captions(analysis: Report) -> list[str]:
     found = [table.caption for table in make_tables(analysis) if table.name in OF_SPEED]
     found += [chart.caption for chart in draw_charts(analysis) if chart.name in OF_SPEED]
     assert len(found) == 4

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from bench.cli import run_command_line
 from bench.plan.catalogue import find_factors
 from bench.plan.cells import preset_cell
-from bench.report.analysis import analyse
-from bench.report.charts import receptive_field
 from bench.report.evidence import gather
-from bench.report.tables.architectures import architecture_table
+from bench.report.report import Report
+from bench.report.sections.architectures import architecture_table
+from bench.report.sections.cells.results import preset_results
+from bench.report.sections.receptive_field import chart as receptive_field_chart
 from bench.run.networks import cell_summary, layers_today
 from bench.train import summary as counted
 from bench.train.network import plain_network
@@ -444,23 +445,25 @@ def test_a_field_that_is_the_whole_image_is_written_read_and_reported(tmp_path: 
     for line in fields[1:]:
         line[place] = "" if "model1" in line else line[place]
     store.trials_path.write_text("".join(",".join(line) + "\n" for line in fields))
-    analysis = analyse(gather(store, "mnist"), 0.0005)
-    assert [result.cost.receptive_field for result in analysis.presets] == [None, 34]
+    analysis = Report(gather(store, "mnist"), 0.0005)
+    assert [result.cost.receptive_field for result in preset_results(analysis)] == [None, 34]
     table = architecture_table(analysis)
     assert [row["receptive_field"] for row in table.rows] == ["whole image", 34]
     assert "whole image" in table.markdown()
     assert "34.0" not in table.csv()
     assert [row["layers"] for row in table.rows] == [None, None]
-    named = architecture_table(analyse(gather(store, "mnist"), 0.0005, layers_today))
+    named = architecture_table(Report(gather(store, "mnist"), 0.0005, layers_today))
     assert [(row["layers"], row["pools"]) for row in named.rows] == [(8, 2), (7, 2)]
 
 
 def test_the_chart_leaves_out_what_has_no_field(tmp_path: Path) -> None:
     store = write_rows(tmp_path / "mnist", [preset_cell("model1")], seeds=2, images=200)
     evidence = gather(store, "mnist")
-    assert receptive_field.draw(analyse(evidence, 0.0005)) is None
-    assert receptive_field.draw(analyse(evidence, 0.0005, lambda *_: [("Conv2d", None, 9), ("ReLU", 3, 0)])) is None
-    chart = receptive_field.draw(analyse(evidence, 0.0005, lambda *_: [("Conv2d", 5, 9), ("Conv2d", None, 9)]))
+    assert receptive_field_chart.draw(Report(evidence, 0.0005)) is None
+    assert (
+        receptive_field_chart.draw(Report(evidence, 0.0005, lambda *_: [("Conv2d", None, 9), ("ReLU", 3, 0)])) is None
+    )
+    chart = receptive_field_chart.draw(Report(evidence, 0.0005, lambda *_: [("Conv2d", 5, 9), ("Conv2d", None, 9)]))
     assert chart is not None
     assert "ends at 5 pixels in model1" in chart.alt
 

@@ -22,14 +22,16 @@ from bench.plan.catalogue import catalogue
 from bench.plan.cells import preset_cell
 from bench.plan.designs import toggles
 from bench.record.store import Store
-from bench.report import write
-from bench.report.analysis import Analysis, analyse
-from bench.report.charts import Chart, save
 from bench.report.evidence import NoRowsError, gather
-from bench.report.page import render_page
-from bench.report.readme import ReadmeError, drifted, rewrite
-from bench.report.tables import Table, make_tables
-from bench.report.words import margin_points, markdown_text
+from bench.report.report import Report
+from bench.report.sections import make_tables
+from bench.report.sections.effects.measured import effects
+from bench.report.show import write
+from bench.report.show.chart import Chart, save
+from bench.report.show.page import render_page
+from bench.report.show.readme import ReadmeError, drifted, rewrite
+from bench.report.show.table import Table
+from bench.report.show.words import margin_points, markdown_text
 from bench.run.networks import layers_today
 from bench.session.reports import write_reports
 from tests.synthetic import write_rows
@@ -57,12 +59,12 @@ def report(rows: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def analysis(rows: Path) -> Analysis:
-    return analyse(gather(write_rows(rows.parent / "again" / "mnist"), "mnist"), 0.0005, layers_today)
+def analysis(rows: Path) -> Report:
+    return Report(gather(write_rows(rows.parent / "again" / "mnist"), "mnist"), 0.0005, layers_today)
 
 
 @pytest.fixture(scope="module")
-def tables(analysis: Analysis) -> dict[str, Table]:
+def tables(analysis: Report) -> dict[str, Table]:
     return {table.name: table for table in make_tables(analysis)}
 
 
@@ -86,9 +88,9 @@ def test_markdown_csv_and_latex_hold_the_same_rows(tables: dict[str, Table]) -> 
         assert table.latex().count(r"\\") == len(table.rows) + 1
 
 
-def test_the_csv_keeps_full_precision(tables: dict[str, Table], analysis: Analysis) -> None:
+def test_the_csv_keeps_full_precision(tables: dict[str, Table], analysis: Report) -> None:
     first = next(csv.DictReader(io.StringIO(tables["effects"].csv())))
-    difference = analysis.effects[0].comparison.difference
+    difference = effects(analysis)[0].comparison.difference
     assert (float(first["difference"]), float(first["difference_low"])) == (difference.mean, difference.low)
 
 
@@ -128,7 +130,7 @@ def older(report: Path, tmp_path: Path) -> Path:
 
 
 def test_a_chart_that_fails_leaves_the_older_report(
-    analysis: Analysis, older: Path, monkeypatch: pytest.MonkeyPatch
+    analysis: Report, older: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = files_of(older)
 
@@ -171,7 +173,7 @@ def test_a_full_disk_leaves_the_older_report(rows: Path, older: Path) -> None:
 def test_a_kill_leaves_the_older_report_and_the_next_one_tidies_up(rows: Path, report: Path, older: Path) -> None:
     before = files_of(older)
     killed = (
-        "import os, signal; import bench.report.write as write; first = write._markdown_page\n"
+        "import os, signal; import bench.report.show.write as write; first = write._markdown_page\n"
         "write._markdown_page = lambda *parts: os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert in_a_process(rows, older.parent, killed).returncode == -signal.SIGKILL
@@ -203,7 +205,7 @@ def test_any_margin_gives_a_report(tmp_path: Path, margin: str) -> None:
     assert f"below the margin of {margin_points(float(margin) / 100)} points" in page
 
 
-def test_a_long_table_is_cut_in_the_page_and_whole_beside_it(tables: dict[str, Table], analysis: Analysis) -> None:
+def test_a_long_table_is_cut_in_the_page_and_whole_beside_it(tables: dict[str, Table], analysis: Report) -> None:
     cells = tables["cells"]
     best = sorted((row["accuracy"] for row in cells.rows), reverse=True)[:5]
     short = cells.shortened(5)
@@ -220,12 +222,12 @@ def test_a_long_table_is_cut_in_the_page_and_whole_beside_it(tables: dict[str, T
     assert f"most telling of {len(many.rows):,} rows" in page
 
 
-def test_a_page_of_many_findings_folds_most_of_them(analysis: Analysis) -> None:
-    many = replace(analysis, effects=analysis.effects * 25)
+def test_a_page_of_many_findings_folds_most_of_them(analysis: Report) -> None:
+    many = analysis.supposing(effects, effects(analysis) * 25)
     page = render_page(many, [], [], Path(), "command")
     assert page.count('<li><span class="verdict') == 300
     assert "270 more findings" in page
-    assert f"And {len(many.effects) - 300:,} more: tables/effects.csv has them all." in page
+    assert f"And {len(effects(many)) - 300:,} more: tables/effects.csv has them all." in page
 
 
 def test_the_order_of_rows_changes_nothing(rows: Path, report: Path, tmp_path: Path) -> None:
@@ -316,7 +318,7 @@ between
 """
 
 
-def test_blocks_are_rewritten_and_the_rest_is_left(analysis: Analysis) -> None:
+def test_blocks_are_rewritten_and_the_rest_is_left(analysis: Report) -> None:
     text = rewrite(README, lambda _: analysis, "reports")
     assert "old" not in text
     assert text.startswith("# Title\n<!-- bench: mnist targets -->\n| model")
@@ -327,7 +329,7 @@ def test_blocks_are_rewritten_and_the_rest_is_left(analysis: Analysis) -> None:
     assert drifted(README, text) == ["mnist targets", "mnist chart:curves", "mnist findings"]
 
 
-def test_line_ends_stay_as_they_are(rows: Path, tmp_path: Path, analysis: Analysis) -> None:
+def test_line_ends_stay_as_they_are(rows: Path, tmp_path: Path, analysis: Report) -> None:
     expected = rewrite(README, lambda _: analysis, "reports").replace("\n", "\r\n")
     assert rewrite(README.replace("\n", "\r\n"), lambda _: analysis, "reports") == expected
     file = tmp_path / "README.md"
@@ -347,7 +349,7 @@ def test_line_ends_stay_as_they_are(rows: Path, tmp_path: Path, analysis: Analys
         ("<!-- bench: end -->\n", "lacks its first or last line"),
     ],
 )
-def test_a_wrong_block_is_named(analysis: Analysis, text: str, message: str) -> None:
+def test_a_wrong_block_is_named(analysis: Report, text: str, message: str) -> None:
     with pytest.raises(ReadmeError, match=message):
         rewrite(text, lambda _: analysis, "reports")
 

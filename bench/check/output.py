@@ -15,7 +15,7 @@ from bench.check.verdict import CheckRow, ExitCode, Kind, Verdict
 from bench.record.machine import this_machine
 from bench.record.reading import WriteError
 from bench.record.replacing import replace_text
-from bench.report.words import markdown_text
+from bench.report.show.words import markdown_text
 
 SCHEMA = 1
 

@@ -20,7 +20,7 @@ from bench.plan.cells import Cell
 from bench.plan.checks import Plan
 from bench.plan.levels import Levels
 from bench.record.schema import QualityRow
-from bench.report.words import percent
+from bench.report.show.words import percent
 from bench.run.pool import LocalPool
 from bench.run.runner import Run, prepare_run, train_missing
 

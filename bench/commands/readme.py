@@ -17,14 +17,14 @@ def readme(
 ) -> int:
     """Rewrite what stands between `<!-- bench: DATASET TABLE -->` and `<!-- bench: end -->` from the recorded rows."""
     from bench.record.store import Store
-    from bench.report.analysis import Analysis, analyse
-    from bench.report.readme import ReadmeError, drifted, read, rewrite, write
+    from bench.report.report import Report
+    from bench.report.show.readme import ReadmeError, drifted, read, rewrite, write
     from bench.run.networks import layers_today
     from bench.session.reports import DEFAULT_MARGIN, todays_evidence
 
-    def analysis_of(dataset: str) -> Analysis:
+    def analysis_of(dataset: str) -> Report:
         evidence = todays_evidence(Store(results / opt.plain_name(dataset)), dataset)
-        return analyse(evidence, DEFAULT_MARGIN / 100, layers_today)
+        return Report(evidence, DEFAULT_MARGIN / 100, layers_today)
 
     old = read(file)
     new = rewrite(old, analysis_of, reports.as_posix())

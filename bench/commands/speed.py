@@ -47,10 +47,10 @@ def speed(
 
     from bench.plan.cells import preset_cell
     from bench.plan.trials import Trial
-    from bench.report.overhead import overheads
-    from bench.report.speed import speedups
-    from bench.report.tables.overhead import cost_table
-    from bench.report.tables.speed import speedup_table
+    from bench.report.sections.overhead import cost_table
+    from bench.report.sections.overhead.costs import overheads
+    from bench.report.sections.speed import speedup_table
+    from bench.report.sections.speed.speedups import speedups
     from bench.run.overhead import COUNTS, measure_overhead
     from bench.run.rows import speed_row
     from bench.run.runner import prepare_run

@@ -47,7 +47,7 @@ def status(
     from tabulate import tabulate
 
     from bench.record.several import Several, find_stores
-    from bench.report.words import plural
+    from bench.report.show.words import plural
     from bench.run.runner import prepare_run
     from bench.run.staleness import stale_trials
     from bench.session.training import settle

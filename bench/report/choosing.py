@@ -11,8 +11,8 @@ from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell, recorded_cell
 from bench.record.columns import columns
 from bench.record.schema import TrialRow
+from bench.report.show.words import plural
 from bench.report.siblings import at_presets_rate
-from bench.report.words import plural
 
 # Rows that differ in one of these are never pooled; nor are rows at different rates. The columns of the parts that
 # every trial of a protocol shares come from what the rows' training digests are made of.
@@ -213,18 +213,18 @@ def _count(rows: pd.DataFrame, equal: "pd.Series[bool]") -> int:
 
 def _of_newest_code(rows: pd.DataFrame) -> pd.DataFrame:
     """Without rows of a schedule, an augmentation or a change of the training whose code has changed since."""
+    ordered = rows.sort_values("started_at", kind="stable")
     for part, by in _CODES:
-        ordered = rows.sort_values("started_at", kind="stable")
-        newest = ordered.groupby(by)[part].transform("last")
-        rows = rows[rows[part] == newest.reindex(rows.index)]
-    return rows
+        ordered = ordered[ordered[part] == ordered.groupby(by)[part].transform("last")]
+    return rows[rows.index.isin(ordered.index)]
 
 
 def _of_code(rows: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
     """Without rows of a schedule, an augmentation or a change of the training that `current` has in another code; of
     what it doesn't have, the newest."""
     for part, by in _CODES:
-        now = dict(zip(current[by].itertuples(index=False, name=None), current[part], strict=True))
+        codes = current[[*by, part]].drop_duplicates()
+        now = dict(zip(codes[by].itertuples(index=False, name=None), codes[part], strict=True))
         known = [now.get(values) for values in rows[by].itertuples(index=False, name=None)]
         same = [code is None or code == own for code, own in zip(known, rows[part], strict=True)]
         rows = rows[np.array(same, dtype=bool)]

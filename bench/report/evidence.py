@@ -2,12 +2,13 @@
 
 from binascii import a2b_base64
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench.errors import BenchError
 from bench.plan.catalogue import catalogue
@@ -82,16 +83,30 @@ class Evidence:
         return self.trials.iloc[:0].set_index("seed")
 
     @cached_property
-    def _packed_bits(self) -> dict[str, tuple[bytes, int]]:
-        """By trial, the bits as bytes, which takes an eighth of the room of truth values, and how many there are."""
-        columns = zip(self.correct["trial"], self.correct["correct"], self.correct["images"], strict=True)
-        recorded = {trial: (_decoded(trial, text, images), images) for trial, text, images in columns}
-        counts = Counter(images for _, images in recorded.values())
-        usual = max(counts, key=counts.__getitem__, default=0)
-        for trial, (_, images) in recorded.items():
+    def _packed_bits(self) -> NDArray[np.uint8]:
+        """The bits as bytes, which take an eighth of the room of truth values: (rows of `correct`, bytes)."""
+        trials, texts, counts = (self.correct[name].tolist() for name in ("trial", "correct", "images"))
+        packed = bytearray()
+        for trial, text, images in zip(trials, texts, counts, strict=True):
+            packed += _decoded(trial, text, images)
+        usual, _ = Counter(counts).most_common(1)[0]
+        for trial, images in zip(trials, counts, strict=True):
             if images != usual:
                 raise BitsError(trial, f"are of {images} test images, and those of other trials of {usual}")
-        return recorded
+        return np.frombuffer(packed, dtype=np.uint8).reshape(len(trials), -1)
+
+    @cached_property
+    def _places_of_bits(self) -> dict[Cell, dict[int, int]]:
+        """By cell and seed, where in `correct` the trial's bits stand; without trials whose bits weren't recorded."""
+        places = {trial: place for place, trial in enumerate(self.correct["trial"].tolist())}
+        return {
+            cell: {
+                seed: places[trial]
+                for seed, trial in zip(rows.index.tolist(), rows["trial"].tolist(), strict=True)
+                if trial in places
+            }
+            for cell, rows in self._by_cell.items()
+        }
 
     def rows(self, cell: Cell) -> pd.DataFrame:
         """The cell's done trials, indexed by seed in ascending order; empty for a cell that wasn't trained."""
@@ -118,17 +133,15 @@ class Evidence:
     def bits(self, cell: Cell) -> tuple[list[int], Bits]:
         """The seeds of the cell's trials whose bits were recorded, and which test images these got right, (seeds,
         images). Raises BitsError."""
-        rows = self.rows(cell)
-        packed = {
-            int(seed): self._packed_bits[trial]
-            for seed, trial in zip(rows.index, rows["trial"], strict=True)
-            if trial in self._packed_bits
-        }
-        return list(packed), _unpack(list(packed.values()))
+        places = self._places_of_bits.get(cell, {})
+        if not places:
+            return [], np.empty((0, 0), dtype=np.bool_)
+        packed, images = self._packed_bits[list(places.values())], int(self.correct["images"].iloc[0])
+        return list(places), np.unpackbits(packed, axis=1, count=images).view(np.bool_)
 
     def hardest_images(self, count: int) -> list[tuple[int, float]]:
         """The test images that most trials missed and the share that did, hardest first. Raises BitsError."""
-        if not self._packed_bits:
+        if self.correct.empty:
             return []
         rates = miss_rates(bits for seeds, bits in map(self.bits, self.cells) if seeds)
         order = np.argsort(-rates, kind="stable")[:count]
@@ -214,12 +227,3 @@ def _decoded(trial: str, text: str, images: int) -> bytes:
     if len(packed) != -(-images // 8):
         raise BitsError(trial, f"are {len(packed)} bytes, not the {-(-images // 8)} of {images} test images")
     return packed
-
-
-def _unpack(recorded: Sequence[tuple[bytes, int]]) -> Bits:
-    """The bits of trials, as many images each: to unpack them together takes a twentieth of the time."""
-    if not recorded:
-        return np.empty((0, 0), dtype=np.bool_)
-    (first, images), *_ = recorded
-    rows = np.frombuffer(b"".join(packed for packed, _ in recorded), dtype=np.uint8).reshape(-1, len(first))
-    return np.unpackbits(rows, axis=1, count=images).view(np.bool_)

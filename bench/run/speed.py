@@ -4,10 +4,9 @@ on its GPU."""
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import product
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children
 from typing import Literal
 
 import torch
@@ -17,7 +16,7 @@ from bench.plan.trials import Trial
 from bench.record.machine import usable_cores
 from bench.run.memory import Memory, forget_peak, peak_memory
 from bench.run.pool import share_memory
-from bench.run.together import Together, all_at_once, from_worker, wait_for_the_others
+from bench.run.together import Processes, wait_for_the_others
 from bench.run.travel import packed
 from bench.run.worker import start_worker, worker_data
 from bench.train.data import Data
@@ -82,35 +81,30 @@ def compare_speeds(
     share_memory(data)
     cores = usable_cores()
     memories = {trial: measure_memory(trial, data, cores, members) for trial in trials}
-    context = get_context("spawn")
-    together = Together(context, workers)
     with (
-        ProcessPoolExecutor(1, context, initializer=_start_plain, initargs=(data, packed(), cores)) as plain,
-        ProcessPoolExecutor(
-            workers, context, initializer=_start_harness, initargs=(data, packed(), together)
-        ) as harness,
+        Processes(1, _start_plain, data, packed(), cores) as plain,
+        Processes(workers, start_worker, data, packed()) as harness,
     ):
         # The first sample of a process is slow: memory and kernels are not there yet.
-        from_worker(plain.submit(_train_plain, trials[0], 0))
-        all_at_once(harness, workers, _train_harness, trials[0], members)
+        plain.call(_train_plain, trials[0], 0)
+        harness.call(_train_harness, trials[0], members)
         for number, trial in product(range(rounds), trials):
             for loaders in LOADER_WORKERS:
-                spans = [from_worker(plain.submit(_train_plain, trial, loaders))]
+                spans = plain.call(_train_plain, trial, loaders)
                 yield _sample("plain", trial, loaders, cores, number, spans, memories[trial])
-            spans = all_at_once(harness, workers, _train_harness, trial, members)
+            spans = harness.call(_train_harness, trial, members)
             yield _sample("harness", trial, None, 1, number, spans, memories[trial])
 
 
 def measure_memory(trial: Trial, data: Data, cores: int, members: int = 1) -> Memories:
     """Of each loop in a process of its own: what a large network took may stay with a process that trains a small one
     next."""
-    context = get_context("spawn")
-    with ProcessPoolExecutor(1, context, initializer=_start_plain, initargs=(data, packed(), cores)) as plain:
-        memories: dict[int | None, Memory | None] = {
-            loaders: from_worker(plain.submit(_memory_of_plain, trial, loaders)) for loaders in LOADER_WORKERS
-        }
-    with ProcessPoolExecutor(1, context, initializer=start_worker, initargs=(data, packed())) as harness:
-        memories[None] = from_worker(harness.submit(_memory_of_harness, trial, members))
+    memories: dict[int | None, Memory | None] = {}
+    with Processes(1, _start_plain, data, packed(), cores) as plain:
+        for loaders in LOADER_WORKERS:
+            [memories[loaders]] = plain.call(_memory_of_plain, trial, loaders)
+    with Processes(1, start_worker, data, packed()) as harness:
+        [memories[None]] = harness.call(_memory_of_harness, trial, members)
     return memories
 
 
@@ -142,11 +136,6 @@ def _start_plain(data: Data, study: bytes, cores: int) -> None:
     start_worker(data, study)
     torch.set_num_threads(cores)
     torch.set_flush_denormal(False)
-
-
-def _start_harness(data: Data, study: bytes, together: Together) -> None:
-    start_worker(data, study)
-    together.join()
 
 
 def _train_plain(trial: Trial, loaders: int) -> _Span:

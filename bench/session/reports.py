@@ -30,16 +30,16 @@ def write_reports(
     """Writes a report a data set, on the rows of its store, and says where its page is. `margin` is a fraction;
     `options` are the command's; where there are trials to `prefer`, the report is on their protocol. With `png` charts
     are written as PNG too. Returns the pages."""
-    from bench.report.analysis import analyse
-    from bench.report.write import write_report
+    from bench.report.report import Report
+    from bench.report.show.write import write_report
     from bench.run.networks import layers_today
 
     pages = []
     for dataset, store in stores.items():
         evidence = todays_evidence(store, dataset, where, prefer)
-        analysis = analyse(evidence, margin, layers_today)
+        report = Report(evidence, margin, layers_today)
         command = f"{catalogue().command('report', '--dataset', dataset)} {options}".rstrip()
-        write_report(analysis, reports / dataset, command, png)
+        write_report(report, reports / dataset, command, png)
         pages.append(reports / dataset / "index.html")
         print(f"Report: {pages[-1]}")
     return pages
@@ -54,8 +54,8 @@ def todays_evidence(
     from bench.run.networks import network_today
 
     evidence = gather(store, dataset, where, network_today, prefer)
-    swept = evidence.swept.values()
-    for rows in (evidence.trials, evidence.unfinished, evidence.other_precisions, evidence.rates, *swept):
+    # The trials are among those at every rate.
+    for rows in (evidence.unfinished, evidence.other_precisions, evidence.rates, *evidence.swept.values()):
         _require_sizes(store, rows)
     return evidence
 

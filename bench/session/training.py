@@ -163,8 +163,8 @@ def report_on(run: Run, reports: Path) -> None:
 def record_hardest(run: Run) -> None:
     """Records the test images that most of the run's trials missed."""
     # What a report is made with takes seconds to import, and training needs none of it.
-    from bench.report.analysis import HARDEST_IMAGES
     from bench.report.evidence import gather
+    from bench.report.sections.hardest import HARDEST_IMAGES
 
     evidence = gather(run.store, run.data.name, networks=network_today, prefer=run.own_keys)
     record_images(run, [index for index, _ in evidence.hardest_images(HARDEST_IMAGES)])

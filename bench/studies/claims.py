@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from bench.plan.augmentation import augmentation_of
-from bench.report.analysis import Analysis
-from bench.report.claims import (
+from bench.report.report import Report
+from bench.report.sections.cells.results import cell_results
+from bench.report.sections.claims.testing import (
     Claim,
     Finding,
     Status,
@@ -13,9 +14,10 @@ from bench.report.claims import (
     reaches,
     saves_parameters_and_keeps_accuracy,
 )
-from bench.report.converging import converges_faster
-from bench.report.overfitting import prevents_overfitting
-from bench.report.words import percent, percent_interval, plural
+from bench.report.sections.progress.curves import learning_curves
+from bench.report.show.words import percent, percent_interval, plural
+from bench.studies.converging import converges_faster
+from bench.studies.overfitting import prevents_overfitting
 
 _CONFOUNDED = (
     "The published comparison changes batch norm, global average pooling, dropout and a layer's width at once, so its "
@@ -23,10 +25,10 @@ _CONFOUNDED = (
 )
 
 
-def _rotation_is_essential(analysis: Analysis) -> Finding:
+def _rotation_is_essential(report: Report) -> Finding:
     """That something can't be done without is refuted by whoever does it: one cell without rotation that is above 98 %
     with its whole interval is enough. No number of cells that don't get there would prove it."""
-    unrotated = [result for result in analysis.cells if augmentation_of(result.cell.levels).rotation == 0]
+    unrotated = [result for result in cell_results(report) if augmentation_of(result.cell.levels).rotation == 0]
     if not unrotated:
         return Finding(Status.NOT_TESTABLE, "No cell was trained without rotation.")
     without = [result for result in unrotated if result.accuracy.low > 0.98]
@@ -42,9 +44,9 @@ def _rotation_is_essential(analysis: Analysis) -> Finding:
     )
 
 
-def _step_drops(analysis: Analysis) -> Finding:
+def _step_drops(report: Report) -> Finding:
     """Whether the step schedule moved the rate at all."""
-    curves = [curve for curve in analysis.curves if curve.cell.levels["scheduler"] == "step"]
+    curves = [curve for curve in learning_curves(report) if curve.cell.levels["scheduler"] == "step"]
     if not curves:
         return Finding(Status.NOT_TESTABLE, "No cell was trained with the step schedule.")
     epochs = max(len(curve.points) for curve in curves)

@@ -21,11 +21,10 @@ from tabulate import tabulate
 from bench.plan.catalogue import catalogue, use
 from bench.plan.designs import factorial
 from bench.record.store import Store
-from bench.report.analysis import Analysis, analyse
-from bench.report.charts import draw_charts
 from bench.report.evidence import gather
-from bench.report.tables import make_tables
-from bench.report.write import write_report
+from bench.report.report import Report
+from bench.report.sections import draw_charts, make_tables
+from bench.report.show.write import write_report
 from bench.run.networks import network_today
 from tests.perf.rows import DATASET, many_models, write_many_rows
 
@@ -128,7 +127,7 @@ def _measure(stages: Stages, results: Path, report: Path) -> None:
     for kind in ("trials", "epochs", "correct", "confusion", "timings"):
         stages.measure(f"read {kind}", getattr(store, kind))
     evidence = stages.measure("gather", lambda: gather(store, DATASET, networks=network_today))
-    analysis = stages.measure("analyse", lambda: analyse(evidence, _MARGIN))
+    analysis = stages.measure("analyse", lambda: Report(evidence, _MARGIN))
     stages.measure("tables", lambda: [(t.markdown(), t.csv(), t.latex()) for t in make_tables(analysis)])
     stages.measure("charts", lambda: _draw(analysis))
     stages.measure(
@@ -136,7 +135,7 @@ def _measure(stages: Stages, results: Path, report: Path) -> None:
     )
 
 
-def _draw(analysis: Analysis) -> None:
+def _draw(analysis: Report) -> None:
     for chart in draw_charts(analysis):
         chart.figure.clear()
 

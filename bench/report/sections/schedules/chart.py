@@ -1,0 +1,73 @@
+"""The learning rate over training."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from bench.plan.catalogue import catalogue, find_factors
+from bench.plan.factors import level_of
+from bench.plan.levels import Level
+from bench.report.choosing import SELECTED
+from bench.report.report import Report
+from bench.report.sections.progress.curves import Curve, learning_curves
+from bench.report.show.chart import Chart
+from bench.report.show.style import INK, figure, level_label, remark, spread
+from bench.report.show.words import listed, sentence
+
+
+def draw(report: Report) -> Chart | None:
+    """One panel per scheduler and one line per rate; None where no epochs were recorded."""
+    if not learning_curves(report):
+        return None
+    [scheduler] = find_factors(["scheduler"])
+    courses: dict[Level, dict[float, Curve]] = {level: {} for level in scheduler.levels}
+    for curve in learning_curves(report):
+        rate = float(report.evidence.rows(curve.cell)["lr"].iloc[0])
+        courses[level_of(curve.cell.levels, scheduler)].setdefault(rate, curve)
+    used = {level_label(scheduler, level): own for level, own in courses.items() if own}
+    page = figure(2.7)
+    panels = page.subplots(1, len(used), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, (name, own) in zip(panels, used.items(), strict=True):
+        axes.set_title(sentence(name))
+        _draw_rates(axes, own, highest=max(rate for rates in used.values() for rate in rates))
+    panels[0].set_ylabel("learning rate")
+    rates = [f"{name} {listed([f'{rate:g}' for rate in sorted(own)])}" for name, own in used.items()]
+    chosen = catalogue().rates
+    selected = report.evidence.protocol["rate"] == SELECTED and bool(chosen.source)
+    return Chart(
+        name="schedules",
+        title="Learning rates",
+        caption="The learning rate at the start of each epoch, labelled with the rate that the schedule is set to; the "
+        "same for every seed."
+        + remark(
+            scheduler.is_looked_up and bool(courses.get("onecycle") or courses.get("cosine")),
+            "One-cycle and cosine rates move after every batch, and a one-cycle rate reaches its peak within an epoch.",
+        )
+        + remark(selected, f"Rates were {chosen.source}, {_for_each(chosen.by)}."),
+        alt=f"Learning rate by epoch: {'; '.join(rates)}.",
+        figure=page,
+    )
+
+
+def _for_each(factors: Sequence[str]) -> str:
+    return f"one for each {listed([name.replace('_', ' ') for name in factors])}" if factors else "one for all cells"
+
+
+def _draw_rates(axes: Axes, curves: Mapping[float, Curve], highest: float) -> None:
+    axes.grid(axis="both")
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.set_xlabel("epoch")
+    axes.set_ylim(0, highest * 1.15)
+    places = spread([float(curve.points["lr"].max()) for curve in curves.values()], highest * 0.09)
+    for (rate, curve), place in zip(curves.items(), places, strict=True):
+        rates = curve.points["lr"]
+        axes.plot(rates.index, rates, color=INK, linewidth=1.6, marker="o", markersize=2.5)
+        axes.annotate(
+            f"{rate:g}",
+            (rates.index[int(rates.argmax())], place),
+            (0, 4),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8.5,
+        )

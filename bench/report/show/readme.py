@@ -1,0 +1,142 @@
+"""The parts of a Markdown file that come from rows: tables, charts and sentences between markers.
+
+    <!-- bench: pebbles effects -->
+    ... rewritten by `bench readme` ...
+    <!-- bench: end -->
+
+A block is named by a data set and by a table (its file's name in the report), `headlines` (the first three),
+`findings`, `presets`, `combinations`, or `chart:` and a chart's name.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import islice
+from pathlib import Path
+
+from bench.errors import BenchError, near_matches
+from bench.record.replacing import replace_text
+from bench.report.report import Report
+from bench.report.sections import SECTIONS, draw_charts, make_tables
+from bench.report.sections.effects.sentences import findings, headlines
+from bench.report.show.chart import Chart
+from bench.report.show.table import Table
+from bench.report.show.words import markdown_text, shortened
+
+# The columns that a reader of the README needs; the report has them all.
+_BRIEF = {
+    "effects": ("model", "technique", "effect", "95 % interval", "n", "verdict", "parameters", "training speed"),
+    "architectures": ("model", "parameters", "layers", "pools", "receptive field", "MACs", "measured", "n", "training"),
+    "cells": ("cell", "accuracy", "95 % interval", "sd", "n", "parameters", "training", "inference"),
+    "speed": ("model", "plain loop", "its workers", "harness", "precision", "ratio", "95 % interval", "rounds"),
+    "targets": ("model", "precision", "published", "measured", "n", "one more run", "reached it", "these rows"),
+}
+
+_HEADLINES = 3
+
+# Longer tables and lists are cut: a README is read from top to bottom.
+_MOST_LINES = 60
+
+_BLOCK = re.compile(
+    r"^<!-- bench: (?P<dataset>\S+) (?P<name>\S+) -->(?P<end>\r?\n)(?P<body>.*?)^<!-- bench: end -->(?=\r?$)",
+    re.MULTILINE | re.DOTALL,
+)
+_MARKER = re.compile(r"^<!-- bench: ", re.MULTILINE)
+
+
+class ReadmeError(BenchError):
+    """A file's blocks can't be made, or have drifted from the rows."""
+
+
+def rewrite(text: str, analysis_of: Callable[[str], Report], reports: str) -> str:
+    """The text with every block made anew, its lines ended as its first one is. `analysis_of` gives a data set's
+    report, `reports` is where charts lie.
+
+    Raises ReadmeError for a block without its end and for an unknown name.
+    """
+    if len(_MARKER.findall(text)) != 2 * len(_BLOCK.findall(text)):
+        raise ReadmeError(
+            "a block lacks its first or last line: `<!-- bench: DATASET TABLE -->`, `<!-- bench: end -->`"
+        )
+    blocks_of = cache(lambda dataset: _Blocks(analysis_of(dataset), f"{reports}/{dataset}"))
+
+    def made(match: re.Match[str]) -> str:
+        dataset, name = match["dataset"], match["name"]
+        block = f"<!-- bench: {dataset} {name} -->\n{blocks_of(dataset).body(name)}\n<!-- bench: end -->"
+        return block.replace("\n", match["end"])
+
+    return _BLOCK.sub(made, text)
+
+
+def drifted(old: str, new: str) -> list[str]:
+    """The names of the blocks whose bodies differ."""
+    before, after = (
+        [(match["dataset"], match["name"], match["body"]) for match in _BLOCK.finditer(text)] for text in (old, new)
+    )
+    return [
+        f"{dataset} {name}" for (dataset, name, body), (*_, made) in zip(before, after, strict=True) if body != made
+    ]
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """What a data set's blocks are made of; charts and tables are made once. `folder` is where the charts lie."""
+
+    report: Report
+    folder: str
+
+    @cached_property
+    def charts(self) -> dict[str, Chart]:
+        charts = {}
+        for chart in draw_charts(self.report):
+            chart.figure.clear()  # only its words are needed
+            charts[f"chart:{chart.name}"] = chart
+        return charts
+
+    @cached_property
+    def tables(self) -> dict[str, Table]:
+        return {table.name: table for table in make_tables(self.report)}
+
+    @cached_property
+    def sentences(self) -> dict[str, list[str]]:
+        return {
+            "headlines": list(islice(headlines(self.report), _HEADLINES)),
+            "findings": shortened((text for _, text in findings(self.report)), _MOST_LINES, "effects"),
+            **{
+                section.name: shortened(texts, _MOST_LINES, section.name)
+                for section in SECTIONS
+                if (texts := list(section.sentences(self.report)))
+            },
+        }
+
+    def body(self, name: str) -> str:
+        if name in self.sentences:
+            return "\n".join(f"- {text}" for text in self.sentences[name])
+        if name.startswith("chart:"):
+            if name not in self.charts:
+                raise ReadmeError(f"no chart is called {name!r} in these rows: {near_matches(name, self.charts)}")
+            chart = self.charts[name]
+            return f"![{chart.alt}]({self.folder}/charts/{chart.name}.svg)\n\n{markdown_text(chart.caption)}"
+        if name not in self.tables:
+            known = near_matches(name, [*self.tables, *self.sentences])
+            raise ReadmeError(f"no block is called {name!r} in these rows: {known}")
+        table = self.tables[name]
+        brief = (table.only(_BRIEF[name]) if name in _BRIEF else table).shortened(_MOST_LINES)
+        return f"{brief.markdown()}\n\n{markdown_text(brief.caption)}"
+
+
+def read(path: Path) -> str:
+    """The file's text, its line ends as they are. Raises ReadmeError."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReadmeError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def write(path: Path, text: str) -> None:
+    """Replaces the file's text. Raises ReadmeError."""
+    try:
+        replace_text(path, text)
+    except OSError as error:
+        raise ReadmeError(f"{path} can't be written: {error.strerror or error}") from error

@@ -1,0 +1,339 @@
+"""The README's figures, computed once more from the rows by someone who doesn't know this package: with pandas and
+scipy, from the CSV files, by what the tables' captions say. Nothing of `bench` is imported here.
+
+Every number that stands between the README's markers is taken from its text and compared in the digits that are shown.
+"""
+
+import itertools
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+ROOT = Path(__file__).parents[1]
+ROWS = ROOT / "results" / "mnist"
+CELL = ["architecture", "batch_norm", "gap", "dropout", "augmentation", "scheduler"]
+PRESETS = {
+    "model1": ("off", "off", 0.0, "basic", "step"),
+    "model2": ("on", "on", 0.1, "basic", "step"),
+    "model3": ("on", "on", 0.0, "advanced", "onecycle"),
+}
+PUBLISHED = {"model1": 98.89, "model2": 99.18, "model3": 99.46}
+MARGIN = 0.05
+
+# A technique as the effects table names it: its column, its level, and the level without it.
+TECHNIQUES = {
+    "Batch norm": ("batch_norm", "on", "off"),
+    "Global average pooling": ("gap", "on", "off"),
+    "Dropout 0.1": ("dropout", 0.1, 0.0),
+    "Basic augmentation": ("augmentation", "basic", "none"),
+    "Advanced augmentation": ("augmentation", "advanced", "none"),
+    "Advanced augmentation instead of basic augmentation": ("augmentation", "advanced", "basic"),
+    "The one-cycle schedule": ("scheduler", "onecycle", "step"),
+}
+Values = Mapping[int, float]
+
+
+def block(name: str) -> str:
+    """What stands between the README's markers of that name, with hyphens for minus signs."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("\N{MINUS SIGN}", "-")
+    [found] = re.findall(rf"<!-- bench: mnist {re.escape(name)} -->\n(.*?)<!-- bench: end -->", text, re.DOTALL)
+    return str(found)
+
+
+def table(name: str) -> list[dict[str, str]]:
+    """The rows of a block's table, by column, as they are written."""
+    lines = [line for line in block(name).splitlines() if line.startswith("|")]
+    header, _, *rows = [[field.strip() for field in line.strip("|").split("|")] for line in lines]
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def numbers(text: str) -> list[float]:
+    """The numbers in a text, with their signs and the commas between thousands."""
+    return [float(n.replace(",", "")) for n in re.findall(r"[+-]?\d{1,3}(?:,\d{3})+|[+-]?\d+\.?\d*", text)]
+
+
+def same(said: str | float, computed: float, digits: int) -> None:
+    """The number that is said is the computed one as far as it is written."""
+    found = numbers(said)[0] if isinstance(said, str) else said
+    assert abs(found - computed) <= 0.5 * 10**-digits + 1e-9, (said, computed)
+
+
+@pytest.fixture(scope="module")
+def trials() -> pd.DataFrame:
+    """The newest row of each cell, seed, precision and rate; accuracies in percent."""
+    rows = pd.read_csv(ROWS / "trials.csv")
+    rows = rows[(rows["status"] == "done") & (rows["val"] == 0)]
+    rows = rows.sort_values("started_at", kind="stable")
+    rows = rows.drop_duplicates([*CELL, "seed", "precision", "lr"], keep="last")
+    return rows.assign(accuracy=100 * rows["test_accuracy"])
+
+
+@pytest.fixture(scope="module")
+def cells(trials: pd.DataFrame) -> dict[str, dict[tuple[object, ...], dict[int, float]]]:
+    """By precision and cell, the accuracies by seed, at the rate that most of its rows have."""
+    found: dict[str, dict[tuple[object, ...], dict[int, float]]] = {}
+    for (precision, *cell), rows in trials.groupby(["precision", *CELL]):
+        at_rate = rows[rows["lr"] == rows["lr"].mode().max()].sort_values("seed")
+        found.setdefault(str(precision), {})[tuple(cell)] = dict(zip(at_rate["seed"], at_rate["accuracy"], strict=True))
+    return found
+
+
+def preset(model: str) -> tuple[object, ...]:
+    return (model, *PRESETS[model])
+
+
+def with_level(cell: tuple[object, ...], factor: str, level: object) -> tuple[object, ...]:
+    return tuple(level if name == factor else old for name, old in zip(CELL, cell, strict=True))
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """A mean with its 95 % t interval."""
+    mean = float(np.mean(values))
+    half = float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
+    return mean, mean - half, mean + half
+
+
+def combined(weighted: Sequence[tuple[float, Values]]) -> tuple[float, float, float]:
+    """A weighted sum of cells' means, of each over all its seeds: the sum, its standard error, degrees of freedom.
+
+    Seeds that were trained in the same cells are a sample of their own, in which each adds an independent share to the
+    sum; the samples' variances add up. A seed that is alone in its cells varies as all that were trained in these, and
+    more, do. Degrees of freedom are Satterthwaite's, never more than they would be at equal spreads.
+    """
+    frame = pd.DataFrame({number: pd.Series(dict(cell)) for number, (_, cell) in enumerate(weighted)}).sort_index()
+    share = np.array([weight for weight, _ in weighted]) / frame.notna().sum().to_numpy()
+    variances, equal, freedoms = [], [], []
+    for trained_in, own in frame.groupby([frame[column].notna() for column in frame]):
+        inside: NDArray[np.bool_] = np.atleast_1d(np.array(trained_in))
+        telling = own if len(own) > 1 else frame[frame.loc[:, inside].notna().all(axis=1)]
+        variances.append(len(own) * float((telling.loc[:, inside] @ share[inside]).var(ddof=1)))
+        equal.append(len(own) * float((share[inside] ** 2).sum()))
+        freedoms.append(len(telling) - 1)
+    free = [sum(v) ** 2 / sum(x**2 / f for x, f in zip(v, freedoms, strict=True)) for v in (variances, equal)]
+    return float((frame.sum() * share).sum()), math.sqrt(sum(variances)), min(free)
+
+
+def interval(weighted: Sequence[tuple[float, Values]]) -> tuple[float, float, float]:
+    """The weighted sum with its 95 % t interval."""
+    mean, error, freedom = combined(weighted)
+    half = error * float(stats.t.ppf(0.975, freedom))
+    return mean, mean - half, mean + half
+
+
+def effects(cells: Mapping[tuple[object, ...], Values]) -> Iterator[tuple[dict[str, str], tuple[float, float, float]]]:
+    """The effects table's rows, each with the difference that it is about."""
+    for row in table("effects"):
+        factor, level, without = TECHNIQUES[row["technique"].split(" (")[0]]
+        own = preset(row["model"])
+        treated, baseline = with_level(own, factor, level), with_level(own, factor, without)
+        assert own in (treated, baseline)
+        assert row["n"] == f"{len(cells[treated])}/{len(cells[baseline])}"
+        yield row, combined([(1, cells[treated]), (-1, cells[baseline])])
+
+
+def test_effects_with_their_intervals(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]) -> None:
+    found = list(effects(cells["bf16"]))
+    assert len(found) >= 16
+    for row, (mean, error, freedom) in found:
+        half = error * stats.t.ppf(0.975, freedom)
+        same(row["effect"], mean, 2)
+        low, high = numbers(row["95 % interval"])
+        same(low, mean - half, 2)
+        same(high, mean + half, 2)
+
+
+def test_verdicts_hold_for_the_table_together(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]) -> None:
+    """With Holm's adjustment from statsmodels: of no difference for helps and hurts, of the margin for equivalent."""
+    rows, found = zip(*effects(cells["bf16"]), strict=True)
+    alone = [2 * stats.t.sf(abs(mean) / error, freedom) for mean, error, freedom in found]
+    sure, *_ = multipletests(alone, alpha=0.05, method="holm")
+    beyond = [stats.t.sf((MARGIN - abs(mean)) / error, freedom) for mean, error, freedom in found]
+    small, *_ = multipletests(beyond, alpha=0.05, method="holm")
+    for row, (mean, error, freedom), p, is_sure, is_small in zip(rows, found, alone, sure, small, strict=True):
+        within = abs(mean) + error * stats.t.ppf(0.975, freedom) <= MARGIN
+        expected = "tentative" if p <= 0.05 else "inconclusive"
+        if is_sure:
+            expected = "helps" if mean > 0 else "hurts"
+        if within and is_small:
+            expected = "equivalent"
+        assert row["verdict"] == expected, row
+
+
+def test_headlines_are_the_tables_effects() -> None:
+    """Every number of a headline stands in the table as well, with the same n."""
+    said = re.findall(
+        r"(model\d) \(([+-]?[\d.]+) points, 95 % interval (\S+) to (\S+), (\d+) seeds against (\d+)\)",
+        block("headlines"),
+    )
+    rows = {(r["model"], r["effect"], r["95 % interval"], r["n"]) for r in table("effects")}
+    assert said
+    for model, effect, low, high, treated, baseline in said:
+        assert (model, effect, f"{low} to {high}", f"{treated}/{baseline}") in rows
+
+
+def test_presets_and_the_steps_between_them(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]) -> None:
+    reached = re.findall(
+        r"(model\d) as published reaches ([\d.]+) % \(95 % interval ([\d.]+) to ([\d.]+), (\d+) seeds\)",
+        block("presets"),
+    )
+    assert len(reached) == len(PRESETS)
+    for model, *said, n in reached:
+        values = list(cells["bf16"][preset(model)].values())
+        assert int(n) == len(values)
+        for one, computed in zip(said, mean_interval(values), strict=True):
+            same(one, computed, 2)
+    steps = re.findall(
+        r"(model\d) is ([\d.]+) points above (model\d) \(95 % interval (\S+) to (\S+), \d+ seeds\), published ([\d.]+)",
+        block("presets"),
+    )
+    assert len(steps) == len(PRESETS) - 1
+    for end, above, start, low, high, published in steps:
+        step = interval([(1, cells["bf16"][preset(end)]), (-1, cells["bf16"][preset(start)])])
+        for one, computed in zip((above, low, high), step, strict=True):
+            same(one, computed, 2)
+        same(published, PUBLISHED[end] - PUBLISHED[start], 2)
+
+
+def test_published_figures_against_one_more_run(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]) -> None:
+    for row in table("targets"):
+        values = np.array(list(cells[row["precision"]][preset(row["model"])].values()))
+        half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) * math.sqrt(1 + 1 / len(values))
+        low, high = numbers(row["one more run"])
+        same(row["published"], PUBLISHED[row["model"]], 2)
+        same(row["measured"], values.mean(), 2)
+        same(low, values.mean() - half, 2)
+        same(high, values.mean() + half, 2)
+        reached = int((values >= PUBLISHED[row["model"]] - 1e-6).sum())
+        assert row["reached it"] == f"{reached} of {len(values)}"
+        assert int(row["n"]) == len(values)
+        above = PUBLISHED[row["model"]] > values.mean() + half
+        assert row["these rows"] == ("contradicted" if above else "supported" if reached else "unsettled")
+
+
+def test_accuracies_and_throughputs_of_the_models(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]) -> None:
+    timed = pd.read_csv(ROWS / "timings.csv")
+    timed = timed[(timed["metric"] == "train") & (timed["precision"] == "bf16")]
+    for row in table("architectures"):
+        values = list(cells["bf16"][preset(row["model"])].values())
+        same(row["measured"], float(np.mean(values)), 2)
+        assert int(row["n"]) == len(values)
+        own = timed[timed[CELL[:5]].apply(tuple, axis=1) == preset(row["model"])[:5]]
+        medians = own.assign(speed=own["images"] / own["seconds"]).groupby("run")["speed"].median()
+        assert any(abs(numbers(row["training"])[0] - median) <= 0.5 for median in medians), (row, medians)
+
+
+def test_training_progress(trials: pd.DataFrame) -> None:
+    epochs = pd.read_csv(ROWS / "epochs.csv")
+    for row in table("progress"):
+        own = trials[(trials["precision"] == "bf16") & (trials[CELL].apply(tuple, axis=1) == preset(row["model"]))]
+        assert int(row["n"]) == len(own)
+        curves = epochs[epochs["trial"].isin(own["trial"])]
+        for column, said in row.items():
+            if match := re.match(r"epoch (\d+),", column):
+                at = curves[curves["epoch"] == int(match[1])]
+                trained, tested, *_ = numbers(said)
+                same(trained, 100 * at["train_accuracy"].mean(), 2)
+                same(tested, 100 * at["test_accuracy"].mean(), 2)
+        first = curves[curves["test_accuracy"] >= 0.99].groupby("trial")["epoch"].min()
+        same(row["epochs to 99 %"], float(first.mean()), 1)
+
+
+def test_speed_against_the_plain_loop() -> None:
+    rows = pd.read_csv(ROWS / "speed.csv")
+    rows = rows.assign(speed=rows["images"] / rows["seconds"])
+    newest = rows[rows["run"] == rows["run"].max()]
+    for row in table("speed"):
+        own = newest[newest["architecture"] == row["model"]]
+        plain = own[own["arm"] == "plain"]
+        best = plain.groupby("loader_workers")["speed"].median().idxmax()
+        assert int(row["its workers"]) == best
+        at_best = plain[plain["loader_workers"] == best].set_index("round")["speed"]
+        harness = own[own["arm"] == "harness"].groupby("round")["speed"].sum()
+        same(row["plain loop"], at_best.median(), 0)
+        same(row["harness"], harness.median(), 0)
+        logs = np.log(harness / at_best).dropna()
+        middle, low, high = (math.exp(x) for x in mean_interval(list(logs)))
+        for one, computed in zip(
+            (numbers(row["ratio"])[0], *numbers(row["95 % interval"])), (middle, low, high), strict=True
+        ):
+            same(one, computed, 1)
+        assert int(row["rounds"]) == len(logs)
+
+
+def test_the_cost_around_a_trial() -> None:
+    rows = pd.read_csv(ROWS / "overhead.csv")
+    newest = rows[rows["run"] == rows["run"].max()]
+    for row in table("overhead"):
+        own = newest[newest["trials"] == numbers(row["trials"])[0]]
+        values = mean_interval(list(1000 * own["seconds"] / own["trials"]))
+        for one, computed in zip((numbers(row["ms a trial"])[0], *numbers(row["95 % interval"])), values, strict=True):
+            same(one, computed, 1)
+
+
+def test_precisions(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]) -> None:
+    """What one precision changes: of a cell's accuracy, or of a technique's effect on it."""
+    names = {"batch norm": "Batch norm", "the one-cycle schedule": "The one-cycle schedule"}
+    rows = table("precision")
+    assert rows
+    for row in rows:
+        kind, _, name = row["what"].partition(" of ")
+        if kind == "accuracy":
+            model, *changed = name.split(" ")
+            arms = [preset(model)]
+            for change in changed:
+                arms = [with_level(arms[0], *change.split("="))]
+        else:
+            technique, _, model = name.partition(" on ")
+            factor, level, without = TECHNIQUES[names[technique]]
+            arms = [with_level(preset(model), factor, each) for each in (level, without)]
+        weights = {"bf16": (1, -1), "fp32": (-1, 1)}
+        weighted = [(w, cells[p][arm]) for p, both in weights.items() for w, arm in zip(both, arms, strict=False)]
+        assert int(row["n"]) == min(len(cell) for _, cell in weighted)
+        said = (numbers(row["difference"])[0], *numbers(row["95 % interval"]))
+        for one, computed in zip(said, interval(weighted), strict=True):
+            same(one, computed, 2)
+
+
+def test_what_techniques_do_together(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]) -> None:
+    """Model1's layers with every combination of batch norm, pooling and dropout: main effects, and Shapley's shares of
+    the way to model2, seed by seed."""
+    own, factors = (
+        cells["bf16"],
+        {
+            "batch norm": ("batch_norm", "off", "on"),
+            "global average pooling": ("gap", "off", "on"),
+            "dropout 0.1": ("dropout", 0.0, 0.1),
+        },
+    )
+    names = list(factors)
+
+    def cell(chosen: frozenset[str]) -> dict[int, float]:
+        levels = preset("model1")
+        for name, (factor, off, on) in factors.items():
+            levels = with_level(levels, factor, on if name in chosen else off)
+        return own[levels]
+
+    subsets = [frozenset(c) for size in range(4) for c in itertools.combinations(names, size)]
+    main = {n: {s: (1 if n in s else -1) / 4 for s in subsets} for n in names}
+    shapley = {n: dict.fromkeys(subsets, 0.0) for n in names}
+    orders = list(itertools.permutations(names))
+    for name, order in itertools.product(names, orders):
+        place = order.index(name)
+        shapley[name][frozenset(order[: place + 1])] += 1 / len(orders)
+        shapley[name][frozenset(order[:place])] -= 1 / len(orders)
+    text = block("combinations")
+    for sentence, shares in (("shared out over all orders", shapley), ("Over all combinations on model1", main)):
+        [line] = [line for line in text.splitlines() if sentence in line]
+        for name, weights in shares.items():
+            [said] = re.findall(rf"([+-]?[\d.]+) for {name} \(95 % interval (\S+) to (\S+)\)", line)
+            computed = interval([(weight, cell(subset)) for subset, weight in weights.items()])
+            for one, value in zip(said, computed, strict=True):
+                same(one, value, 2)
