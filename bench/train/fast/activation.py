@@ -11,7 +11,7 @@ from torch.autograd import Function
 from bench.train.fast import kernels
 from bench.train.fast.kernels import Matrix
 
-_BITS = 2**32
+BITS = 2**32
 WIDEST_POOL = 16
 
 
@@ -92,7 +92,7 @@ class Activation(nn.Module):
             return None
         if self.generator is None:
             self.generator = fast_generator(int(torch.randint(2**62, ())))
-        return self.generator.integers(_BITS, size=2, dtype=np.uint32)
+        return self.generator.integers(BITS, size=2, dtype=np.uint32)
 
     def extra_repr(self) -> str:
         """Pool and rate, for `print(network)`."""
@@ -102,6 +102,11 @@ class Activation(nn.Module):
 def fast_generator(seed: int) -> np.random.Generator:
     """Chris Doty-Humphrey's SFC64, the fastest of numpy's generators."""
     return np.random.Generator(np.random.SFC64(seed))
+
+
+def has_hooks(layer: nn.Module) -> bool:
+    """Whether somebody wants to see what the layer reads, gives, or is told in the backward pass."""
+    return bool(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks or layer._backward_pre_hooks)
 
 
 class _Activation(Function):
@@ -119,7 +124,7 @@ class _Activation(Function):
         out_rows = _rows(out)
         keys = layer.draw_keys()
         scale = np.float32(1 / (1 - layer.rate) if keys is not None else 1)
-        threshold = np.uint32(round(layer.rate * _BITS))
+        threshold = np.uint32(round(layer.rate * BITS))
         where = np.empty(out_rows.shape, np.uint8) if pool > 1 else None
         norm, moved = None, None
         if weight is not None and bias is not None:

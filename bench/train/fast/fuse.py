@@ -1,11 +1,13 @@
 """Finds what can be computed faster in a network by looking at its modules."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 from torch import nn
 
-from bench.train.fast.activation import WIDEST_POOL, Activation
+from bench.train.fast.activation import WIDEST_POOL, Activation, has_hooks
+from bench.train.fast.chain import Chain, Run
+from bench.train.fast.room import Stage
 
 
 def fuse(network: nn.Module, *, in_place: bool = True) -> nn.Module:
@@ -19,7 +21,7 @@ def fuse(network: nn.Module, *, in_place: bool = True) -> nn.Module:
     """
     called_only = set(map(id, _only_called(network))) if in_place else set()
     for module in list(network.modules()):
-        if type(module) is nn.Sequential and not _has_hooks(module):
+        if type(module) is nn.Sequential and not has_hooks(module):
             parts = dict(_fused(list(module._modules.items())))
             if id(module) not in called_only:
                 FusedSequential.convert(module, list(parts.values()))
@@ -28,6 +30,7 @@ def fuse(network: nn.Module, *, in_place: bool = True) -> nn.Module:
                 del module._modules[name]
             for name, part in parts.items():
                 module.add_module(name, part)
+    _chain(network)
     return network
 
 
@@ -67,6 +70,70 @@ class FusedSequential(nn.Sequential):
         return super().train(mode)
 
 
+# Of wider convolutions torch's are as fast; for one alone, laying out its maps costs more than it saves.
+_WIDEST = 64
+_SHORTEST = 2
+
+
+def _chain(network: nn.Module) -> None:
+    """Has each outermost sequential that holds a run of convolutions compute by a `Chain`."""
+    inside: set[int] = set()
+    for module in network.modules():
+        if type(module) not in _SEQUENTIAL or id(module) in inside or has_hooks(module):
+            continue
+        parts, watched = list(_flat(module)), []
+        steps = list(_runs(parts))
+        if any(isinstance(step, Run) for step in steps):
+            watched = [part for part in module.modules() if part is not module]
+            inside |= set(map(id, watched))
+            # What nn.Module calls.
+            module.forward = Chain(module, steps, watched)
+
+
+def _flat(module: nn.Module) -> Iterator[nn.Module]:
+    """What a sequential computes by, its sequentials taken apart."""
+    # A sequential computes by a module as often as it holds it; `children` names it once.
+    held = (
+        module._steps
+        if isinstance(module, FusedSequential)
+        else [part for part in module._modules.values() if part is not None]
+    )
+    for part in held:
+        if type(part) in _SEQUENTIAL:
+            yield from _flat(part)
+        else:
+            yield part
+
+
+def _runs(parts: Sequence[nn.Module]) -> Iterator[nn.Module | Run]:
+    """The parts, with runs of stages, long enough to be worth it, as one."""
+    at = 0
+    while at < len(parts):
+        stages: list[Stage] = []
+        first = at
+        while at < len(parts) and _is_usual_convolution(convolution := parts[at]):
+            after = parts[at + 1] if at + 1 < len(parts) else None
+            activation = after if isinstance(after, Activation) else None
+            stages.append(Stage(convolution, activation))
+            at += 1 if activation is None else 2
+        if len(stages) >= _SHORTEST:
+            yield Run(stages)
+            continue
+        at = max(at, first + 1)
+        yield from parts[first:at]
+
+
+def _is_usual_convolution(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
+    if type(layer) is not nn.Conv2d or layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+        return False
+    (size, wide), (border, beside) = layer.kernel_size, layer.padding
+    plain = (layer.stride, layer.dilation, layer.groups) == ((1, 1), (1, 1), 1)
+    return plain and size == wide and border == beside < size and max(layer.in_channels, layer.out_channels) <= _WIDEST
+
+
+_SEQUENTIAL = (nn.Sequential, FusedSequential)
+
+
 def _only_called(network: nn.Module) -> Iterator[nn.Module]:
     """The plain sequentials that are the network, or that stand in one of these."""
     if type(network) is nn.Sequential:
@@ -80,7 +147,7 @@ def _fused(children: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, nn.Module
     at = 0
     while at < len(children):
         # Nobody else reads what a convolution of the same sequential wrote.
-        fresh = at > 0 and type(children[at - 1][1]) is nn.Conv2d and not _has_hooks(children[at - 1][1])
+        fresh = at > 0 and type(children[at - 1][1]) is nn.Conv2d and not has_hooks(children[at - 1][1])
         run = _run([module for _, module in children[at:]], inplace=fresh)
         if run is None:
             yield children[at]
@@ -97,7 +164,7 @@ def _run(modules: Sequence[nn.Module], *, inplace: bool) -> tuple[Activation, in
     length = 0
     if isinstance(modules[0], nn.BatchNorm2d) and _is_usual_norm(modules[0]):
         norm, length = modules[0], 1
-    if length == len(modules) or type(modules[length]) is not nn.ReLU or _has_hooks(modules[length]):
+    if length == len(modules) or type(modules[length]) is not nn.ReLU or has_hooks(modules[length]):
         return None
     length += 1
     if length < len(modules) and isinstance(modules[length], nn.MaxPool2d) and _is_usual_pool(modules[length]):
@@ -118,12 +185,12 @@ def _is_usual_norm(layer: nn.Module) -> bool:
         and layer.affine
         and layer.track_running_stats
         and layer.momentum is not None
-        and not _has_hooks(layer)
+        and not has_hooks(layer)
     )
 
 
 def _is_usual_pool(layer: nn.Module) -> bool:
-    if type(layer) is not nn.MaxPool2d or _has_hooks(layer):
+    if type(layer) is not nn.MaxPool2d or has_hooks(layer):
         return False
     width = layer.kernel_size
     plain = (layer.padding, layer.dilation, layer.ceil_mode, layer.return_indices) == (0, 1, False, False)
@@ -131,8 +198,4 @@ def _is_usual_pool(layer: nn.Module) -> bool:
 
 
 def _is_usual_dropout(layer: nn.Module) -> bool:
-    return type(layer) is nn.Dropout and layer.p < 1 and not _has_hooks(layer)
-
-
-def _has_hooks(layer: nn.Module) -> bool:
-    return bool(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks or layer._backward_pre_hooks)
+    return type(layer) is nn.Dropout and layer.p < 1 and not has_hooks(layer)

@@ -18,16 +18,16 @@ _BLOCK = 32
 
 
 # Sums may be reordered to fill vector registers; not-a-numbers and infinities stay what they are.
-_within = partial(njit, fastmath={"reassoc", "contract", "nsz", "arcp"}, error_model="numpy")
-_inlined = _within(forceinline=True)
+within = partial(njit, fastmath={"reassoc", "contract", "nsz", "arcp"}, error_model="numpy")
+_inlined = within(forceinline=True)
 
 
 def compiled(function: Any) -> Any:
     """Compiles on the first call, and keeps the result on the disk where there is a place for it."""
     try:
-        return _within(cache=True)(function)
+        return within(cache=True)(function)
     except RuntimeError:  # neither the package's folder nor the user's can be written
-        return _within()(function)
+        return within()(function)
 
 
 @compiled
@@ -120,7 +120,7 @@ def backward(
             result[row, column] = _like(value, result[row, column])
 
 
-@_within()
+@within()
 def _statistics(maps: Matrix, height: int, running_mean: Matrix, running_var: Matrix, eps: float, moved: Any) -> None:
     """Moves the running mean and variance by the batch's. The variance is that of values minus the first image's mean,
     so that a mean far from 0 costs no digits: the running mean is still far off when a training begins."""
@@ -158,7 +158,7 @@ def _statistics(maps: Matrix, height: int, running_mean: Matrix, running_var: Ma
         running_var[channel] += momentum * (var * count / (count - 1) - running_var[channel])
 
 
-@_within()
+@within()
 def _activate(
     maps: Matrix, centre: Matrix, factor: Matrix, offset: Matrix, threshold: np.uint32, keys: Any, out: Matrix
 ) -> None:
@@ -175,7 +175,7 @@ def _activate(
             out[row, column] = _like(value, out[row, column])
 
 
-@_within()
+@within()
 def _activate_and_pool(
     maps: Matrix,
     height: int,
@@ -232,7 +232,7 @@ def _activate_and_pool(
             where[row, column] = pooled_place[column]
 
 
-@_within()
+@within()
 def _gradient_moments(
     gradient: Matrix,
     maps: Matrix,
@@ -262,7 +262,7 @@ def _gradient_moments(
     return sums, products
 
 
-@_within()
+@within()
 def _unpooling(columns: int, channels: int, pool: int) -> tuple[Matrix, Matrix, Matrix, Matrix, Matrix]:
     """For each column of maps the column of its window and its place across it, and room for three rows."""
     window, across = np.empty(columns, np.uint32), np.empty(columns, np.int32)

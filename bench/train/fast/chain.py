@@ -1,0 +1,176 @@
+"""Runs of convolutions in a network, each with its `Activation`, trained with the images innermost (see `direct`)."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from bench.train.fast import direct, laying
+from bench.train.fast.activation import BITS, Activation, has_hooks
+from bench.train.fast.kernels import Matrix
+from bench.train.fast.room import Room, Stage
+from bench.train.fast.tiles import KNOWN, KNOWN_PAIRS
+
+# Rooms for so many shapes of batches are kept: usually the last batch of an epoch is smaller than the others.
+_MOST_ROOMS = 4
+
+
+class Chain:
+    """Computes in place of a sequential's own `forward`: each run of stages in one pass with the images innermost, and
+    the modules between these as they are.
+
+    The sequential keeps its kind, its modules and its parameters, and computes by itself where somebody looks into it
+    (hooks) and where it doesn't train. Results differ by rounding alone: the same values are dropped.
+    """
+
+    def __init__(self, module: nn.Module, steps: "Sequence[nn.Module | Run]", watched: Sequence[nn.Module]) -> None:
+        self._module = module
+        self._steps = tuple(steps)
+        self._watched = tuple(watched)
+
+    def __call__(self, maps: Any) -> Any:
+        """As `nn.Sequential.forward`."""
+        if not self._module.training or any(map(has_hooks, self._watched)):
+            return type(self._module).forward(self._module, maps)
+        for step in self._steps:
+            maps = step(maps)
+        return maps
+
+
+class Run:
+    """Stages one after the other. What they can't do at once, their modules do one by one."""
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self.stages = tuple(stages)
+        self._rooms: dict[tuple[tuple[int, ...], bool], list[Room]] = {}
+
+    def __call__(self, maps: Tensor) -> Tensor:
+        """(N, C, H, W) maps through all stages."""
+        pairs = self._pairs(maps)
+        if pairs is not None:
+            return cast(Tensor, _Pass.apply(maps, self, pairs, *self._parameters()))
+        for stage in self.stages:
+            maps = stage.conv(maps)
+            maps = maps if stage.activation is None else stage.activation(maps)
+        return maps
+
+    def lend(self, shape: Sequence[int], *, pairs: bool) -> "_Lease":
+        """A room that nobody else uses."""
+        key = (tuple(shape), pairs)
+        if key not in self._rooms and len(self._rooms) >= _MOST_ROOMS:
+            del self._rooms[next(iter(self._rooms))]
+        free = self._rooms.setdefault(key, [])
+        return _Lease(free.pop() if free else Room(self.stages, shape, pairs=pairs), free)
+
+    def _pairs(self, maps: Tensor) -> bool | None:
+        """Whether to compute with pairs of bfloat16; None where the stages' modules must compute."""
+        if not (maps.device.type == "cpu" and maps.ndim == 4 and maps.numel() and self._let_through(maps.shape)):
+            return None
+        kinds = {maps.dtype, *(stage.conv.weight.dtype for stage in self.stages)}
+        if kinds == {torch.bfloat16}:
+            return True if KNOWN_PAIRS else None
+        if kinds != {torch.float32}:
+            return None
+        if not torch.is_autocast_enabled("cpu"):
+            return False if KNOWN else None
+        return True if KNOWN_PAIRS and torch.get_autocast_dtype("cpu") == torch.bfloat16 else None
+
+    def _let_through(self, shape: Sequence[int]) -> bool:
+        """Whether maps of this shape get through, and every module is in training and as kernels know it."""
+        count, channels, height, width = shape
+        if channels != self.stages[0].conv.in_channels:
+            return False
+        for stage in self.stages:
+            above = height + 2 * stage.border - stage.size + 1, width + 2 * stage.border - stage.size + 1
+            height, width = stage.shrinks(height, width)
+            if min(height, width) < 1:
+                return False
+            if stage.norm is not None and not (stage.norm.training and count * above[0] * above[1] > 1):
+                return False
+            if stage.activation is not None and not (stage.activation.training and stage.activation.rate < 1):
+                return False
+        return True
+
+    def _parameters(self) -> list[Tensor]:
+        return [parameter for stage in self.stages for parameter in stage.parameters]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"stages": self.stages, "_rooms": {}}
+
+
+class _Lease:
+    """A room until nobody holds this any more: a graph that needs it may live as long as it likes."""
+
+    def __init__(self, room: Room, free: list[Room]) -> None:
+        self.room = room
+        self._free = free
+
+    def __del__(self) -> None:
+        self._free.append(self.room)
+
+
+class _Pass(Function):
+    """All stages of a run, and their gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, run: Run, pairs: bool, *parameters: Tensor) -> Tensor:
+        ctx.lease = run.lend(maps.shape, pairs=pairs)
+        room: Room = ctx.lease.room
+        laying.lay(_array(maps), room.places[0].src, run.stages[0].border)
+        torch._foreach_copy_(room.parameters, [parameter.detach() for parameter in parameters])
+        ctx.scales = []
+        for stage, place in zip(run.stages, room.places, strict=True):
+            drops = _drops(stage.activation)
+            direct.forward(*place.forward, *_running(stage.norm), *drops)
+            ctx.scales.append(drops[0])
+        result = torch.empty(room.shape)
+        laying.picked_up(room.out, result.numpy())
+        ctx.shape, ctx.dtype = maps.shape, maps.dtype
+        ctx.save_for_backward(*parameters)
+        return result.bfloat16() if pairs else result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        room: Room = ctx.lease.room
+        laying.lay_maps(_array(gradient), room.on_out)
+        for_maps = ctx.needs_input_grad[0]
+        for number, scale in reversed(list(enumerate(ctx.scales))):
+            direct.backward(*room.places[number].backward, scale, number > 0 or for_maps)
+        to_maps = None
+        if for_maps:
+            found = torch.empty(ctx.shape)
+            laying.picked_up(room.places[0].to_src, found.numpy())
+            to_maps = found.to(ctx.dtype)
+        return to_maps, None, None, *room.gradients(ctx.saved_tensors)
+
+
+_NOTHING = np.empty(0, np.float32)
+_NO_BATCH_NORM = (_NOTHING, _NOTHING, 0.0, 0.0)
+_NO_DROPS = (np.float32(1), np.uint32(0), np.zeros(2, np.uint32))
+
+
+def _array(tensor: Tensor) -> Matrix:
+    """As float32 in torch's usual order."""
+    return tensor.detach().float().contiguous().numpy()
+
+
+def _running(norm: nn.BatchNorm2d | None) -> tuple[Matrix, Matrix, float, float]:
+    """Mean, variance, momentum and epsilon. The batch is counted."""
+    if norm is None:
+        return _NO_BATCH_NORM
+    cast(Tensor, norm.num_batches_tracked).add_(1)
+    mean, var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+    return mean.numpy(), var.numpy(), cast(float, norm.momentum), norm.eps
+
+
+def _drops(activation: Activation | None) -> tuple[np.float32, np.uint32, Matrix]:
+    """What is kept is scaled by, the threshold below which nothing is, and the keys."""
+    keys = None if activation is None else activation.draw_keys()
+    if activation is None or keys is None:
+        return _NO_DROPS
+    return np.float32(1 / (1 - activation.rate)), np.uint32(round(activation.rate * BITS)), keys

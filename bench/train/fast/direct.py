@@ -1,0 +1,126 @@
+"""A convolution and what follows it, forward and backward, on maps with the images innermost; compiled by numba.
+
+Maps are (blocks, channels, rows, columns x LANES): a block is LANES images, and those that the last one lacks are
+computed and count nowhere. What a convolution reads is words (see `words`), in a border of zeros as wide as it asks
+for. All else is float32. Arithmetic is in float32, and sums over rows are added up in float64.
+
+numba compiles anew what it has on the disk when this file changes, and not when a file changes that this one imports:
+who works on those deletes `__pycache__`.
+"""
+
+import numpy as np
+
+from bench.train.fast.after import activate, back_to_maps, gradient_moments, statistics_of
+from bench.train.fast.convolve import add_up, correlate, moments, pack
+from bench.train.fast.kernels import Matrix, compiled
+from bench.train.fast.rows import numbers
+from bench.train.fast.tiles import LANES
+
+
+@compiled
+def forward(
+    images: int,
+    src: Matrix,
+    weight: Matrix,
+    bias: Matrix,
+    packed: Matrix,
+    maps: Matrix,
+    statistics: Matrix,
+    relu: bool,
+    pool: int,
+    where: Matrix,
+    out: Matrix,
+    border: int,
+    norm_weight: Matrix,
+    norm_bias: Matrix,
+    running_mean: Matrix,
+    running_var: Matrix,
+    momentum: float,
+    eps: float,
+    scale: np.float32,
+    threshold: np.uint32,
+    keys: Matrix,
+) -> None:
+    """The convolution of `src` into `maps`, then batch norm, ReLU, max pool and dropout of these into `out`.
+
+    - `weight` is (O, I, k, k), `bias` (O,), or empty; `packed`, words (tiles, taps, OUTPUTS), is room for them.
+    - `statistics`, float64 (2, O), gets the batch's mean and 1 / deviation; where there is no batch norm it and the
+      four arrays of batch norm are empty. The running ones move by `momentum`; `eps` is added to a variance.
+    - `out` has a border of `border`; `where`, uint8, gets the place of a window's maximum, row by row from 0.
+    - `scale` times what is kept, 0 where the random 32 bits of a place lie below `threshold`, as in `kernels.forward`.
+    """
+    outputs = weight.shape[0]
+    pack(weight, False, packed)
+    correlate(src, weight.shape[1], weight.shape[2], packed, bias, maps)
+    # What a channel is scaled by, about what, and what is added.
+    centre, factor, offset = numbers(outputs, 0), numbers(outputs, scale), numbers(outputs, 0)
+    if statistics.size:
+        statistics_of(images, maps, running_mean, running_var, momentum, eps, statistics)
+        for channel in range(outputs):
+            slope = norm_weight[channel] * statistics[1, channel]
+            centre[channel], factor[channel] = statistics[0, channel], slope * scale
+            rounded = statistics[0, channel] - np.float64(centre[channel])
+            offset[channel] = (norm_bias[channel] - rounded * slope) * scale
+    activate(maps, centre, factor, offset, relu, pool, threshold, keys, out, border, where)
+
+
+@compiled
+def backward(
+    images: int,
+    gradient: Matrix,
+    src: Matrix,
+    weight: Matrix,
+    packed: Matrix,
+    maps: Matrix,
+    statistics: Matrix,
+    relu: bool,
+    pool: int,
+    where: Matrix,
+    out: Matrix,
+    border: int,
+    norm_weight: Matrix,
+    on_maps: Matrix,
+    around: int,
+    paired_src: Matrix,
+    paired: Matrix,
+    sums: Matrix,
+    to_src: Matrix,
+    to_weight: Matrix,
+    to_bias: Matrix,
+    to_norm_weight: Matrix,
+    to_norm_bias: Matrix,
+    scale: np.float32,
+    asked: bool,
+) -> None:
+    """The gradients of what `forward` did, from `gradient`, float32, with respect to `out` without its border.
+
+    `on_maps` gets that of the convolution's output, words in a border of `around`; `to_src`, where it is `asked` for,
+    that of `src` without its border, float32; the others those of weight, bias and batch norm's weight and bias.
+    `packed` is room for the turned weights, `paired_src` and `paired` for two blocks of `src` and `on_maps`, `sums`,
+    (tiles, taps / WIDE, OUTPUTS, WIDE, LANES), for sums.
+    """
+    outputs, inputs, size, _ = weight.shape
+    on_passed, centre = numbers(outputs, scale), numbers(outputs, 0)
+    slopes, offset = numbers(outputs, 0), numbers(outputs, 0)
+    normed = statistics.size > 0
+    if normed:
+        for channel in range(outputs):
+            centre[channel] = statistics[0, channel]
+        totals = gradient_moments(gradient, maps, centre, relu, pool, out, border, where)
+        count = images * maps.shape[2] * (maps.shape[3] // LANES)
+        for channel in range(outputs):
+            rounded, inverse_std = statistics[0, channel] - np.float64(centre[channel]), statistics[1, channel]
+            on_bias = totals[0, channel] * scale
+            on_weight = (totals[1, channel] * scale - rounded * on_bias) * inverse_std
+            to_norm_weight[channel], to_norm_bias[channel] = on_weight, on_bias
+            factor = norm_weight[channel] * inverse_std
+            slope = -factor * inverse_std * on_weight / count
+            on_passed[channel], slopes[channel] = factor * scale, slope
+            offset[channel] = -factor * on_bias / count - slope * rounded
+    scales = (on_passed, centre, slopes, offset)
+    back_to_maps(images, gradient, maps, normed, *scales, relu, pool, out, border, where, on_maps, around, to_bias)
+    moments(src, inputs, size, on_maps, around, paired_src, paired, sums)
+    add_up(sums, to_weight)
+    if asked:
+        pack(weight, True, packed)
+        correlate(on_maps, outputs, size, packed, numbers(0, 0), to_src)

@@ -1,0 +1,177 @@
+"""A convolution with what follows it, and the memory for a pass forward and backward through a run of such."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.train.fast.activation import Activation
+from bench.train.fast.kernels import Matrix
+from bench.train.fast.tiles import LANES, OUTPUTS, WIDE
+
+
+class Stage:
+    """A convolution (square, without strides) and the `Activation` that follows it, if one does.
+
+    `size` is that of its kernel, `border` the rows and columns of zeros around what it reads, `pool` the width of its
+    max pool, 1 for none.
+    """
+
+    def __init__(self, conv: nn.Conv2d, activation: Activation | None) -> None:
+        self.conv = conv
+        self.activation = activation
+        self.norm = None if activation is None else activation.norm
+        self.pool = 1 if activation is None else activation.pool
+        self.size = int(conv.kernel_size[0])
+        self.border = cast(tuple[int, int], conv.padding)[0]
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """Weight and bias of the convolution and of batch norm, those that there are."""
+        return [parameter for parameter in self._four if parameter is not None]
+
+    @property
+    def there(self) -> list[bool]:
+        """Which of the four there are."""
+        return [parameter is not None for parameter in self._four]
+
+    @property
+    def _four(self) -> tuple[Tensor | None, ...]:
+        norm = (None, None) if self.norm is None else (self.norm.weight, self.norm.bias)
+        return self.conv.weight, self.conv.bias, *norm
+
+    def shrinks(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of what comes out for an image of so many; 0 or less where nothing does."""
+        less = 2 * self.border - self.size + 1
+        return (height + less) // self.pool, (width + less) // self.pool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What one stage reads first and writes last, and the arguments of `direct.forward` and `direct.backward`, in their
+    order, that are the same at every pass."""
+
+    src: Matrix
+    to_src: Matrix
+    forward: tuple[Any, ...]
+    backward: tuple[Any, ...]
+
+
+class Room:
+    """A `Place` for each stage, `out` for what comes out of the last, and `on_out` for the gradient of that.
+
+    For `images` of (N, C, H, W); with `pairs` words are pairs of bfloat16. `parameters` are float32 copies for the
+    stages' own to be written to. Borders are zeros and stay so: a room can be used again as it is.
+    """
+
+    def __init__(self, stages: Sequence[Stage], images: Sequence[int], *, pairs: bool) -> None:
+        count, _, height, width = images
+        self._count = count
+        self._apiece = 2 if pairs else 1
+        self._word: Any = np.uint32 if pairs else np.float32
+        self._blocks = -(-count // (LANES * self._apiece)) * self._apiece
+        self._shared: dict[str, Matrix] = {}
+        parameters = [parameter for stage in stages for parameter in stage.parameters]
+        self._sizes = [parameter.numel() for parameter in parameters]
+        self._gradient = torch.zeros(sum(self._sizes))
+        self.parameters = [torch.empty(parameter.shape) for parameter in parameters]
+        sizes = [(height, width)]
+        for stage in stages:
+            sizes.append(stage.shrinks(*sizes[-1]))
+        srcs = [self._src(stage, *size) for stage, size in zip(stages, sizes, strict=False)]
+        height, width = sizes[-1]
+        channels = stages[-1].conv.out_channels
+        self.shape = (count, channels, height, width)
+        self.out = self._words(channels, height, width)
+        self.on_out = np.zeros((self._blocks, channels, height, width * LANES), np.float32)
+        borders = [*(stage.border for stage in stages[1:]), 0]
+        outs = list(zip([*srcs[1:], self.out], borders, strict=True))
+        copies = [copy.numpy() for copy in self.parameters]
+        parts = self._gradient.split(self._sizes)
+        found = [part.view(parameter.shape).numpy() for part, parameter in zip(parts, parameters, strict=True)]
+        self.places: list[Place] = []
+        gradient = self.on_out
+        for number in reversed(range(len(stages))):
+            arrays = [
+                [arrays.pop() if there else _NOTHING for there in reversed(stages[number].there)][::-1]
+                for arrays in (copies, found)
+            ]
+            place = self._place(stages[number], number, sizes[number], srcs[number], outs[number], gradient, *arrays)
+            self.places.insert(0, place)
+            gradient = place.to_src
+
+    def gradients(self, parameters: Sequence[Tensor]) -> list[Tensor]:
+        """Those of the stages' parameters that a pass has found, in memory of their own and of the parameters' type."""
+        kinds = {parameter.dtype: self._gradient.to(parameter.dtype, copy=True) for parameter in parameters}
+        parts = {kind: flat.split(self._sizes) for kind, flat in kinds.items()}
+        return [parts[like.dtype][number].view(like.shape) for number, like in enumerate(parameters)]
+
+    def _words(self, channels: int, rows: int, columns: int) -> Matrix:
+        return np.zeros((self._blocks, -(-channels // self._apiece), rows, columns * LANES), self._word)
+
+    def _src(self, stage: Stage, height: int, width: int) -> Matrix:
+        return self._words(stage.conv.in_channels, height + 2 * stage.border, width + 2 * stage.border)
+
+    def _place(
+        self,
+        stage: Stage,
+        number: int,
+        size: tuple[int, int],
+        src: Matrix,
+        out: tuple[Matrix, int],
+        gradient: Matrix,
+        parameters: Sequence[Matrix],
+        found: Sequence[Matrix],
+    ) -> Place:
+        (height, width), (below, beside) = size, stage.shrinks(*size)
+        inputs, outputs, taps = stage.conv.in_channels, stage.conv.out_channels, stage.size**2
+        around = stage.size - 1 - stage.border
+        high, wide = height - around + stage.border, width - around + stage.border
+        # Tiles write all their channels.
+        written, read = _whole_tiles(inputs), _whole_tiles(outputs)
+        maps_shape = (self._blocks, read, high, wide * LANES)
+        normed = stage.norm is not None
+        # Nothing reads the maps again but batch norm's gradient.
+        maps = np.empty(maps_shape, np.float32) if normed else self._share("maps", maps_shape, np.float32)
+        statistics = np.empty((2, outputs if normed else 0))
+        where = np.empty((self._blocks, outputs, below, beside * LANES * (stage.pool > 1)), np.uint8)
+        on_maps = self._words(read, high + 2 * around, wide + 2 * around)
+        # The gradient of one stage's input is read while that of the stage before is written.
+        to_src = self._share(f"to_src{number % 2}", (self._blocks, written, height, width * LANES), np.float32)
+        weight, bias, norm_weight, norm_bias = parameters
+        in_words, out_words = -(-inputs // self._apiece), -(-outputs // self._apiece)
+        packed = np.empty((read // OUTPUTS, in_words * taps, OUTPUTS), self._word)
+        turned = np.empty((written // OUTPUTS, out_words * taps, OUTPUTS), self._word)
+        doing = (statistics, stage.activation is not None, stage.pool, where, *out)
+        pair = 2 * (self._apiece - 1)
+        return Place(
+            src,
+            to_src,
+            (self._count, src, weight, bias, packed, maps, *doing, norm_weight, norm_bias),
+            (
+                *(self._count, gradient, src, weight, turned, maps, *doing, norm_weight, on_maps, around),
+                self._share("src", (pair * in_words, *src.shape[2:]), self._word),
+                self._share("on_maps", (pair // 2 * read, *on_maps.shape[2:]), self._word),
+                np.empty((read // OUTPUTS, -(-inputs * taps // WIDE), OUTPUTS, WIDE, LANES), np.float32),
+                to_src,
+                *found,
+            ),
+        )
+
+    def _share(self, name: str, shape: tuple[int, ...], kind: Any) -> Matrix:
+        """Memory that holds nothing from one stage to the next."""
+        needed = int(np.prod(shape))
+        if name not in self._shared or len(self._shared[name]) < needed:
+            # Stages that were given a smaller piece keep theirs.
+            self._shared[name] = np.empty(needed, kind)
+        return self._shared[name][:needed].reshape(shape)
+
+
+_NOTHING = np.empty(0, np.float32)
+
+
+def _whole_tiles(channels: int) -> int:
+    return -(-channels // OUTPUTS) * OUTPUTS

@@ -1,0 +1,206 @@
+"""Runs of convolutions with the images innermost: held to float64, and to the modules that they compute for."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.plan.cells import preset_cell
+from bench.plan.protocol import Protocol
+from bench.plan.trials import Trial
+from bench.train.data import Data
+from bench.train.fast.activation import Activation, fast_generator
+from bench.train.fast.chain import Chain, Run
+from bench.train.fast.fuse import fuse
+from bench.train.fast.tiles import KNOWN, KNOWN_PAIRS
+from bench.train.single import Training
+
+pytestmark = pytest.mark.skipif(not KNOWN, reason="the CPU has neither AVX-512 nor AVX2")
+ROUNDING = 2**-24
+
+
+def small_network(
+    *, batch_norm: bool, pool: int, size: int = 3, padding: int = 1, bias: bool = True, dropout: float = 0.0
+) -> nn.Sequential:
+    """Channels that fill no tile, an odd map before a pool, blocks in sequentials of their own."""
+
+    def block(inputs: int, outputs: int, width: int) -> nn.Sequential:
+        parts: list[nn.Module] = [nn.Conv2d(inputs, outputs, size, padding=padding, bias=bias)]
+        parts += [nn.BatchNorm2d(outputs)] * batch_norm
+        parts += [nn.ReLU()]
+        parts += [nn.MaxPool2d(width)] * (width > 1)
+        parts += [nn.Dropout(dropout)] * (dropout > 0)
+        return nn.Sequential(*parts)
+
+    torch.manual_seed(0)
+    layers = (block(2, 6, 1), block(6, 7, pool), nn.Conv2d(7, 5, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network = nn.Sequential(*layers).train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            with torch.no_grad():
+                module.weight.copy_(torch.linspace(-0.5, 2, module.num_features))
+                module.bias.copy_(torch.linspace(-1, 1, module.num_features))
+    return network
+
+
+def by_modules(network: nn.Module) -> nn.Module:
+    """The fused network without its chains."""
+    alone = copy.deepcopy(network)
+    for module in alone.modules():
+        module.__dict__.pop("forward", None)
+    return alone
+
+
+def everything(network: nn.Module, images: Tensor, *, half: bool = False) -> list[Tensor]:
+    """Logits, the gradient of the images, those of all parameters in one vector, and all running statistics in one."""
+    asked = images.clone().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        logits = network(asked)
+    labels = torch.arange(len(images)) % logits.shape[1]
+    loss = F.cross_entropy(logits.to(images.dtype), labels)
+    on_images, *gradients = torch.autograd.grad(loss, [asked, *network.parameters()])
+    statistics = [buffer for name, buffer in network.named_buffers() if "running" in name]
+    vectors = [torch.cat([part.flatten() for part in parts]) for parts in (gradients, statistics) if parts]
+    return [logits.detach(), on_images, *vectors]
+
+
+def errors(results: list[Tensor], exact: list[Tensor]) -> list[float]:
+    """As shares of the norms."""
+    return [
+        ((mine.double() - theirs).norm() / theirs.norm()).item() for mine, theirs in zip(results, exact, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 37, 64])
+@pytest.mark.parametrize("pool", [1, 2, 3])
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_chain_is_as_near_to_float64_as_torch(batch_norm: bool, pool: int, count: int) -> None:
+    """Twice as far at most, plus four roundings."""
+    check(small_network(batch_norm=batch_norm, pool=pool), torch.randn(count, 2, 13, 11))
+
+
+@pytest.mark.parametrize(("size", "padding", "bias"), [(1, 0, True), (3, 0, False), (3, 2, True), (5, 2, False)])
+def test_kernels_and_borders_of_any_size(size: int, padding: int, bias: bool) -> None:
+    network = small_network(batch_norm=not bias, pool=2, size=size, padding=padding, bias=bias)
+    check(network, torch.randn(20, 2, 13, 11))
+
+
+def check(plain: nn.Module, images: Tensor) -> None:
+    fused = fuse(copy.deepcopy(plain))
+    assert isinstance(fused.forward, Chain)
+    exact = everything(copy.deepcopy(plain).double(), images.double())
+    torchs = errors(everything(plain, images), exact)
+    for mine, theirs in zip(errors(everything(fused, images), exact), torchs, strict=True):
+        assert mine <= 2 * theirs + 4 * ROUNDING
+
+
+@pytest.mark.skipif(not KNOWN_PAIRS, reason="the CPU has no products of pairs of bfloat16")
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_chain_in_bfloat16_is_as_near_to_float64_as_the_modules(batch_norm: bool) -> None:
+    """Rounded in other places, and less often; a value near 0 may still be taken for one on the other side."""
+    plain = small_network(batch_norm=batch_norm, pool=2)
+    images = torch.randn(37, 2, 13, 11)
+    fused = fuse(copy.deepcopy(plain))
+    exact = everything(plain.double(), images.double())
+    theirs = errors(everything(by_modules(fused), images, half=True), exact)
+    for mine, other in zip(errors(everything(fused, images, half=True), exact), theirs, strict=True):
+        assert mine <= 1.5 * other + 2**-9
+
+
+@pytest.mark.parametrize("half", [False, pytest.param(True, marks=pytest.mark.skipif(not KNOWN_PAIRS, reason="bf16"))])
+@pytest.mark.parametrize("pool", [1, 2])
+def test_a_chain_drops_what_the_modules_drop(pool: int, half: bool) -> None:
+    fused = fuse(small_network(batch_norm=True, pool=pool, dropout=0.3))
+    alone = by_modules(fused)
+    images = torch.randn(37, 2, 13, 11)
+    results = []
+    for network in (fused, alone):
+        generator = fast_generator(1)
+        for module in network.modules():
+            if isinstance(module, Activation):
+                module.generator = generator
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            results.append(network(images).float())
+    tolerance = 0.05 if half else 1e-5
+    torch.testing.assert_close(*results, rtol=tolerance, atol=tolerance)
+
+
+def test_a_graph_keeps_its_numbers_as_long_as_it_lives() -> None:
+    """Passes may overlap, come in batches of any size, and be gone through twice."""
+    fused = fuse(small_network(batch_norm=False, pool=2))
+    alone = by_modules(fused)
+    batches = [torch.randn(count, 2, 13, 11) for count in (20, 20, 3, 17, 5, 6, 20)]
+    losses = [sum(network(images).square().sum() for images in batches) for network in (fused, alone)]
+    for loss in losses:
+        loss.backward(retain_graph=True)
+        loss.backward()
+    for mine, theirs in zip(fused.parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_gradients_are_the_parameters_own() -> None:
+    """A second pass writes on nobody's gradient."""
+    fused = fuse(small_network(batch_norm=True, pool=1))
+    images = torch.randn(20, 2, 13, 11)
+    fused(images).square().sum().backward()
+    kept = [parameter.grad for parameter in fused.parameters()]
+    before = [gradient.clone() for gradient in kept if gradient is not None]
+    fused.zero_grad()
+    fused(2 * images).square().sum().backward()
+    assert all(was is not None and torch.equal(was, now) for was, now in zip(kept, before, strict=True))
+
+
+def test_who_looks_into_a_network_sees_its_modules_at_work() -> None:
+    """Hooks are called, evaluation and other types go through the modules, copies and pickles are their own."""
+    fused = fuse(small_network(batch_norm=True, pool=2))
+    images = torch.randn(20, 2, 13, 11)
+    seen: list[Tensor] = []
+    convolution = next(module for module in fused.modules() if isinstance(module, nn.Conv2d))
+    hook = convolution.register_forward_hook(lambda _, __, output: seen.append(output))
+    looked_at = fused(images)
+    hook.remove()
+    assert len(seen) == 1
+    torch.testing.assert_close(fused(images), looked_at, rtol=1e-4, atol=1e-5)
+    for other in (copy.deepcopy(fused), pickle.loads(pickle.dumps(fused))):  # our own
+        torch.testing.assert_close(other(images), looked_at, rtol=1e-4, atol=1e-5)
+        with torch.no_grad():
+            for parameter in other.parameters():
+                parameter.zero_()
+        assert other(images).abs().max() == 0
+        assert fused(images).abs().max() > 0
+    assert fused.double()(images.double()).dtype == torch.float64
+
+
+def test_a_module_that_is_held_twice_computes_twice() -> None:
+    torch.manual_seed(0)
+    once, twice, relu = nn.Conv2d(2, 5, 3), nn.Conv2d(5, 5, 3), nn.ReLU()
+    network = nn.Sequential(once, relu, twice, relu, twice, nn.AdaptiveAvgPool2d(1), nn.Flatten()).train()
+    check(network, torch.randn(20, 2, 13, 11))
+
+
+def test_what_a_chain_cannot_do_torch_does() -> None:
+    """Strides, groups and wide convolutions end a run; one convolution alone is none; a map too small is torch's."""
+    for layer in (nn.Conv2d(4, 4, 3, stride=2), nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 65, 3)):
+        assert not isinstance(fuse(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), layer)).forward, Chain)
+    network = fuse(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.AvgPool2d(2)))
+    assert isinstance(network.forward, Chain)
+    assert isinstance(network.forward._steps[0], Run)
+    with pytest.raises(RuntimeError, match=r"(?i)kernel size"):
+        network.train()(torch.zeros(2, 1, 4, 4))
+
+
+@pytest.mark.parametrize("name", ["model1", "model3"])
+def test_trainings_by_chain_and_by_modules_have_the_same_losses(name: str, few_digits: Data) -> None:
+    trial = Trial(preset_cell(name), 0, Protocol("digits", lr=0.01, batch_size=50, precision="fp32"))
+    losses = []
+    for chained in (True, False):
+        training = Training(trial, few_digits)
+        training.network.train()
+        assert isinstance(training.network.forward, Chain)
+        if not chained:
+            del training.network.forward
+        losses.append(torch.stack([training.step(torch.arange(50) + 50 * (step % 4))[0] for step in range(8)]))
+    torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-5)
