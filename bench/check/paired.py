@@ -9,8 +9,8 @@ import numpy as np
 from bench.check.power import Difference, difference, judge
 from bench.check.verdict import CheckRow, Interval, Kind, Verdict, update_command
 from bench.record.schema import QualityRow
-from bench.report.stats.chance import chance_limit
 from bench.report.show.words import percent
+from bench.report.stats.chance import chance_limit
 
 # A gain is no reason to be glad unless the change is meant to bring it: one beyond the margin fails.
 _BETTER = "surely better, as when test images are trained on; where it is meant, `bench check quality --update`"
