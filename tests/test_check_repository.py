@@ -168,7 +168,6 @@ def test_a_comment_is_written_once_and_then_updated(comment: Callable[[str], lis
 def test_the_comment_begins_with_the_mark_that_it_is_found_by(tmp_path: Path) -> None:
     file = tmp_path / "check.md"
     code = run_command_line(["check", "exact", "--results", str(ROOT / "results"), "--markdown", str(file)])
-    assert (code, file.read_text().splitlines()[:3]) == (
-        0,
-        ["<!-- bench check -->", "## bench check: no regression (24 pass)", ""],
-    )
+    mark, title, empty, *_ = file.read_text().splitlines()
+    assert (code, mark, empty) == (0, "<!-- bench check -->", "")
+    assert title.startswith("## bench check: no regression (")
