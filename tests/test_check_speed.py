@@ -21,6 +21,7 @@ from bench.check.pairs import Slowdown, confirmed, judge, rate_bounds, slowdown
 from bench.check.profiles import Function, slower_functions
 from bench.check.same import TARGET, false_alarms
 from bench.check.speed import PAIRS, TOLERANCE, compare_trees
+from bench.check.subject import embedded
 from bench.check.trees import Tree, checked_out, copied, find_commit, this_tree
 from bench.check.verdict import CheckRow, ExitCode, Kind, Verdict
 from bench.cli import run_command_line
@@ -287,7 +288,8 @@ def test_outside_a_repository_there_is_nothing_to_compare_with(tmp_path: Path, m
 
 
 def subject(base: Tree, head: Tree) -> Subject:
-    return Subject(base, head, {tree.root: ["model1"] for tree in (base, head)})
+    dataset, sample = embedded(Path("data"))
+    return Subject(base, head, {tree.root: ["model1"] for tree in (base, head)}, dataset=dataset, sample=sample)
 
 
 def quickly(base: Tree, head: Tree, only: str | None = "start_of_the") -> list[Pair]:

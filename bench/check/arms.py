@@ -34,7 +34,8 @@ class Subject:
     """What is timed of both trees: the `study` as FILE.py:NAME in a tree or module:NAME (None: the built-in one), the
     architectures that each has, or the user's own `tests` in a folder of this tree.
 
-    `results` is a folder of rows to read and report on; without one some are made.
+    `dataset` is the built-in data set that needs no files, `sample` how many training images it has, of which shape and
+    how many classes. `results` is a folder of rows to read and report on; without one some are made.
     """
 
     base: Tree
@@ -44,6 +45,8 @@ class Subject:
     tests: Path | None = None
     results: Path | None = None
     data_dir: Path = Path("data")
+    dataset: str = ""
+    sample: tuple[int, tuple[int, ...], int] | None = None
 
     def has(self, tree: Tree, test: str) -> bool:
         """Whether the tree is to run a test: it has the architecture, or the user's test, that the test is of."""
@@ -154,6 +157,8 @@ def _laid_out(subject: Subject, tree: Tree, profiles: Path | None) -> Iterator[P
             "results": None if subject.results is None else str(subject.results),
             "data_dir": str(subject.data_dir.resolve()),
             "cwd": os.getcwd(),
+            "dataset": subject.dataset,
+            "sample": subject.sample,
             "profile": None if profiles is None else str(profiles / "test"),
         }
         (folder / "task.json").write_text(json.dumps(task), encoding="utf-8")

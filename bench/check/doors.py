@@ -43,11 +43,11 @@ torch.set_flush_denormal(True)
 def study_in_use() -> bench.study.Study:
     """The built-in networks on the data set that needs no files, or the user's study on a few of its images."""
     if TASK["study"] is None:
-        return bench.study.Study(architectures=list(MODELS), data="digits", batch_size=BATCH)
+        return bench.study.Study(architectures=list(MODELS), data=TASK["dataset"], batch_size=BATCH)
     study = _users_study(TASK["study"])
     given = study.data[0] if isinstance(study.data, list | tuple) else study.data
     if given is None or isinstance(given, str):
-        return replace(study, data="digits", batch_size=BATCH)  # the built-in ones share its shape
+        return replace(study, data=TASK["dataset"], batch_size=BATCH)  # the built-in ones share its shape
     data = given.load(Path(TASK["data_dir"]))
     train, test = data.train, data.held_out
     few = bench.study.from_arrays(
@@ -87,9 +87,8 @@ def _sample() -> Any:
     """The data that the study is timed on."""
     study = study_in_use()
     if isinstance(study.data, str):
-        from sklearn.datasets import load_digits  # what the built-in data set is made of: its size is all that counts
-
-        return len(load_digits().target) // 2, (1, 28, 28), 10
+        count, shape, classes = TASK["sample"]
+        return count, tuple(shape), classes
     data = study.data.load(Path(TASK["data_dir"]))
     return len(data.train.labels), tuple(data.train.images.shape[1:]), data.classes
 
@@ -126,9 +125,9 @@ def train(study: bench.study.Study, model: str, folder: Path, **options: Any) ->
         raise RuntimeError(f"a trial {rows['status'].iloc[0]}: {rows['error'].iloc[0]}")
 
 
-def on_digits() -> list[str]:
+def on_dataset() -> list[str]:
     """The built-in study's data set that needs no files, as an option."""
-    return ["--dataset", "digits"] if TASK["study"] is None else []
+    return ["--dataset", TASK["dataset"]] if TASK["study"] is None else []
 
 
 def command(name: str, *options: str) -> None:

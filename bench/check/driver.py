@@ -22,7 +22,7 @@ from doors import (  # type: ignore[import-not-found]  # it is copied beside thi
     command,
     new_folders,
     noise,
-    on_digits,
+    on_dataset,
     process,
     study_in_use,
     train,
@@ -33,6 +33,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 import bench.study
 
 EPOCHS = 4
+
+# Of images that are read from files, and so many of them.
+SIDE, COUNT = 32, 15_000
 
 each_model = pytest.mark.parametrize("model", MODELS)
 
@@ -94,7 +97,7 @@ def test_rows_written(timed: Timed, tmp_path: Path) -> None:
 def test_planning(timed: Timed, tmp_path: Path) -> None:
     # Every combination of a user's factors may be too many.
     design = ["--design", "factorial"] if TASK["study"] is None else []
-    timed(lambda: command("status", *design, "--seeds", "5", "--data-dir", TASK["data_dir"], *on_digits(),
+    timed(lambda: command("status", *design, "--seeds", "5", "--data-dir", TASK["data_dir"], *on_dataset(),
                            "--results", str(tmp_path)), 3)  # fmt: skip
 
 
@@ -116,12 +119,12 @@ def test_report(timed: Timed, tmp_path: Path) -> None:
 
 
 def test_data_loading(timed: Timed, tmp_path: Path) -> None:
-    """Files in MNIST's format."""
+    """Files in the IDX format."""
     files = [tmp_path / f"{split}-{kind}" for split in ("train", "test") for kind in ("images", "labels")]
     generator = np.random.default_rng(0)
-    for file, count in zip(files, (20_000, 20_000, 2_000, 2_000), strict=True):
+    for file, count in zip(files, (COUNT, COUNT, COUNT // 10, COUNT // 10), strict=True):
         pixels = file.name.endswith("images")
-        shape = (count, 28, 28) if pixels else (count,)
+        shape = (count, SIDE, SIDE) if pixels else (count,)
         header = struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape)
         values = generator.integers(0, 256 if pixels else 10, shape, dtype=np.uint8)
         file.write_bytes(gzip.compress(header + values.tobytes(), 1))

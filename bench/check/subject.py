@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.check.arms import Subject, environment_of
 from bench.check.trees import Tree, this_tree, tree_of
 from bench.errors import BenchError, UsageError, printable
+from bench.plan.catalogue import built_in
 from bench.session.request import root_of
 from bench.studies.load import GROUP, NAME
 
@@ -29,7 +30,15 @@ def make_subject(
     named = None if study is None else _in_tree(study, head)
     folder = None if tests is None else tests_in(head, tests)
     models = {} if folder is not None else {tree.root: _models(tree, named) for tree in (base, head)}
-    return Subject(base, head, models, named, folder, _with_rows(base, head, results), data_dir)
+    dataset, sample = embedded(data_dir)
+    return Subject(base, head, models, named, folder, _with_rows(base, head, results), data_dir, dataset, sample)
+
+
+def embedded(data_dir: Path) -> tuple[str, tuple[int, tuple[int, ...], int]]:
+    """The built-in data set that needs no files: its name, how many training images, their shape, how many classes."""
+    found = next(one for one in built_in().datasets.values() if not one.files(data_dir))
+    data = found.load(data_dir)
+    return found.name, (len(data.train), data.input_shape, data.classes)
 
 
 def tests_in(tree: Tree, tests: Path) -> Path:

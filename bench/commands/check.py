@@ -58,7 +58,7 @@ Only = Annotated[
     str | None,
     typer.Option(
         "--only",
-        help="Only these workloads, as pytest's -k: 'training and model1', 'planning or report'.",
+        help="Only these workloads, as pytest's -k: 'training', 'planning or report'.",
         show_default=False,
     ),
 ]

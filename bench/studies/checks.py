@@ -2,9 +2,12 @@
 
 digits. As published, these networks say little on so few images: plain model1 stays at chance for hundreds of steps,
 and a rate that never drops leaves accuracies of most cells that differ by 5 to 10 points from seed to seed. The cells
-here have every level of every factor between them, and with batches of 32 and 10 epochs they end at 94 to 98 % with an
-sd of one to two points: model3 settles at a constant rate, and learns without batch norm under the one-cycle schedule
-in twice as many steps (in batches of 32, two seeds of ten stay at chance).
+here have every level of every factor between them, and end at 94 to 99 % with an sd of half a point to one and a half.
+Two of model3 need more steps than batches of 32 give in 10 epochs, and have batches of 16: at a constant rate, and
+without batch norm. They were chosen among a dozen for being steady with the seeds 0 to 9 that are trained, the latter
+with AVX2 as well; of 25 other seeds none strayed at the constant rate, and five stayed at chance without batch norm. So
+other seeds need another look, and another machine may find a seed collapsed that isn't in the baseline: it is named.
+
 The same code with AVX2 in place of AVX-512 moves single seeds by an sd of 0.6 to 2.7 points and means of ten by half
 a point at most. Hence a margin of 3 points: five seeds can tell a change of twice that from none.
 
@@ -26,17 +29,18 @@ from bench.plan.protocol import Protocol
 
 def digits() -> Plan:
     """A few cells that learn, with every level of every factor among them."""
-    slow = _cell("model3", batch_norm=False, gap=False, augmentation="none")
+    constant = _cell("model3", scheduler="step", gap=False, augmentation="none")
+    without_norm = _cell("model3", batch_norm=False, gap=False, augmentation="none")
     cells = [
         _cell("model1", batch_norm=True, scheduler="onecycle"),
         _cell("model2", scheduler="onecycle"),
         _cell("model3"),
-        _cell("model3", scheduler="step", augmentation="none"),
+        constant,
         _cell("model1", batch_norm=True, gap=True, scheduler="cosine", augmentation="none"),
-        slow,
+        without_norm,
     ]
     protocol = Protocol("digits", epochs=10, batch_size=32)
-    return Plan(tuple(cells), protocol, seeds=5, margin=0.03, batch_sizes={slow: 16})
+    return Plan(tuple(cells), protocol, seeds=5, margin=0.03, batch_sizes={constant: 16, without_norm: 16})
 
 
 def _cell(architecture: str, **levels: Level) -> Cell:
