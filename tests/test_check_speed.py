@@ -312,6 +312,7 @@ def test_an_import_from_elsewhere_is_refused(tmp_path: Path) -> None:
     assert caught.value.exit_code == 4
 
 
+@pytest.mark.slow
 def test_an_empty_selection_measures_nothing(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command_line(["check", "speed", "--pairs", "2", "--only", "no_such_workload"]) == 4
     assert "no workload was timed" in capsys.readouterr().out
@@ -344,19 +345,17 @@ def test_a_workload_that_breaks_says_why_and_a_renamed_class_breaks_none(reposit
     assert pair.head.reason("test_data_loading") == "RuntimeError: no such format"
 
 
+@pytest.mark.slow
 def test_a_profile_names_the_function_that_became_slower(repository: Path) -> None:
     tree = trees.this_tree()
     with copied(tree) as base:
         cli = repository / "bench" / "cli.py"
-        mark = "def run_command_line(arguments: Sequence[str]) -> int:\n"
+        mark, call = "def run_command_line(arguments: Sequence[str]) -> int:\n", "            code = app("
         waste = "def _waste() -> int:\n    return sum(n * n % 7 for n in range(300_000))\n\n\n"
         source = cli.read_text()
         assert mark in source
-        cli.write_text(
-            source.replace(mark, f"{waste}{mark}").replace(
-                "        code = app(", "        _waste()\n        code = app("
-            )
-        )
+        assert call in source
+        cli.write_text(source.replace(mark, f"{waste}{mark}").replace(call, f"            _waste()\n{call}"))
         found = slower_functions(subject(base, tree), "test_start_of_the_command_line")
     assert found[0].file == "bench/cli.py"
     assert {found[0].name, found[1].name} & {"genexpr", "sum in _waste", "_waste"}

@@ -328,6 +328,7 @@ def test_underscores_change_in_options_only() -> None:
     assert with_dashes("my_data") == "my_data"
 
 
+@pytest.mark.slow
 def test_select_holds_out_a_share_of_the_data_and_chooses_nothing_by_chance(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,7 @@
 """The same plan on a Ray cluster: real nodes on this machine, real signals."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -332,8 +333,8 @@ def test_a_lost_head_ends_the_run_with_one_line_and_keeps_what_is_recorded(
     kept = Store(tmp_path / "digits").trials()
     assert kept["trial"].is_unique
     assert len(kept) >= 2
-    assert f"{len(kept)}/200 " in error
-    assert f"{len(kept) + 1}/200 " not in error
+    said = [int(number) for number in re.findall(r"^(\d+)/200 ", error, re.MULTILINE)]
+    assert 0 < max(said) <= len(kept)
 
 
 @needs_ray

@@ -8,7 +8,7 @@ import torch
 
 from bench.errors import UsageError
 from bench.plan.augmentation import AUGMENTATIONS, Augmentation
-from bench.plan.catalogue import catalogue
+from bench.plan.catalogue import catalogue, find_architecture
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import Factor
 from bench.plan.levels import Levels
@@ -45,8 +45,15 @@ def test_training_learns_digits(digits: Data) -> None:
     assert right.double().mean().item() == outcome.curve[-1].held_out_accuracy
 
 
-@pytest.mark.parametrize("factor", FACTORS, ids=lambda factor: factor.name)
-@pytest.mark.parametrize("name", ["model1", "model2", "model3"])
+@pytest.mark.parametrize(
+    ("name", "factor"),
+    [
+        pytest.param(name, factor, id=f"{name}-{factor.name}")
+        for name in catalogue().architectures
+        for factor in FACTORS
+        if find_architecture(name).applies(factor)
+    ],
+)
 def test_every_flip_trains(name: str, factor: Factor, few_digits: Data) -> None:
     cell = preset_cell(name)
     flipped = cell.with_level(factor, factor.flips(cell.levels[factor.name])[0])
