@@ -110,7 +110,8 @@ def test_with_the_usual_parts_the_general_way_gives_the_fast_ways_losses(
 ) -> None:
     levels = Levels({**preset_cell(name).levels, "augmentation": "advanced", "dropout": 0.1, "scheduler": scheduler})
     one = Trial(Cell(name, levels), 3, Protocol("digits", epochs=4))
-    batches = torch.randint(200, (8, 64), generator=torch.Generator().manual_seed(5)).unbind()
+    # At a one-cycle peak rounding grows tenfold a step: after six steps either way is a third of a percent off float64.
+    batches = torch.randint(200, (6, 64), generator=torch.Generator().manual_seed(5)).unbind()
     explicit = Recipe().with_loss(F.cross_entropy).with_optimizer(sgd)
     if scheduler == "cosine":
         explicit = explicit.with_schedule(lambda optimizer, _rate, moves: CosineAnnealingLR(optimizer, moves))

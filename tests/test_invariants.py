@@ -203,7 +203,7 @@ def torchs(cell: Cell, network: nn.Module) -> tuple[torch.optim.Optimizer, Calla
     return optimizer, lambda step: stepped.step() if step % STEPS == STEPS - 1 else None
 
 
-@pytest.mark.parametrize("name", catalogue().architectures)
+@pytest.mark.parametrize("name", ["model1", "model2", "model3"])  # model4's maps are rounded, and not its weights
 def test_a_step_in_bf16_moves_the_rounded_weights_that_the_next_one_computes_with(
     name: str, few_digits: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,7 +168,8 @@ def test_a_level_that_nobody_handles_is_an_error_and_no_fall_through() -> None:
 
 @pytest.mark.parametrize("factor", FACTORS, ids=lambda factor: factor.name)
 def test_every_level_of_every_factor_is_handled(factor: Factor, tmp_path: Path) -> None:
-    cells = [preset_cell("model1").with_level(factor, level) for level in factor.levels]
+    name = next(name for name, one in catalogue().architectures.items() if one.applies(factor))
+    cells = [preset_cell(name).with_level(factor, level) for level in factor.levels]
     assert len({named.key for named in prepared(cells, tmp_path, seeds=1).named}) == len(factor.levels)
 
 

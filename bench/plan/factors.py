@@ -31,6 +31,7 @@ TAKEN = frozenset(
         *("train_accuracy_undistorted", "train_loss_undistorted"),
         *("epoch", "image", "label", "predicted", "right", "machine_cpu", "machine_vectors", "machine_cores"),
         *("machine_memory_bytes", "machine_gpu", "machine_os", "machine_python", "machine_torch", "machine_cuda"),
+        *("vectors", "torch"),
     }
 )
 
