@@ -23,7 +23,6 @@ from bench.train.network import plain_network
 from bench.train.plain import PlainImages, plain_loader, plain_losses, plain_transform
 from bench.train.single import Training
 
-
 STEPS = 20
 # What one block lets through in one step: per value of its output its place in the map before the pool, where there is
 # a pool, and whether it is above 0.
