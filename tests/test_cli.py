@@ -353,6 +353,7 @@ def test_a_success_after_a_failure_is_kept(tmp_path: Path) -> None:
         assert Store(tmp_path / "digits").trials()["status"].tolist() == ["failed", "done"]
 
 
+@pytest.mark.slow
 def test_a_single_trial_leaves_the_study_as_it_is(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "main.py"), "--model", "model3", "--epochs", "1", "--data_dir", "none"]
     (tmp_path / "results").mkdir()
@@ -376,7 +377,11 @@ HEAVY = ["torch", "torchvision", "pandas", "numpy", "matplotlib", "seaborn", "sc
         ("status --dataset digits", ["torchvision", "matplotlib", "seaborn", "statsmodels"]),
         ("run --models model3 --design presets --seeds 1 --epochs 1 --dataset digits --workers 0 --no-report",
          ["torchvision", "matplotlib", "seaborn", "statsmodels"]),
-        ("status --dataset kmnist", ["torchvision", "sklearn", "matplotlib", "statsmodels"]),
+        pytest.param(
+            "status --dataset kmnist",
+            ["torchvision", "sklearn", "matplotlib", "statsmodels"],
+            marks=pytest.mark.slow,
+        ),
         ("report --dataset mnist", ["torchvision", "sklearn"]),
     ],
 )  # fmt: skip

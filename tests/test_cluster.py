@@ -197,6 +197,7 @@ def deadly(stack: Sequence[Trial], _data: Data) -> list[Trained]:
 
 @needs_ray
 @pytest.mark.usefixtures("cluster")
+@pytest.mark.slow
 def test_a_trial_that_kills_every_worker_fails_and_the_others_run_the_code_they_were_sent(digits: Data) -> None:
     planned = [Trial(MODEL3, seed, SHORT) for seed in range(4)]
     finished: list[Trained] = []
@@ -225,6 +226,7 @@ def linger(stack: Sequence[Trial], data: Data) -> list[Trained]:
 
 @needs_ray
 @pytest.mark.usefixtures("cluster")
+@pytest.mark.slow
 def test_a_killed_worker_costs_one_more_try_and_leaving_ends_what_runs(digits: Data, folder: Path) -> None:
     with RayExecutor("auto", digits, "cpu", train=linger) as executor:
         executor.submit([Trial(MODEL3, 0, SHORT)])
@@ -309,6 +311,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 @needs_ray
+@pytest.mark.slow
 def test_a_lost_head_ends_the_run_with_one_line_and_keeps_what_is_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -154,7 +154,7 @@ def kill_a_run(results: Path, seeds: int, target: str, generator: random.Random)
     return at_work
 
 
-@pytest.mark.parametrize("wanted", [8, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("wanted", [4, pytest.param(20, marks=pytest.mark.slow)])
 def test_kills_lose_nothing_and_double_nothing(wanted: int, tmp_path: Path) -> None:
     """The run, one worker or the whole group, at random moments; then the run is finished and compared with one that
     nobody disturbed."""
@@ -393,6 +393,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", tmp_path], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing_once_there_is_room(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(52 * 4096))

@@ -75,6 +75,7 @@ def test_loss_optimizer_and_batches(folder: Path) -> None:
     assert sorted(rows["lr"]) == [0.005, 0.03, 0.03, 0.03, 0.03]  # AdamW at its rate, and its sibling at the preset's
 
 
+@pytest.mark.slow
 def test_a_network_from_elsewhere_on_arrays(folder: Path) -> None:
     text = (EXAMPLES / "resnet18.py").read_text(encoding="utf-8")
     assert "each=20" in text

@@ -198,6 +198,14 @@ def require_the_same(path: Path, row_type: type[Row]) -> None:
         pd.testing.assert_frame_equal(read, expected)
 
 
+@pytest.mark.parametrize("text", ["TRUE", "true", "False"])
+def test_a_truth_value_is_no_number(tmp_path: Path, text: str) -> None:
+    """Alone in its column pandas reads one as 1.0."""
+    path = tmp_path / "trials.csv"
+    path.write_text(with_field("val_accuracy", text), encoding="utf-8")
+    assert "val_accuracy is not a number" in str(frame_or_answer(path, TrialRow))
+
+
 @settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=hostile_texts())
 def test_the_quick_way_reads_what_reading_field_by_field_does(tmp_path: Path, text: bytes) -> None:

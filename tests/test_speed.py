@@ -58,6 +58,7 @@ def test_the_newest_run_counts_and_half_a_comparison_doesnt(tmp_path: Path) -> N
     assert speedups(rows.iloc[:0]) == ()
 
 
+@pytest.mark.slow
 def test_what_a_run_costs_around_the_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,6 +81,7 @@ def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("one_core")
+@pytest.mark.slow
 def test_both_loops_are_timed_in_turns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = "--models model3 --rounds 2 --workers 2 --batch-size 8 --precision fp32"
     assert run_command_line(["speed", *options.split(), "--results", str(tmp_path)]) == 0

@@ -159,6 +159,7 @@ def in_a_process(rows: Path, reports: Path, before: str) -> "subprocess.Complete
     return subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_older_report(rows: Path, older: Path) -> None:
     """A real limit on the size of files, which a chart reaches after some of the report has been written."""
     before = files_of(older)
@@ -231,6 +232,7 @@ def test_a_page_of_many_findings_folds_most_of_them(analysis: Report) -> None:
     assert f"And {len(effects(many)) - 300:,} more: tables/effects.csv has them all." in page
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_changes_nothing(rows: Path, report: Path, tmp_path: Path) -> None:
     for path in (rows / "mnist").iterdir():
         header, *lines = path.read_text().splitlines()

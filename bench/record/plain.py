@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 
 _CHUNK = 4_000_000
 
+# What a field may begin with that the parser takes for a number: signs, spaces, and true and false.
+_OVERLOOKED = np.frombuffer(b"+ TtFf", dtype=np.uint8)
+
 # Before 3.1 pandas rounded the last digit anyhow, unless asked not to; since then it warns of who asks.
 _ROUNDED: Mapping[str, Any] = (
     {} if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1) else {"float_precision": "round_trip"}
@@ -103,8 +106,8 @@ def _require_plain(chunk: bytes, columns: Sequence[PlainColumn]) -> None:
     starts = np.append(0, separators[:-1] + 1).reshape(ends.shape)
     for place in (place for place, column in enumerate(columns) if column.value is None):
         first, last = codes[starts[:, place]], codes[ends[:, place] - 1]
-        if ((first == ord("+")) | (first == ord(" ")) | (last == ord(" "))).any():
-            raise ValueError("a number with a sign or with spaces around it")
+        if (np.isin(first, _OVERLOOKED) | (last == ord(" "))).any():
+            raise ValueError("a number with a sign or with spaces around it, or a truth value")
 
 
 def _values(column: PlainColumn, read: NDArray[Any]) -> NDArray[Any]:
