@@ -84,7 +84,7 @@ def _relative(path: str, tree: Tree) -> tuple[str, bool]:
 
 
 def _plain(name: str) -> str:
-    """`<built-in method torch.relu>`, `<method 'sub' of ...>`, `<built-in method __new__ of type object at 0x7f>` by the
+    """`<method 'sub' of ...>` and `<built-in method __new__ of type object at 0x7f>` by the
     name alone."""
     if not name.startswith("<"):
         return name
