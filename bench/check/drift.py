@@ -29,28 +29,29 @@ _LEAST_ERROR = 0.001
 class Drift:
     """A workload over the commits that are joined by pairs, in the order of their dates.
 
-    `levels` are logarithms against the first, with their standard errors. `step` is the commit at which the level
-    rose most over that of the commit before, and `rise` by how much. `degrees` are those of the pairs.
+    `levels` are logarithms against the first, with their standard errors and the degrees of freedom of these. `step` is
+    the commit at which the level rose most over that of the commit before, and `rise` by how much.
     """
 
     workload: str
     commits: tuple[str, ...]
     levels: tuple[float, ...]
     errors: tuple[float, ...]
+    degrees: tuple[float, ...]
     step: str
     rise: float
     rise_error: float
-    degrees: int
+    rise_degrees: float
 
     @property
     def change(self) -> tuple[float, float, float]:
         """From the first commit to the last, with its two-sided 95 % interval, as fractions."""
-        return _interval(self.levels[-1], self.errors[-1], self.degrees)
+        return _interval(self.levels[-1], self.errors[-1], self.degrees[-1])
 
     @property
     def step_change(self) -> tuple[float, float, float]:
         """The largest step, with its two-sided 95 % interval by itself."""
-        return _interval(self.rise, self.rise_error, self.degrees)
+        return _interval(self.rise, self.rise_error, self.rise_degrees)
 
 
 def drifts(entries: Sequence[Entry]) -> list[Drift]:
@@ -100,9 +101,8 @@ def draw(found: Sequence[Drift], path: Path) -> None:
     with plt.rc_context({"svg.hashsalt": "bench", "font.size": 8}):
         figure, panels = plt.subplots(rows, columns, figsize=(4 * columns, 2.4 * rows), squeeze=False, sharey=True)
         for panel, drift in zip(panels.flat, found, strict=False):
-            bounds = [
-                _interval(level, error, drift.degrees) for level, error in zip(drift.levels, drift.errors, strict=True)
-            ]
+            known = zip(drift.levels, drift.errors, drift.degrees, strict=True)
+            bounds = [_interval(level, error, degrees) for level, error, degrees in known]
             middle, low, high = (100 * np.array(values) for values in zip(*bounds, strict=True))
             places = np.arange(len(middle))
             panel.fill_between(places, low, high, alpha=0.2, color="#0072b2", linewidth=0)
@@ -143,24 +143,37 @@ def _drift(workload: str, entries: Sequence[Entry]) -> Drift:
         weights[number] = 1 / max(ratio.error, _LEAST_ERROR) ** 2
     # The first commit's level is 0, so its column goes. The edges join all others to it.
     free = design[:, 1:]
-    covariance = np.linalg.inv(free.T @ (weights[:, None] * free)) if len(commits) > 1 else np.zeros((0, 0))
-    levels = np.concatenate([[0.0], covariance @ free.T @ (weights * measured)])
-    whole = np.zeros((len(commits), len(commits)))
-    whole[1:, 1:] = covariance
-    steps = np.diff(levels)
-    at = int(np.argmax(steps)) + 1 if len(steps) else 0
+    shares = np.zeros((len(commits), len(edges)))  # of each edge in each level
+    if edges:
+        shares[1:] = np.linalg.solve(free.T @ (weights[:, None] * free), free.T * weights)
+    levels = shares @ measured
+    at = int(np.argmax(np.diff(levels))) + 1 if edges else 0
     before = max(at - 1, 0)
-    variance = whole[at, at] + whole[before, before] - 2 * whole[at, before]
+    known = [_error(share, weights, [entry.ratios[workload].pairs for entry in edges]) for share in shares]
+    rise_error, rise_degrees = _error(
+        shares[at] - shares[before], weights, [entry.ratios[workload].pairs for entry in edges]
+    )
     return Drift(
         workload,
         tuple(commits),
         tuple(map(float, levels)),
-        tuple(map(float, np.sqrt(np.diag(whole)))),
+        tuple(error for error, _ in known),
+        tuple(degrees for _, degrees in known),
         commits[at],
         float(levels[at] - levels[before]),
-        math.sqrt(max(float(variance), 0.0)),
-        sum(entry.ratios[workload].pairs - 1 for entry in edges),
+        rise_error,
+        rise_degrees,
     )
+
+
+def _error(shares: np.ndarray, weights: np.ndarray, pairs: Sequence[int]) -> tuple[float, float]:
+    """The standard error of a sum of edges, so much of each, and its degrees of freedom: every edge knows its own
+    spread from its own few pairs (Welch 1947, Satterthwaite 1946)."""
+    variances = shares**2 / weights
+    total = float(variances.sum())
+    if total == 0:
+        return 0.0, 1.0
+    return math.sqrt(total), total**2 / float((variances**2 / (np.array(pairs) - 1)).sum())
 
 
 def _joined_to_the_last(entries: Sequence[Entry]) -> list[Entry]:
@@ -188,8 +201,8 @@ def _in_order(entries: Sequence[Entry]) -> list[str]:
     return list(order)
 
 
-def _interval(level: float, error: float, degrees: int) -> tuple[float, float, float]:
-    reach = float(stats.t.ppf(0.975, degrees)) * error if degrees > 0 else 0.0
+def _interval(level: float, error: float, degrees: float) -> tuple[float, float, float]:
+    reach = float(stats.t.ppf(0.975, degrees)) * error
     return math.expm1(level), math.expm1(level - reach), math.expm1(level + reach)
 
 

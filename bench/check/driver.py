@@ -151,8 +151,8 @@ _TRAINED = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {here!r})
-import {module} as driver
-driver._train(driver._study(), driver.MODELS[-1], Path({folder!r}), epochs=1, val=driver.BATCH)
+import doors
+doors.train(doors.study_in_use(), doors.MODELS[-1], Path({folder!r}), epochs=1, val=doors.BATCH)
 status = Path("/proc/self/status")
 if status.exists():
     line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))

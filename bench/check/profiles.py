@@ -84,9 +84,10 @@ def _relative(path: str, tree: Tree) -> tuple[str, bool]:
 
 
 def _plain(name: str) -> str:
-    """`<built-in method torch.relu>` and `<method 'sub' of ...>` by the name alone."""
+    """`<method 'sub' of ...>` and `<built-in method __new__ of type object at 0x7f>` by the
+    name alone."""
     if not name.startswith("<"):
         return name
     if "'" in name:
         return name.split("'")[1]
-    return name.strip("<>").rpartition(" ")[2]
+    return name.strip("<>").partition(" of ")[0].rpartition(" ")[2]
