@@ -1,7 +1,7 @@
 """What is held constant in a run, and the learning rate that goes with a cell."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from bench.errors import UsageError
@@ -67,6 +67,11 @@ class Protocol:
             lacking = ", ".join(map(format_level, rates.key(cell)))
             raise UsageError(f"the study's rates have none for {', '.join(rates.by)} = {lacking}: add it, or give --lr")
         return found
+
+    def at(self, cell: Cell, rate: float) -> "Protocol":
+        """What a cell is trained under at a rate: this protocol where it is the cell's own, or the same with that rate
+        for all. Raises UsageError."""
+        return self if self.rate(cell) == rate else replace(self, lr=rate)
 
     def selected_rate(self, cell: Cell) -> float | None:
         """The rate that goes with a cell, whether or not another one is given; None where there is none."""

@@ -46,9 +46,9 @@ def planned(design: str, cells: Iterable[Cell], seeds: int | Iterable[int], prot
     distinct = list(dict.fromkeys(cells))
     siblings: dict[Cell, Protocol] = {}
     for cell in distinct if design in ONE_CHANGE else ():
-        rate = protocol.rate(preset_cell(cell.architecture))
-        if protocol.rate(cell) != rate:
-            siblings[cell] = replace(protocol, lr=rate)
+        under = protocol.at(cell, protocol.rate(preset_cell(cell.architecture)))
+        if under != protocol:
+            siblings[cell] = under
     for trial in trials(distinct, seeds, protocol):
         yield trial
         if trial.cell in siblings:

@@ -70,8 +70,7 @@ class Recorded:
         arms = []
         for said in self.cells:
             cell, rate = _cell(self.path, said), said["lr"]
-            own = rate is None or rate == protocol.rate(cell)
-            arms.append((cell, protocol if own else replace(protocol, lr=rate), frozenset(said["seeds"])))
+            arms.append((cell, protocol if rate is None else protocol.at(cell, rate), frozenset(said["seeds"])))
         return [Trial(cell, seed, under) for seed in self.seeds for cell, under, seeds in arms if seed in seeds]
 
     def _protocol(self) -> Protocol:

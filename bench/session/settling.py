@@ -1,6 +1,5 @@
 """Trains until it is settled: a batch, a look, the next batch, until nothing is open or the budget is spent."""
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -9,19 +8,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bench.errors import BenchError, InterruptedRunError
-from bench.interrupted import Terminated
+from bench.errors import BenchError
 from bench.plan.budget import Budget
 from bench.plan.cells import Cell
 from bench.plan.trials import Trial
 from bench.report.looked import PROTOCOL
 from bench.report.sections.effects.looks import answerable
-from bench.run.runner import Run, expected_seconds, time_trials, train_in
+from bench.run.runner import Run, expected_seconds, train_in
 from bench.session.looking import concluded, expectation, look_rows, looks_of, next_line, seeds_at, settled_count
 from bench.session.recorded import record_run
 from bench.session.reports import todays_evidence
 from bench.session.request import Place
-from bench.session.training import executor_at, exit_code, finish
+from bench.session.training import executor_at, exit_code, finish, interruptible, time_networks
 from bench.session.until import Standing, UntilSettled
 
 # Trials between two looks: enough to keep workers busy, and few enough to stop in time.
@@ -139,18 +137,11 @@ def carry_out_until(
     finished."""
     state = resumed(run, design, retry_failed)
     _print_expectation(state, place)
-    try:
-        with run.store.lock(), ExitStack() as opened:
+    with interruptible(lambda: concluded(state.standing)), run.store.lock():
+        with ExitStack() as opened:
             _train(state, place, budget, opened, given)
-        if timing and (untimed := state.run.untimed()):
-            print("Timing the networks ...", file=sys.stderr, flush=True)
-            with run.store.lock():
-                time_trials(state.run, untimed)
-    except (KeyboardInterrupt, Terminated) as signalled:
-        raise InterruptedRunError(
-            f"interrupted with {concluded(state.standing)}; run the same command again to go on",
-            143 if isinstance(signalled, Terminated) else 130,
-        ) from None
+        if timing:
+            time_networks(state.run)
     finish(state.run, reports, design.margin)
     return exit_code(state.run)
 
@@ -166,7 +157,8 @@ def _train(state: Settling, place: Place, budget: Budget, opened: ExitStack, giv
     clock, executor, spent = _Clock(budget, state.expected, max(place.workers, 1)), None, False
     if not state.recorded:
         state.record(given)
-    while batch := state.batch():
+    batch = state.batch()
+    while batch:
         fitting = clock.fitting(batch)
         if spent := not fitting:
             break
@@ -180,8 +172,8 @@ def _train(state: Settling, place: Place, budget: Budget, opened: ExitStack, giv
         state.again.difference_update(fitting)
         state.look()
         state.record(given)
-        if more := state.batch():
-            print(next_line(state.standing, more), flush=True)
+        if batch := state.batch():
+            print(next_line(state.standing, batch), flush=True)
     print(f"{'The budget is spent: ' if spent else ''}{concluded(state.standing)}.", flush=True)
 
 

@@ -1,7 +1,8 @@
 """What training does and prints, from the data set on. Imports torch."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -115,22 +116,36 @@ def train_and_time(
     print(_counts(run, missing), flush=True)
     if not missing and not (timing and run.untimed()):
         return exit_code(run)
+    with (
+        interruptible(lambda: f"{len(run.missing())} of {len(run.trials)} trials missing"),
+        run.store.lock(),
+    ):
+        record_run(run, given)
+        run.adopt()
+        if missing := run.missing(retry_failed):
+            train_missing(run, missing, partial(executor_at, place, device))
+        if timing:
+            time_networks(run)
+    return exit_code(run)
+
+
+@contextmanager
+def interruptible(where: Callable[[], str]) -> Iterator[None]:
+    """Within it Ctrl-C and SIGTERM raise InterruptedRunError, which says where the run stands."""
     try:
-        with run.store.lock():
-            record_run(run, given)
-            run.adopt()
-            if missing := run.missing(retry_failed):
-                train_missing(run, missing, partial(executor_at, place, device))
-            if timing and (untimed := run.untimed()):
-                print("Timing the networks ...", file=sys.stderr, flush=True)
-                time_trials(run, untimed)
+        yield
     except (KeyboardInterrupt, Terminated) as signalled:
         raise InterruptedRunError(
-            f"interrupted with {len(run.missing())} of {len(run.trials)} trials missing; "
-            "run the same command again to go on",
+            f"interrupted with {where()}; run the same command again to go on",
             143 if isinstance(signalled, Terminated) else 130,
         ) from None
-    return exit_code(run)
+
+
+def time_networks(run: Run) -> None:
+    """Times the networks of which there are no times yet, and says so."""
+    if untimed := run.untimed():
+        print("Timing the networks ...", file=sys.stderr, flush=True)
+        time_trials(run, untimed)
 
 
 def print_result(run: Run) -> None:

@@ -39,8 +39,12 @@ class UntilSettled:
     @cached_property
     def pairs(self) -> tuple[Pair[Arm], ...]:
         """The questions' arms."""
+        under = self.protocol.at
         return tuple(
-            Pair(self._arm(question.treated, question.rates[0]), self._arm(question.baseline, question.rates[1]))
+            Pair(
+                (question.treated, under(question.treated, question.rates[0])),
+                (question.baseline, under(question.baseline, question.rates[1])),
+            )
             for question in self.asked
         )
 
@@ -85,10 +89,6 @@ class UntilSettled:
     def propose(self, results: Results) -> Sequence[Trial]:
         """The next batch; none when everything is settled, or can't be within the limits."""
         return self.look(results).trials
-
-    def _arm(self, cell: Cell, rate: float) -> Arm:
-        own = self.protocol.rate(cell) == rate
-        return cell, self.protocol if own else replace(self.protocol, lr=rate)
 
 
 @dataclass(frozen=True)

@@ -31,19 +31,26 @@ def called(what: str, function: Callable[..., Result], *given: Any, place: str =
 
 
 def place_of(function: object) -> str:
-    """`flowers.py:12: `, where a function, a class or an object's class is written; nothing where that is unknown."""
+    """`flowers.py:12: `, where a function, a class or an object's class is written; nothing where that is unknown, or
+    no user's file."""
+    written = written_at(function)
+    return "" if written is None or _is_installed(written[0]) else f"{Path(written[0]).name}:{written[1]}: "
+
+
+def written_at(function: object) -> tuple[str, int] | None:
+    """The file and the line where a function, a class or an object's class is written; None where that is unknown."""
     while isinstance(function, functools.partial):
         function = function.func
     function = inspect.unwrap(function) if callable(function) else function
     code = getattr(function, "__code__", None)
     if isinstance(code, CodeType):
-        return "" if _is_installed(code.co_filename) else f"{Path(code.co_filename).name}:{code.co_firstlineno}: "
+        return code.co_filename, code.co_firstlineno
     kind = function if inspect.isclass(function) else type(function)
     try:
         file, line = inspect.getsourcefile(kind), inspect.getsourcelines(kind)[1]
     except (OSError, TypeError):
-        return ""
-    return "" if file is None or _is_installed(file) else f"{Path(file).name}:{line}: "
+        return None
+    return None if file is None else (file, line)
 
 
 def place_of_caller() -> str:

@@ -13,7 +13,6 @@ from bench.plan.levels import Level
 from bench.report.evidence import Evidence
 from bench.report.report import Report, once
 from bench.report.stats.contrast import aligned
-from bench.report.stats.estimate import Estimate
 from bench.report.stats.factorial import (
     Interaction,
     MainEffect,
@@ -39,11 +38,6 @@ class Factorial:
     def in_words(self, factor: int, level: Hashable) -> str:
         """A level of the factor at place `factor`, as a sentence calls it."""
         return self.factors[factor].in_words(next(one for one in self.levels[factor] if one == level))
-
-    def main_effect(self, factor: Factor, level: Level) -> Estimate:
-        """The main effect of one of the factors' levels but its first."""
-        place = self.factors.index(factor)
-        return next(main.effect for main in self.effects if (main.factor, main.level) == (place, level))
 
 
 @once
