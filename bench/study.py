@@ -71,8 +71,8 @@ class Study:
     data: Any = None
     design: str = "toggles"
     seeds: int = 5
-    epochs: int = 15
-    batch_size: int = 64
+    epochs: int | None = None
+    batch_size: int | None = None
     optimizer: str = "sgd"
     lr: float | None = None
     precision: str = "auto"
@@ -111,7 +111,8 @@ class Study:
         arguments.mapping("preset", "{'scheduler': 'onecycle'}", self.preset)
         for name in ("title", "name"):
             arguments.text(name, getattr(self, name))
-        for name in ("seeds", "epochs", "batch_size"):
+        said = [name for name in ("epochs", "batch_size") if getattr(self, name) is not None]
+        for name in ("seeds", *said):
             arguments.whole(name, getattr(self, name))
         if self.lr is not None:
             arguments.above_zero("lr", self.lr)

@@ -1,10 +1,12 @@
-"""`tox -e narrow` really computes without wide vectors; otherwise it would be green for nothing."""
+"""`python -m tests.narrow` really computes without wide vectors; otherwise it would be green for nothing."""
 
 import os
 import subprocess
 import sys
 from configparser import ConfigParser
 from pathlib import Path
+
+from tests.narrow import NARROW
 
 SAY = """
 import numpy as np, torch
@@ -24,11 +26,9 @@ def test_narrow_switches_wide_vectors_off(tmp_path: Path) -> None:
     root = Path(__file__).parents[1]
     tox = ConfigParser(interpolation=None)
     tox.read(root / "tox.ini")
-    lines = tox["testenv:narrow"]["set_env"].strip().splitlines()
-    narrow = {name.strip(): value.strip() for name, value in (line.split("=") for line in lines)}
-    assert set(narrow) <= set(tox["testenv:tests"]["pass_env"].split())
+    assert set(NARROW) <= set(tox["testenv:tests"]["pass_env"].split())
     # A kernel that comes from the disk has no assembly to show.
-    environment = os.environ | narrow | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(root)}
+    environment = os.environ | NARROW | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(root)}
     asked = subprocess.run([sys.executable, "-c", SAY], env=environment, capture_output=True, text=True, check=True)
     assert "aten AVX512" not in asked.stdout
     assert "numba no zmm" in asked.stdout

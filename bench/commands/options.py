@@ -108,11 +108,15 @@ Seeds = Annotated[
 ]
 Epochs = Annotated[
     int | None,
-    typer.Option("--epochs", help="Passes over the training images. Default: the study's, 15.", show_default=False),
+    typer.Option(
+        "--epochs", help="Passes over the training images. Default: the study's, or the data set's.", show_default=False
+    ),
 ]
 BatchSize = Annotated[
     int | None,
-    typer.Option("--batch-size", help="Images per training step. Default: the study's, 64.", show_default=False),
+    typer.Option(
+        "--batch-size", help="Images per training step. Default: the study's, or the data set's.", show_default=False
+    ),
 ]
 LearningRate = Annotated[
     float | None,
@@ -135,8 +139,8 @@ PrecisionName = Annotated[
     str | None,
     typer.Option(
         "--precision",
-        help="fp32, bf16 (convolutions in bfloat16, the rest in float32), or auto: bf16 where the device has it "
-        "in hardware. Rows of different precisions are never pooled. Default: the study's, auto.",
+        help="fp32, bf16 (convolutions in bfloat16, the rest in float32), or auto: fp32 on a CPU, bf16 on a GPU "
+        "that has it in hardware. Rows of different precisions are never pooled. Default: the study's, auto.",
         show_default=False,
     ),
 ]

@@ -81,6 +81,8 @@ def run(
     most, allowed = opt.chosen_until(until, budget, seeds, design, val)
     fraction = chosen_margin(margin)
     checked = opt.protocol_of(
+        dataset,
+        data_dir,
         epochs,
         precision,
         device,

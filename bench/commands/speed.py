@@ -38,7 +38,7 @@ def speed(
     processes = opt.chosen_workers(workers)
     if not 2 <= rounds <= 1000:
         raise UsageError(f"--rounds is 2 to 1,000 (one round gives no interval), not {rounds:,}")
-    checked = opt.protocol_of(15, precision, device, batch_size=batch_size)
+    checked = opt.protocol_of(dataset, data_dir, 15, precision, device, batch_size=batch_size)
 
     import sys
 

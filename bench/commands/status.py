@@ -44,6 +44,8 @@ def status(
     cells = opt.chosen_cells(models is None, models, design, factors)
     count = opt.chosen_seeds(seeds)
     checked = opt.protocol_of(
+        dataset,
+        data_dir,
         epochs,
         precision,
         device,

@@ -50,7 +50,9 @@ def train(
         if not find_architecture(model).applies(factor):
             raise UsageError(f"{model} has no keyword {name}: the factor doesn't apply to it")
         cell = cell.with_level(factor, factor.parse(level))
-    checked = opt.protocol_of(epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val)
+    checked = opt.protocol_of(
+        dataset, data_dir, epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val
+    )
     return _train(cell, seed, checked, (precision, device), dataset, data_dir, results)
 
 

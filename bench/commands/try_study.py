@@ -42,7 +42,9 @@ def try_study(
     cells = opt.chosen_cells(models is None, models, design, factors)
     count = opt.chosen_seeds(seeds)
     place = opt.chosen_place(workers, None, 1.0)
-    checked = opt.protocol_of(epochs, precision, "auto", batch_size=batch_size, lr=lr, optimizer=optimizer)
+    checked = opt.protocol_of(
+        dataset, data_dir, epochs, precision, "auto", batch_size=batch_size, lr=lr, optimizer=optimizer
+    )
 
     from bench.run.progress import format_duration
     from bench.session.training import settle

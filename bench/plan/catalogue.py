@@ -67,12 +67,13 @@ class Rates:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a run of the study is when the command line doesn't say otherwise."""
+    """What a run of the study is when the command line doesn't say otherwise. Epochs and batch size that are None are
+    the data set's."""
 
     design: str = "toggles"
     seeds: int = 5
-    epochs: int = 15
-    batch_size: int = 64
+    epochs: int | None = None
+    batch_size: int | None = None
     optimizer: str = "sgd"
     lr: float | None = None
     precision: str = "auto"
@@ -109,6 +110,12 @@ class Catalogue:
     def run_command(self) -> str:
         """The command that trains the study as it is."""
         return self.command("run", *([] if self.name else ["--all"]))
+
+    def length_on(self, dataset: str) -> tuple[int, int]:
+        """Epochs and batch size on a data set: the study's, or where it says nothing of them the data set's."""
+        said, its = self.defaults, self.datasets[dataset]
+        epochs = its.epochs if said.epochs is None else said.epochs
+        return epochs, its.batch_size if said.batch_size is None else said.batch_size
 
     @cached_property
     def by_name(self) -> dict[str, Factor]:

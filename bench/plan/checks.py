@@ -52,10 +52,11 @@ class _Presets:
 
     def __call__(self) -> Plan:
         said = catalogue().defaults
+        epochs, batch_size = catalogue().length_on(self.dataset)
         protocol = Protocol(
             self.dataset,
-            epochs=min(said.epochs, _EPOCHS),
-            batch_size=said.batch_size,
+            epochs=min(epochs, _EPOCHS),
+            batch_size=batch_size,
             optimizer=cast(Optimizer, said.optimizer),
             lr=said.lr,
         )

@@ -73,6 +73,8 @@ def run(
         numbers = chosen_seeds(_joined(seeds))
         asked = _joined(readouts)
         checked = protocol_of(
+            dataset,
+            Path(data_dir),
             epochs,
             precision,
             device,

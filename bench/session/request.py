@@ -14,6 +14,7 @@ from bench.plan.cells import Cell
 from bench.plan.designs import DESIGNS, ONE_CHANGE
 from bench.plan.proposing import LEAST_SEEDS
 from bench.plan.protocol import Device, Optimizer, Precision, Protocol
+from bench.sources.dataset import choose_dataset
 
 MOST_SEEDS = 10_000
 
@@ -36,6 +37,8 @@ def root_of(folder: Path) -> Path:
 
 
 def protocol_of(
+    dataset: str | None,
+    data_dir: Path,
     epochs: int | None,
     precision: str | None,
     device: str,
@@ -47,17 +50,20 @@ def protocol_of(
     readouts: str | None = None,
     read_out: bool = False,
 ) -> Protocol:
-    """The options as a protocol, checked before the data are loaded; what isn't given is the study's, its readouts for
-    who trains its design only, as `read_out` says. Raises UsageError.
+    """The options as a protocol, checked before the data are loaded; what isn't given is the study's, or where that
+    says nothing of it the data set's; its readouts for who trains its design only, as `read_out` says. Raises
+    UsageError.
 
     The data set, and precision and device where they are auto, are filled in by `bench.session.training.settle`.
     """
     study = catalogue().defaults
     precision = precision or study.precision
+    chosen, _ = choose_dataset(dataset, data_dir)
+    usual_epochs, usual_batch = catalogue().length_on(chosen.name)
     return Protocol(
         dataset="",
-        epochs=study.epochs if epochs is None else epochs,
-        batch_size=study.batch_size if batch_size is None else batch_size,
+        epochs=usual_epochs if epochs is None else epochs,
+        batch_size=usual_batch if batch_size is None else batch_size,
         optimizer=cast(Optimizer, optimizer or study.optimizer),
         lr=study.lr if lr is None else lr,
         precision=cast(Precision, "fp32" if precision == "auto" else precision),

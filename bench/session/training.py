@@ -49,9 +49,9 @@ def settle(
     if (precision or catalogue().defaults.precision) == "auto":
         if trained_on == "cuda" and gpu_and_cuda(trained_on)[0] is None:
             raise UsageError("without a GPU here the cluster's precision is yours to say: --precision bf16 or fp32")
-        in_hardware = multiplies_bf16(trained_on)
-        protocol = replace(protocol, precision="bf16" if in_hardware else "fp32")
-        why = f"this {'GPU' if trained_on == 'cuda' else 'CPU'} has {'' if in_hardware else 'no '}bf16 in hardware"
+        half = trained_on == "cuda" and multiplies_bf16(trained_on)
+        protocol = replace(protocol, precision="bf16" if half else "fp32")
+        why = f"auto: {'this GPU has bf16 in hardware' if half else 'the same on every CPU'}"
     else:
         why = "as asked"
     print(f"Precision: {protocol.precision} ({why})", flush=True)

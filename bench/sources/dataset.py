@@ -27,12 +27,15 @@ def no_files(_data_dir: Path) -> Sequence[Path]:
 @dataclass(frozen=True)
 class Dataset:
     """A data set that can be loaded. `load` and `files` are given the folder of --data-dir; `files` says which must be
-    there. `load` raises a BenchError that says in one line what is wrong with which file, image or label."""
+    there. `load` raises a BenchError that says in one line what is wrong with which file, image or label. `epochs` and
+    `batch_size` are what a study trains with on it that says none: a small set in batches of 64 has too few steps."""
 
     name: str
     title: str
     load: Callable[[Path], "Data"]
     files: Callable[[Path], Sequence[Path]] = no_files
+    epochs: int = 15
+    batch_size: int = 64
 
     def present(self, data_dir: Path) -> bool:
         """Whether its files are there; always for a data set without files."""
