@@ -59,7 +59,8 @@ class Study:
     what `bench run` takes where its options don't say otherwise: design, seeds, epochs, batch_size, optimizer, lr,
     precision, and the `readouts` that each training is read out by beside its last weights, as in ("ema", "swa").
     `rates` are the learning rates: one for all, or by the levels of the factors that `rates_by` names, as in {("sgd",):
-    0.05, ("adamw",): 0.001}; `architecture` among these stands for the architecture's name. `preset` says the levels of
+    0.05, ("adamw",): 0.001}; `architecture` among these stands for the architecture's name. `rates_on` are those of data
+    sets that need their own, by the data set's name. `preset` says the levels of
     training factors for all architectures where they aren't `off`. `claims` are what `bench.report.sections.claims`
     tests, or a function that returns them. `name` is that of the folder of its rows: its file's, if not said.
 
@@ -79,6 +80,7 @@ class Study:
     readouts: Sequence[str] = ()
     rates: float | Mapping[Any, float] | Rates | None = None
     rates_by: Sequence[str] = ()
+    rates_on: Mapping[str, Any] = field(default_factory=dict)
     preset: Mapping[str, Level] = field(default_factory=dict)
     claims: Sequence[Any] | Callable[[], Sequence[Any]] = ()
     title: str = ""
@@ -108,6 +110,7 @@ class Study:
         for name in arguments.listed("readouts", "['ema', 'swa']", self.readouts):
             arguments.text("readouts: the name of a readout", name)
         chosen_readouts(self.readouts)
+        arguments.mapping("rates_on", "{'digits': 0.03}", self.rates_on)
         arguments.mapping("preset", "{'scheduler': 'onecycle'}", self.preset)
         for name in ("title", "name"):
             arguments.text(name, getattr(self, name))
@@ -144,10 +147,12 @@ class Study:
         architectures = self._architectures()
         factors = self._factors(architectures)
         datasets = self._datasets()
+        names = [one.name for one in architectures]
         found = Catalogue(
             architectures={one.name: one for one in architectures},
             factors=factors,
-            rates=self._rates(factors, [one.name for one in architectures]),
+            rates=self._rates(self.rates, factors, names),
+            rates_on={on: self._rates(own, factors, names) for on, own in self.rates_on.items()},
             datasets=datasets,
             defaults=Defaults(
                 design=self.design,
@@ -196,19 +201,19 @@ class Study:
         keywords = {name for one in architectures for name in one.keywords}
         return *harness, *(as_looked_up(factor, keywords) for factor in self.factors)
 
-    def _rates(self, factors: Sequence[Factor], architectures: Sequence[str]) -> Rates:
-        if isinstance(self.rates, Rates):
-            return self.rates
-        if self.rates is None and not self.rates_by:
+    def _rates(self, said: Any, factors: Sequence[Factor], architectures: Sequence[str]) -> Rates:
+        if isinstance(said, Rates):
+            return said
+        if said is None and not self.rates_by:
             return default_rates(factors)
-        if isinstance(self.rates, int | float) and not isinstance(self.rates, bool):
-            return Rates((), {(): checked_rate(self.rates)}, {(): DEFAULT_TRIED})
-        if not isinstance(self.rates, Mapping) or not self.rates_by:
+        if isinstance(said, int | float) and not isinstance(said, bool):
+            return Rates((), {(): checked_rate(said)}, {(): DEFAULT_TRIED})
+        if not isinstance(said, Mapping) or not self.rates_by:
             raise UsageError(
                 "rates are a number, or numbers by levels with the names of the factors that they go by: "
                 "rates={('sgd',): 0.05, ('adamw',): 0.001}, rates_by=['optimizer']"
             )
-        return rates_by(tuple(self.rates_by), self.rates, factors, architectures)
+        return rates_by(tuple(self.rates_by), said, factors, architectures)
 
     def _datasets(self) -> dict[str, Any]:
         if self.data is None:

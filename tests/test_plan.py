@@ -184,10 +184,10 @@ def test_a_level_of_a_factor_that_nothing_else_speaks_for_is_part_of_the_key() -
 
 
 def test_selection_tries_every_candidate_on_held_out_images_only() -> None:
-    planned = list(rate_trials(["model1", "model3"], range(2), Protocol("mnist", val=5000), first_candidates()))
+    planned = list(rate_trials(["model1", "model3"], range(2), Protocol("mnist", val=5000), first_candidates("mnist")))
     assert len(planned) == len(set(planned)) == 2 * 2 * sum(map(len, CANDIDATE_RATES.values()))
     with pytest.raises(UsageError, match="would choose on test images"):
-        next(rate_trials(MODELS, range(1), Protocol("mnist"), first_candidates()))
+        next(rate_trials(MODELS, range(1), Protocol("mnist"), first_candidates("mnist")))
 
     planned = list(augmentation_trials(MODELS, range(2), Protocol("mnist", val=5000)))
     tried = {(trial.cell.architecture, trial.cell.levels["augmentation"]) for trial in planned}

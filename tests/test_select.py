@@ -72,7 +72,7 @@ def test_candidates_grow_until_the_best_is_inside(
     assert tried(rows, PLAIN) == [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
     assert tried(rows, NORMED) == [0.001, 0.003, 0.01, 0.03, 0.1]
     assert tried(rows, ("onecycle", True)) == [0.01, 0.03, 0.1, 0.3, 1.0]
-    assert tried(rows, ("cosine", True)) == list(first_candidates()["cosine", True])
+    assert tried(rows, ("cosine", True)) == list(first_candidates("digits")["cosine", True])
     table = rate_table(rows, classes=10)
     for (scheduler, batch_norm), lines in table.groupby(["scheduler", "batch_norm"]):
         [first] = lines.loc[lines["first"], "lr"]
@@ -144,10 +144,10 @@ def test_nothing_is_widened_where_no_rate_is_better_than_chance() -> None:
 )
 def test_the_next_rate_is_well_away(rate: float, below: float, above: float) -> None:
     with using(dataclasses.replace(catalogue(), rates=Rates((), {(): rate}, {(): (rate,)}))):
-        candidates = first_candidates()
-        assert widened(candidates, [()], [()]) == {(): (below, rate, above)}
+        first = candidates = first_candidates("mnist")
+        assert widened(candidates, first, [()], [()]) == {(): (below, rate, above)}
         for _ in range(9):
-            candidates = widened(candidates, [()], [])
+            candidates = widened(candidates, first, [()], [])
         assert len(candidates[()]) == 1 + MOST_WIDENINGS
 
 
@@ -156,16 +156,18 @@ def test_rates_may_go_by_architecture() -> None:
         (name, on): 0.01 * (number + 1 + len(MODELS) * on) for number, name in enumerate(MODELS) for on in (False, True)
     }
     rates = Rates(("architecture", "batch_norm"), rate, {key: (value,) for key, value in rate.items()})
-    with using(dataclasses.replace(catalogue(), rates=rates)):
+    with using(dataclasses.replace(catalogue(), rates=rates, rates_on={})):
         catalogue().check()
         for name in MODELS:
             cell = preset_cell(name)
             assert Trial(cell, 0, PROTOCOL).lr == rate[name, cell.levels["batch_norm"]]
         # Every model is trained at what any of them is to try.
-        assert first_candidates() == {
+        assert first_candidates("digits") == {
             (on,): tuple(sorted(value for (_, level), value in rate.items() if level == on)) for on in (False, True)
         }
-        assert len(list(rate_trials(MODELS, range(2), PROTOCOL, first_candidates()))) == 2 * len(MODELS) * len(rate)
+        assert len(list(rate_trials(MODELS, range(2), PROTOCOL, first_candidates("digits")))) == 2 * len(MODELS) * len(
+            rate
+        )
 
 
 def _tiny(shape: tuple[int, int, int], classes: int, *, batch_norm: bool = True) -> nn.Module:

@@ -83,7 +83,7 @@ class Defaults:
 @dataclass(frozen=True, eq=False)
 class Catalogue:
     """What there is to choose from. `name` is the study's, `digest` that of the files it was read from, both empty for
-    the built-in one; `named` is how a command names it. `claims` are what was claimed of its architectures, for the
+    the built-in one; `named` is how a command names it. `rates_on` has the rates of data sets that have their own. `claims` are what was claimed of its architectures, for the
     report to test, or a function that gives them; `checks` what `bench check quality` trains on which data set, of a
     study that says so. `modules` are those of the study's file and of what it imports from beside it, which other
     processes can't import."""
@@ -91,6 +91,7 @@ class Catalogue:
     architectures: Mapping[str, Architecture]
     factors: tuple[Factor, ...]
     rates: Rates
+    rates_on: Mapping[str, Rates] = field(default_factory=dict)
     datasets: Mapping[str, Any] = field(default_factory=dict)
     defaults: Defaults = field(default_factory=Defaults)
     claims: Sequence[Any] | Callable[[], Sequence[Any]] = ()
@@ -116,6 +117,10 @@ class Catalogue:
         said, its = self.defaults, self.datasets[dataset]
         epochs = its.epochs if said.epochs is None else said.epochs
         return epochs, its.batch_size if said.batch_size is None else said.batch_size
+
+    def rates_for(self, dataset: object) -> Rates:
+        """The learning rates on a data set."""
+        return self.rates_on.get(str(dataset), self.rates)
 
     @cached_property
     def by_name(self) -> dict[str, Factor]:
@@ -171,6 +176,11 @@ class Catalogue:
             raise UsageError(
                 f"rates depend on {strangers[0]!r}: no factor is called so: {near_matches(strangers[0], names)}"
             )
+        for name, own in self.rates_on.items():
+            if name not in self.datasets:
+                raise UsageError(f"rates_on: no data set is called {name!r}: {near_matches(name, self.datasets)}")
+            if own.by != self.rates.by:
+                raise UsageError(f"rates_on: those on {name} go by what `rates` go by: {', '.join(self.rates.by)}")
 
 
 _current: list[Catalogue] = []

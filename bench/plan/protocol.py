@@ -61,7 +61,7 @@ class Protocol:
         cell that the study gives no rate."""
         if self.lr is not None:
             return self.lr
-        rates = catalogue().rates
+        rates = catalogue().rates_for(self.dataset)
         found = rates.of(cell)
         if found is None:
             lacking = ", ".join(map(format_level, rates.key(cell)))
@@ -75,4 +75,4 @@ class Protocol:
 
     def selected_rate(self, cell: Cell) -> float | None:
         """The rate that goes with a cell, whether or not another one is given; None where there is none."""
-        return catalogue().rates.of(cell) if self.optimizer == "sgd" else None
+        return catalogue().rates_for(self.dataset).of(cell) if self.optimizer == "sgd" else None

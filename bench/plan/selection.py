@@ -26,9 +26,9 @@ def rate_factors() -> list[Factor]:
     return [catalogue().by_name[name] for name in catalogue().rates.by if name != ARCHITECTURE]
 
 
-def first_candidates() -> Candidates:
-    """The rates that the study says to try, in ascending order."""
-    rates = catalogue().rates
+def first_candidates(dataset: str) -> Candidates:
+    """The rates that the study says to try on a data set, in ascending order."""
+    rates = catalogue().rates_for(dataset)
     found: dict[tuple[Level, ...], set[float]] = {}
     for key, tried in rates.tried.items():
         levels = tuple(level for name, level in zip(rates.by, key, strict=True) if name != ARCHITECTURE)
@@ -37,11 +37,11 @@ def first_candidates() -> Candidates:
 
 
 def widened(
-    candidates: Candidates, lower: Iterable[tuple[Level, ...]], upper: Iterable[tuple[Level, ...]]
+    candidates: Candidates, first: Candidates, lower: Iterable[tuple[Level, ...]], upper: Iterable[tuple[Level, ...]]
 ) -> Candidates:
     """With the next rate below for the combinations `lower`, whose best is the lowest, and above for `upper`. The same
-    where they have been widened so often that it isn't worth more."""
-    first, wider = first_candidates(), dict(candidates)
+    where they have been widened so often, from the `first` ones on, that it isn't worth more."""
+    wider = dict(candidates)
     for levels in lower:
         if sum(rate < first[levels][0] for rate in wider[levels]) < MOST_WIDENINGS:
             wider[levels] = (_next_rate(wider[levels][0], -1), *wider[levels])

@@ -92,6 +92,7 @@ def record_run(run: Run, given: Mapping[str, Any]) -> Path:
         seeds_of.setdefault(trial.arm, []).append(trial.seed)
     unequal = len({tuple(sorted(seeds)) for seeds in seeds_of.values()}) > 1
     protocol = run.protocol
+    rates = known.rates_for(protocol.dataset)
     content = {
         "run": run.provenance.run,
         "study": {"name": known.name, "named": known.named, "digest": known.digest, "title": known.title},
@@ -112,12 +113,12 @@ def record_run(run: Run, given: Mapping[str, Any]) -> Path:
             for cell, under in arms(trials)
         ],
         "rates": {
-            "by": list(known.rates.by),
-            "rate": [[*levels, rate] for levels, rate in known.rates.rate.items()],
-            "selected": known.rates.selected,
-            "source": known.rates.source,
-            "unselected": [list(levels) for levels in known.rates.unselected],
-            "chosen_with": list(known.rates.chosen_with),
+            "by": list(rates.by),
+            "rate": [[*levels, rate] for levels, rate in rates.rate.items()],
+            "selected": rates.selected,
+            "source": rates.source,
+            "unselected": [list(levels) for levels in rates.unselected],
+            "chosen_with": list(rates.chosen_with),
         },
         "given": {name: _plain(value) for name, value in given.items()},
         "machine": run.provenance.machine,
@@ -189,7 +190,7 @@ def use_rates(recorded: Recorded) -> None:
     for name in recorded.rates.by:
         if name != ARCHITECTURE:
             _factor(recorded.path, name)
-    use(replace(catalogue(), rates=replace(recorded.rates, tried=catalogue().rates.tried)))
+    use(replace(catalogue(), rates=replace(recorded.rates, tried=catalogue().rates.tried), rates_on={}))
 
 
 def _cell(path: Path, said: Mapping[str, Any]) -> Cell:

@@ -17,7 +17,8 @@ def select_rates(
 ) -> int:
     """Trains every architecture with every seed at every candidate until the best ones lie inside, or have been looked
     for far enough, and prints the choice; the exit code. Raises BenchError."""
-    candidates, code = first_candidates(), 0
+    first, code = first_candidates(protocol.dataset), 0
+    candidates = first
     while True:
         wanted = list(rate_trials(architectures, seeds, protocol, candidates))
         run = prepare_run(wanted, "selection", data_dir, results)
@@ -25,7 +26,7 @@ def select_rates(
         rows, classes = run.rows(), run.data.classes
         table, others = rate_table(rows, classes), apart(rows, classes)
         lower, upper = at_edges(table, others, candidates)
-        wider = widened(candidates, lower, upper)
+        wider = widened(candidates, first, lower, upper)
         if wider == candidates:
             break
         print(f"{render_edges(lower, upper, candidates)}\nMore are tried beyond.", flush=True)

@@ -42,9 +42,9 @@ def report_title(report: Report) -> str:
     return known.title if known.name and known.title else f"Which technique helps on {report.evidence.dataset}?"
 
 
-def rates_in_words() -> str:
+def rates_in_words(dataset: object) -> str:
     """`one for each scheduler and batch norm, selected on held-out training images`."""
-    rates = catalogue().rates
+    rates = catalogue().rates_for(dataset)
     each = f"one for each {listed([name.replace('_', ' ') for name in rates.by])}" if rates.by else "one for all cells"
     return f"{each}, {rates.source or ('as the study says' if rates.selected else 'the default')}"
 
@@ -60,7 +60,7 @@ def protocol_facts(report: Report) -> list[tuple[str, str]]:
         ("Optimiser", {"sgd": "SGD, momentum 0.9"}.get(str(protocol["optimizer"]), str(protocol["optimizer"]))),
         (
             "Learning rate",
-            rates_in_words() if rate == SELECTED else f"{rate} for every cell",
+            rates_in_words(report.evidence.dataset) if rate == SELECTED else f"{rate} for every cell",
         ),
         *looks_facts(report.evidence),
         ("Precision", str(protocol["precision"])),

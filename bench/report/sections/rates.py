@@ -48,7 +48,8 @@ def _rows(report: Report) -> Iterator[TableRow]:
 
 def _caveats(report: Report) -> Iterator[Caveat]:
     """Where nobody chose the rates."""
-    if report.evidence.protocol["rate"] == SELECTED and not catalogue().rates.selected:
+    rates = catalogue().rates_for(report.evidence.dataset)
+    if report.evidence.protocol["rate"] == SELECTED and not rates.selected:
         yield Caveat(
             Weight.LIMIT,
             "Nobody chose learning rates for this study, so the harness's defaults were taken, which suit some "
@@ -60,7 +61,7 @@ def _caveats(report: Report) -> Iterator[Caveat]:
 
 def _unselected(report: Report) -> Iterator[Caveat]:
     """Cells at a rate that nobody chose, in a study whose other rates somebody did."""
-    rates = catalogue().rates
+    rates = catalogue().rates_for(report.evidence.dataset)
     cells = [cell.label for cell in report.evidence.cells if not rates.is_selected(cell)]
     if rates.selected and cells and report.evidence.protocol["rate"] == SELECTED:
         yield Caveat(
