@@ -17,6 +17,7 @@ import typer
 from typer.exceptions import TyperException
 
 from bench.commands.check import check
+from bench.commands.compare import compare
 from bench.commands.data import data
 from bench.commands.list import list_names
 from bench.commands.new import new
@@ -63,6 +64,7 @@ app.command("try")(try_study)
 app.command()(run)
 app.command()(rerun)
 app.command()(report)
+app.command()(compare)
 app.command()(rows)
 app.command()(readme)
 app.command()(train)

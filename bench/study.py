@@ -59,10 +59,10 @@ class Study:
     what `bench run` takes where its options don't say otherwise: design, seeds, epochs, batch_size, optimizer, lr,
     precision, and the `readouts` that each training is read out by beside its last weights, as in ("ema", "swa").
     `rates` are the learning rates: one for all, or by the levels of the factors that `rates_by` names, as in {("sgd",):
-    0.05, ("adamw",): 0.001}; `architecture` among these stands for the architecture's name. `rates_on` are those of data
-    sets that need their own, by the data set's name. `preset` says the levels of
-    training factors for all architectures where they aren't `off`. `claims` are what `bench.report.sections.claims`
-    tests, or a function that returns them. `name` is that of the folder of its rows: its file's, if not said.
+    0.05, ("adamw",): 0.001}; `architecture` among these stands for the architecture's name. `rates_on` are those of
+    data sets that need their own, by the data set's name. `preset` says the levels of training factors for all
+    architectures where they aren't `off`. `claims` are what `bench.report.sections.claims` tests, or a function that
+    returns them. `name` is that of the folder of its rows: its file's, if not said.
 
     Raises UsageError for what can't be, when it is made.
     """

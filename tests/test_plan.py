@@ -204,24 +204,23 @@ def test_unknown_level_is_answered_with_the_levels(text: str) -> None:
         dropout.parse(text)
 
 
-def test_rates_are_those_that_the_kept_selection_rows_give() -> None:
+@pytest.mark.parametrize(("dataset", "held_out"), [("mnist", 5000), ("digits", 200)])
+def test_rates_are_those_that_the_kept_selection_rows_give(dataset: str, held_out: int) -> None:
     """Each that is said to be selected; of the others there are no rows."""
-    rows = Store(ROOT / "results" / "mnist", "selection.csv").trials()
-    assert (rows["val"] == 5000).all()
+    rows = Store(ROOT / "results" / dataset, "selection.csv").trials()
+    assert (rows["val"] == held_out).all()
     assert rows["test_accuracy"].isna().all()
-    table = rate_table(rows, classes=10)
+    table, rates = rate_table(rows, classes=10), catalogue().rates_for(dataset)
     tried = {key: tuple(sorted(group["lr"])) for key, group in table.groupby(["scheduler", "batch_norm"])}
-    unselected = set(catalogue().rates.unselected)
-    selected = {
-        (scheduler, format_level(on)): rate
-        for (scheduler, on), rate in RATES.items()
-        if (scheduler, on) not in unselected
-    }
-    assert tried == {
-        (scheduler, format_level(on)): rates
-        for (scheduler, on), rates in CANDIDATE_RATES.items()
-        if (scheduler, on) not in unselected
-    }
+    selected, candidates = (
+        {
+            (scheduler, format_level(on)): value
+            for (scheduler, on), value in of.items()
+            if (scheduler, on) not in rates.unselected
+        }
+        for of in (rates.rate, rates.tried)
+    )
+    assert tried == candidates
     first = table[table["first"]].set_index(["scheduler", "batch_norm"])["lr"].to_dict()
     assert first == selected
 

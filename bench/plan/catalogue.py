@@ -83,10 +83,10 @@ class Defaults:
 @dataclass(frozen=True, eq=False)
 class Catalogue:
     """What there is to choose from. `name` is the study's, `digest` that of the files it was read from, both empty for
-    the built-in one; `named` is how a command names it. `rates_on` has the rates of data sets that have their own. `claims` are what was claimed of its architectures, for the
-    report to test, or a function that gives them; `checks` what `bench check quality` trains on which data set, of a
-    study that says so. `modules` are those of the study's file and of what it imports from beside it, which other
-    processes can't import."""
+    the built-in one; `named` is how a command names it. `rates_on` has the rates of data sets that have their
+    own. `claims` are what was claimed of its architectures, for the report to test, or a function that gives them;
+    `checks` what `bench check quality` trains on which data set, of a study that says so. `modules` are those of the
+    study's file and of what it imports from beside it, which other processes can't import."""
 
     architectures: Mapping[str, Architecture]
     factors: tuple[Factor, ...]

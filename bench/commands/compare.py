@@ -1,0 +1,117 @@
+"""`bench compare`: two cells, or two runs, side by side."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands import options as opt
+from bench.errors import UsageError, near_matches
+
+if TYPE_CHECKING:
+    from bench.record.store import Store
+    from bench.report.evidence import Evidence
+
+_Side = Annotated[
+    str,
+    typer.Argument(
+        help="A cell as tables call it, in quotes, such as 'model1 batch_norm=on'; or a run: its name, or a folder of "
+        "rows.",
+        show_default=False,
+    ),
+]
+
+
+def compare(
+    first: _Side,
+    second: _Side,
+    study: Annotated[
+        str | None, typer.Option("--study", help="A study of your own. Default: the built-in one.", show_default=False)
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", help="The rows on this data set. Default: on every one.", show_default=False),
+    ] = None,
+    results: opt.SeveralResults = None,
+) -> None:
+    """Print two cells or two runs side by side, with the difference of their accuracies and its interval, over all
+    seeds of both.
+
+    Which rows count is what `bench report` says: those of the protocol with most finished trials.
+    """
+    opt.use_study(study)
+    wanted = None if dataset is None else opt.plain_name(dataset)
+    sides = [_run_of(text, opt.roots_of(results), wanted) for text in (first, second)]
+    if sides[0] and sides[1]:
+        _compare_runs(sides[0], sides[1], (first, second))
+    elif sides[0] or sides[1]:
+        run, cell = (first, second) if sides[0] else (second, first)
+        raise UsageError(f"{run!r} is a run and {cell!r} is none: name two runs, or two cells")
+    else:
+        _compare_cells(first, second, opt.roots_of(results), wanted)
+
+
+# Stores by data set, and what narrows their rows.
+_Run = tuple[Mapping[str, "Store"], Mapping[str, str]]
+
+
+def _run_of(text: str, roots: Sequence[Path], dataset: str | None) -> _Run | None:
+    """The rows of a run or a folder that `text` names; None where it names neither. Raises BenchError."""
+    from bench.record.several import as_one, find_stores
+    from bench.record.store import Store
+
+    folder = Path(text)
+    if (folder / "trials.csv").is_file():
+        return {folder.resolve().name: Store(folder)}, {}
+    if folder.is_dir():
+        return {name: as_one(found) for name, found in find_stores([opt.root_of(folder)], dataset).items()}, {}
+    stores = {
+        path.parent.parent.name: Store(path.parent.parent)
+        for root in roots
+        for path in root.glob(f"{dataset or '*'}/runs/{_plain(text)}.json")
+    }
+    return (stores, {"run": text}) if stores else None
+
+
+def _plain(text: str) -> str:
+    """As a pattern of `glob` that matches nothing but this."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in text.replace("/", "_"))
+
+
+def _compare_runs(first: _Run, second: _Run, names: Sequence[str]) -> None:
+    from bench.report.comparing import render_runs
+
+    both = [name for name in first[0] if name in second[0]]
+    if not both:
+        raise UsageError(f"{names[0]} and {names[1]} have no data set in common")
+    for dataset in both:
+        sides = [_evidence(stores[dataset], dataset, where) for stores, where in (first, second)]
+        print(f"On {dataset}:\n\n{render_runs(sides[0], sides[1], names)}")
+
+
+def _compare_cells(first: str, second: str, roots: Sequence[Path], dataset: str | None) -> None:
+    from bench.record.several import as_one, find_stores
+    from bench.report.comparing import render_cells
+
+    known: dict[str, None] = {}
+    printed = False
+    for name, stores in find_stores(roots, dataset).items():
+        evidence = _evidence(as_one(stores), name, {})
+        cells = {cell.label: cell for cell in evidence.cells}
+        known |= dict.fromkeys(cells)
+        sides = [cells.get(" ".join(text.split())) for text in (first, second)]
+        if sides[0] and sides[1]:
+            print(f"{chr(10) if printed else ''}{render_cells(evidence, sides[0], sides[1])}")
+            printed = True
+    for text in (first, second):
+        if " ".join(text.split()) not in known:
+            raise UsageError(f"no cell or run is called {text!r}: {near_matches(text, known)}")
+    if not printed:
+        raise UsageError(f"no data set has rows of both {first!r} and {second!r}")
+
+
+def _evidence(store: "Store", dataset: str, where: Mapping[str, str]) -> "Evidence":
+    from bench.session.reports import todays_evidence
+
+    return todays_evidence(store, dataset, where)
