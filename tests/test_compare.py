@@ -27,7 +27,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def compare(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0) -> str:
     capsys.readouterr()
-    assert run_command_line(["compare", "--study", FAKE, *map(str, arguments)]) == code
+    assert run_command_line(["compare", FAKE, *map(str, arguments)]) == code
     said = capsys.readouterr()
     return said.out if code == 0 else said.err
 

@@ -13,22 +13,17 @@ if TYPE_CHECKING:
     from bench.record.store import Store
     from bench.report.evidence import Evidence
 
-_Side = Annotated[
-    str,
-    typer.Argument(
-        help="A cell as tables call it, in quotes, such as 'model1 batch_norm=on'; or a run: its name, or a folder of "
-        "rows.",
-        show_default=False,
-    ),
-]
-
 
 def compare(
-    first: _Side,
-    second: _Side,
-    study: Annotated[
-        str | None, typer.Option("--study", help="A study of your own. Default: the built-in one.", show_default=False)
-    ] = None,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            help="The study, where it is one of yours, and what to compare: two cells as tables call them, in quotes, "
+            "such as model1 'model1 batch_norm=on'; or two runs, each its name or a folder of rows.",
+            metavar="[STUDY] A B",
+            show_default=False,
+        ),
+    ],
     dataset: Annotated[
         str | None,
         typer.Option("--dataset", help="The rows on this data set. Default: on every one.", show_default=False),
@@ -40,7 +35,12 @@ def compare(
 
     Which rows count is what `bench report` says: those of the protocol with most finished trials.
     """
-    opt.use_study(study)
+    if len(words) not in (2, 3):
+        raise UsageError(
+            f"compare takes two cells or two runs, and before them a study of yours: not {len(words)} names"
+        )
+    opt.use_study(words[0] if len(words) == 3 else None)
+    first, second = words[-2:]
     wanted = None if dataset is None else opt.plain_name(dataset)
     sides = [_run_of(text, opt.roots_of(results), wanted) for text in (first, second)]
     if sides[0] and sides[1]:

@@ -42,7 +42,7 @@ def render_cells(evidence: Evidence, first: Cell, second: Cell) -> str:
     found = compared(dict(evidence.values(first)), dict(evidence.values(second)), evidence.step)
     one, other = evidence.rows(first), evidence.rows(second)
     spread = [points(each.sd).lstrip("+") if each.has_interval else "" for each in (found.first, found.second)]
-    lines = [
+    lines: list[tuple[str, ...]] = [
         ("test accuracy", percent(found.first.mean), percent(found.second.mean), points(found.difference.mean)),
         (
             "95 % interval",
@@ -98,7 +98,7 @@ def render_runs(first: Evidence, second: Evidence, names: Sequence[str]) -> str:
     return "\n\n".join(text)
 
 
-def _line(name: str, one: pd.DataFrame, other: pd.DataFrame, column: str, form: str) -> tuple[str, str, str, str]:
+def _line(name: str, one: pd.DataFrame, other: pd.DataFrame, column: str, form: str) -> tuple[str, ...]:
     means = [float(np.nanmean(rows[column])) if rows[column].notna().any() else np.nan for rows in (one, other)]
     said = ["" if np.isnan(mean) else format(mean, form).replace("%", " %") for mean in means]
     difference = means[1] - means[0]
