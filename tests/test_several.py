@@ -191,3 +191,23 @@ def test_a_folder_without_rows_is_no_part_of_them(
     with using(catalogue()):
         assert run_command_line([command, FAKE, *at(whole, tmp_path / "typo")]) == 1
     assert f"{tmp_path / 'typo' / 'fake'} has no rows" in capsys.readouterr().err
+
+
+def test_a_report_on_folders_says_what_it_pooled_and_why_not_the_rest(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Folders of the data set itself, from two people; one has rows of another number of epochs as well."""
+    first = part_of(whole, tmp_path / "a", lambda rows: rows["seed"].isin(["0", "1"]))
+    second = part_of(whole, tmp_path / "b", lambda rows: rows["seed"].isin(["2", "3"]))
+    with using(load_study(FAKE)):
+        longer = write_cells(tmp_path / "c", 1, replace(PROTOCOL, epochs=3))
+    folders = [store.folder for store in (first, second, longer)]
+    command = ["report", FAKE, *map(str, folders), "--reports", str(tmp_path / "reports")]
+    assert run_command_line(command) == 0
+    said = capsys.readouterr().out
+    cells = len(first.trials()) // 2
+    for store in (first, second):
+        assert f"{store.folder.as_posix()}: {2 * cells} trials of {cells} cells" in said
+    assert f"{longer.folder.as_posix()}: {len(longer.trials())} trials with epochs 3, not 2" in said
+    assert run_command_line([*command[:3], str(tmp_path / "nothing")]) == 2
+    assert "there is no folder" in capsys.readouterr().err

@@ -19,7 +19,15 @@ Reports = Annotated[Path, typer.Option("--reports", help="Reports go to ROOT/<da
 
 
 def report(
-    study: opt.StudyName = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="The study, where it is one of yours, and folders of rows that are joined, as results-a/mnist "
+            "results-b/mnist. Default: what --results says.",
+            metavar="[STUDY] [FOLDER]...",
+            show_default=False,
+        ),
+    ] = None,
     dataset: Annotated[
         str | None,
         typer.Option("--dataset", help="Report on this data set. Default: every one with rows.", show_default=False),
@@ -42,16 +50,26 @@ def report(
     """Write the page, the charts and the tables that the recorded rows support.
 
     Rows of different protocols are never pooled: without --where, the protocol with most finished trials is reported.
+    Of several folders it is said which rows were pooled, and why the others weren't.
     """
-    opt.use_study(study)
+    named = words or []
+    own_study = bool(named) and not Path(named[0]).is_dir()
+    opt.use_study(named[0] if own_study else None)
+    folders = [Path(word) for word in named[own_study:]]
+    strangers = [folder for folder in folders if not folder.is_dir()]
+    if strangers:
+        raise UsageError(f"there is no folder {strangers[0]}: after the study come folders of rows")
+    if folders and results:
+        raise UsageError("--results and folders exclude each other: name the folders alone")
     reports = opt.root_of(reports)
     fraction = chosen_margin(margin)
     conditions = dict(_condition(text) for text in where or [])
-    roots, wanted = opt.roots_of(results), None if dataset is None else opt.plain_name(dataset)
+    wanted = None if dataset is None else opt.plain_name(dataset)
 
-    from bench.record.several import Several, as_one, find_stores
+    from bench.record.several import Several, as_one, find_stores, stores_in
 
-    stores = {name: as_one(found) for name, found in find_stores(roots, wanted).items()}
+    found = stores_in(folders, wanted) if folders else find_stores(opt.roots_of(results), wanted)
+    stores = {name: as_one(several) for name, several in found.items()}
     for store in stores.values():
         if isinstance(store, Several):
             opt.say_different(store.different)
@@ -62,6 +80,7 @@ def report(
         options.append("--png")
     for folder in results if results and len(results) > 1 else ():
         options += ["--results", folder.as_posix()]
+    options += [folder.as_posix() for folder in folders]
     pages = write_reports(stores, reports, fraction, conditions, shlex.join(options), png=png)
     for page in pages if show else ():
         if not webbrowser.open(page.resolve().as_uri()):

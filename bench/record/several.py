@@ -33,6 +33,19 @@ def find_stores(roots: Iterable[Path], dataset: str | None, trials: str = "trial
     return found
 
 
+def stores_in(folders: Iterable[Path], dataset: str | None) -> dict[str, list[Store]]:
+    """By data set the stores in folders of other people's rows: a folder of one data set, called after it, or one with
+    such folders in it. Raises BenchError where a folder has none."""
+    found: dict[str, list[Store]] = {}
+    for folder in dict.fromkeys(folders):
+        one = folder / "trials.csv"
+        here = {folder.resolve().name: [Store(folder)]} if one.is_file() else find_stores([folder], dataset)
+        for name, stores in here.items():
+            if dataset in (None, name):
+                found.setdefault(name, []).extend(stores)
+    return found
+
+
 def as_one(stores: Sequence[Store]) -> Store:
     """A store that reads as all of them."""
     return stores[0] if len(stores) == 1 else Several(stores)
@@ -45,6 +58,10 @@ class Several(Store):
     def __init__(self, stores: Sequence[Store]) -> None:
         super().__init__(stores[0].folder, stores[0].trials_path.name)
         self._stores = tuple(stores)
+
+    def folders_of(self, trials: Iterable[str]) -> list[Path]:
+        """The folder of the row that counts, of each trial."""
+        return [self._stores[self._store_of[trial]].folder for trial in trials]
 
     @property
     def different(self) -> int:

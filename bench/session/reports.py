@@ -30,6 +30,8 @@ def write_reports(
     """Writes a report a data set, on the rows of its store, and says where its page is. `margin` is a fraction;
     `options` are the command's; where there are trials to `prefer`, the report is on their protocol. With `png` charts
     are written as PNG too. Returns the pages."""
+    from bench.record.several import Several
+    from bench.report.pool import render_pool
     from bench.report.report import Report
     from bench.report.show.write import write_report
     from bench.run.networks import layers_today
@@ -37,6 +39,8 @@ def write_reports(
     pages = []
     for dataset, store in stores.items():
         evidence = todays_evidence(store, dataset, where, prefer)
+        if isinstance(store, Several):
+            print(render_pool(store, evidence))
         report = Report(evidence, margin, layers_today)
         command = f"{catalogue().command('report', '--dataset', dataset)} {options}".rstrip()
         write_report(report, reports / dataset, command, png)
