@@ -29,9 +29,10 @@ def speed(
 ) -> None:
     """Time training against the plain loop that one writes first, on this machine, and print the ratios.
 
-    Both train the models at their presets with all cores: the plain loop with torchvision's transforms, image by image,
-    and a DataLoader (the best of 0, 1 and 2 workers counts); the harness with a trial in each worker process. On a GPU
-    the plain loop trains there, and the harness a stack of trials.
+    All ways train the models at their presets with all cores: the plain loop with torchvision's transforms, image by
+    image, and a DataLoader (the best of 0, 1 and 2 workers counts); the harness with a trial in each worker process, in
+    fp32 and, where the machine has it in hardware, in bf16, with its kernels and on torch's own layers. What the cores
+    can do at most is measured beside. On a GPU the plain loop trains there, and the harness a stack of trials.
     """
     opt.use_study(study)
     names = opt.chosen_models(models is None, models)
@@ -54,7 +55,7 @@ def speed(
     from bench.run.overhead import COUNTS, measure_overhead
     from bench.run.rows import speed_row
     from bench.run.runner import prepare_run
-    from bench.run.speed import GPU_STACK, LOADER_WORKERS, compare_speeds
+    from bench.run.speed import GPU_STACK, compare_speeds
     from bench.session.training import settle
 
     def shown(samples: Iterable[Sample], total: int) -> list[Sample]:
@@ -71,9 +72,9 @@ def speed(
             store.add_overheads(shown(measure_overhead(run, processes, rounds), rounds * len(COUNTS)))
             table, file = cost_table(overheads(store.overheads())), "overhead.csv"
         else:
-            total = rounds * len(trials) * (len(LOADER_WORKERS) + 1)
             shape = (1, rounds, GPU_STACK) if protocol.device == "cuda" else (processes, rounds)
-            samples = shown(compare_speeds(run.trials, run.data, *shape), total)
+            # All samples before any is recorded: a comparison that was cut short is none.
+            samples = list(compare_speeds(run.trials, run.data, *shape))
             store.add_speeds(speed_row(sample, trials[sample.cell], run.provenance) for sample in samples)
             table, file = speedup_table(speedups(store.speeds())), "speed.csv"
     headers = [column.title for column in table.columns]
