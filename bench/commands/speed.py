@@ -1,15 +1,12 @@
 """`bench speed`: training speed against the plain loop, and what a run costs around the training."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
 from bench.commands import options as opt
 from bench.errors import UsageError
-
-Sample = TypeVar("Sample")
 
 
 def speed(
@@ -41,10 +38,7 @@ def speed(
         raise UsageError(f"--rounds is 2 to 1,000 (one round gives no interval), not {rounds:,}")
     checked = opt.protocol_of(15, precision, device, batch_size=batch_size)
 
-    import sys
-
     from tabulate import tabulate
-    from tqdm import tqdm
 
     from bench.plan.cells import preset_cell
     from bench.plan.trials import Trial
@@ -52,28 +46,24 @@ def speed(
     from bench.report.sections.overhead.costs import overheads
     from bench.report.sections.speed import speedup_table
     from bench.report.sections.speed.speedups import speedups
-    from bench.run.overhead import COUNTS, measure_overhead
+    from bench.run.overhead import measure_overhead
     from bench.run.rows import speed_row
     from bench.run.runner import prepare_run
     from bench.run.speed import GPU_STACK, compare_speeds
     from bench.session.training import settle
 
-    def shown(samples: Iterable[Sample], total: int) -> list[Sample]:
-        """All samples, before any is recorded: a comparison that was cut short is none."""
-        return list(tqdm(samples, "timing", total, disable=not sys.stderr.isatty(), leave=False))
-
     protocol = settle(checked, dataset, data_dir, precision, device)
     trials = {cell: Trial(cell, 0, protocol) for cell in map(preset_cell, names)}
     run = prepare_run(list(trials.values()), "speed", data_dir, opt.root_of(results))
     store = run.store
+    # All samples before any is recorded: a comparison that was cut short is none.
     with store.lock():
         store.add_machine(run.machine)
         if overhead:
-            store.add_overheads(shown(measure_overhead(run, processes, rounds), rounds * len(COUNTS)))
+            store.add_overheads(list(measure_overhead(run, processes, rounds)))
             table, file = cost_table(overheads(store.overheads())), "overhead.csv"
         else:
             shape = (1, rounds, GPU_STACK) if protocol.device == "cuda" else (processes, rounds)
-            # All samples before any is recorded: a comparison that was cut short is none.
             samples = list(compare_speeds(run.trials, run.data, *shape))
             store.add_speeds(speed_row(sample, trials[sample.cell], run.provenance) for sample in samples)
             table, file = speedup_table(speedups(store.speeds())), "speed.csv"
