@@ -35,7 +35,7 @@ def measure_overhead(run: Run, workers: int, rounds: int) -> Iterator[OverheadRo
             for count in COUNTS:
                 planned = [replace(first, seed=seed) for seed in range(count)]
                 with tempfile.TemporaryDirectory() as folder:
-                    seconds = _run_untrained(replace(run, store=Store(Path(folder))), planned, workers)
+                    seconds = seconds_untrained(replace(run, store=Store(Path(folder))), planned, workers)
                 progress.done(f"round {number + 1}: {count:,} trials in {seconds:.1f} s")
                 yield OverheadRow(provenance.run, count, workers, number, seconds, provenance.code, provenance.machine)
 
@@ -52,7 +52,8 @@ def _made_up(trial: Trial, data: Data) -> Trained:
     return Trained(trial, Outcome("done", curve, predicted, 1.0), None, utc_now(), None)
 
 
-def _run_untrained(run: Run, planned: Sequence[Trial], workers: int) -> float:
+def seconds_untrained(run: Run, planned: Sequence[Trial], workers: int) -> float:
+    """What it takes to set up, hand over, record and count the trials. Workers are started before."""
     warm_up = [replace(planned[0], seed=len(planned) + number) for number in range(2 * workers)]
     named = tuple(name_trials((*planned, *warm_up), run.data, run.provenance.data))
     run = replace(run, named=named)

@@ -5,17 +5,21 @@ channel (a factor, an offset) is repeated along it. That fills vector registers 
 holds float32, or bfloat16 as uint16; arithmetic is in float32, and sums over a block of rows are added up in float64.
 """
 
-from functools import partial
+import hashlib
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import config, njit, types
 from numba.extending import overload
 
 Matrix = np.ndarray[Any, np.dtype[Any]]
 
 _BLOCK = 32
 
+_HERE = Path(__file__).parent
+_settings: Any = config
 
 # Sums may be reordered to fill vector registers; not-a-numbers and infinities stay what they are.
 within = partial(njit, fastmath={"reassoc", "contract", "nsz", "arcp"}, error_model="numpy")
@@ -24,10 +28,22 @@ _inlined = within(forceinline=True)
 
 def compiled(function: Any) -> Any:
     """Compiles on the first call, and keeps the result on the disk where there is a place for it."""
+    before = _settings.CACHE_DIR
+    _settings.CACHE_DIR = str(Path(before or _HERE / "__pycache__") / f"kernels-{sources_digest(_HERE)}")
     try:
         return within(cache=True)(function)
     except RuntimeError:  # neither the package's folder nor the user's can be written
         return within()(function)
+    finally:
+        _settings.CACHE_DIR = before
+
+
+@cache
+def sources_digest(folder: Path) -> str:
+    """A digest of all Python files in a folder: numba sees that a kernel's own file has changed, and not that another
+    has which it takes functions from."""
+    files = sorted(folder.glob("*.py"))
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 @compiled
