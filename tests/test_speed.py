@@ -31,9 +31,9 @@ from bench.report.sections.speed import speedup_table
 from bench.report.sections.speed.speedups import newest_speedups, speedups
 from bench.run.memory import Memory, forget_peak, peak_memory
 from bench.run.pool import share_memory
+from bench.run.spawning import follow_parent
 from bench.run.speed import HARNESS_BATCHES, PLAIN_BATCHES, Arm, compare_speeds, measure_memory
 from bench.run.together import Processes, wait_for_the_others
-from bench.run.worker import follow_parent
 from bench.train import timing
 from bench.train.data import Data, Split
 from bench.train.fast.activation import Activation

@@ -25,6 +25,7 @@ from bench.record.machine import this_machine
 from bench.record.schema import MachineRow, Row
 from bench.record.store import Store
 from bench.run.code import code_digest
+from bench.run.compiling import compile_ahead
 from bench.run.countdown import Countdown
 from bench.run.executor import Executor, Open
 from bench.run.interrupt import held_back
@@ -257,6 +258,7 @@ def expected_seconds(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
 
 def train_missing(run: Run, missing: Sequence[Trial], open_executor: Open) -> None:
     """Trains the missing trials in an executor and records each as it finishes."""
+    compile_ahead(missing[0].protocol)
     with open_executor(run.data, len(missing)) as executor:
         train_in(executor, run, missing, expected_seconds(missing, run.data))
 

@@ -19,9 +19,10 @@ from bench.run.countdown import Countdown
 from bench.run.memory import Memory, forget_peak, peak_memory
 from bench.run.peak import Peak, measure_peak, sum_of
 from bench.run.pool import share_memory
+from bench.run.spawning import follow_parent
 from bench.run.together import Processes, wait_for_the_others
 from bench.run.travel import packed
-from bench.run.worker import follow_parent, start_worker, worker_data
+from bench.run.worker import start_worker, worker_data
 from bench.train.data import Data
 from bench.train.fast.fuse import switched_off
 from bench.train.fit import begin, together

@@ -9,7 +9,7 @@ grow faster than linear, and the exit code is 1.
 import argparse
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -56,11 +56,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--workers", type=int, default=min(16, usable_cores()), help="the most that are started")
     parser.add_argument("--cells", type=int, default=1000, help="the most that a report has")
     given = parser.parse_args(arguments)
-    measured: dict[str, list[Line]] = {
-        "planning trials": [_planned(count) for count in _sizes(10, given.trials)],
-        "recording trials": list(_recorded(_sizes(10, given.recorded))),
-        "starting workers": [_started(count) for count in _doubled(given.workers)],
-        "reporting cells": [_reported(count) for count in _sizes(1, given.cells)],
+    measured = {
+        "planning trials": [_said(_planned(count)) for count in _sizes(10, given.trials)],
+        "recording trials": [_said(line) for line in _recorded(_sizes(10, given.recorded))],
+        "starting workers": [_said(_started(count)) for count in _doubled(given.workers)],
+        "reporting cells": [_said(_reported(count)) for count in _sizes(1, given.cells)],
     }
     lines = [line for of_what in measured.values() for line in of_what]
     table = [(what, n, seconds, 1000 * seconds / n, memory) for what, n, seconds, memory in lines]
@@ -74,6 +74,12 @@ def main(arguments: Sequence[str]) -> int:
         faster |= exponent > LINEAR
         print(f"{what}: n to the power {exponent:.2f}{': faster than linear' if exponent > LINEAR else ''}")
     return int(faster)
+
+
+def _said(line: Line) -> Line:
+    what, n, seconds, _ = line
+    print(f"  {what}, {n:,}: {seconds:.1f} s", file=sys.stderr, flush=True)
+    return line
 
 
 def growth(sizes: Sequence[int], seconds: Sequence[float]) -> float:
@@ -100,10 +106,11 @@ def _planned(count: int) -> Line:
         return "planning trials", count, perf_counter() - start, None
 
 
-def _recorded(counts: Sequence[int]) -> Sequence[Line]:
+def _recorded(counts: Sequence[int]) -> Iterator[Line]:
     with TemporaryDirectory() as name:
         run = prepare_run(_few(), "factorial", Path("unused"), Path(name))
-        return [_recorded_in(run, Path(name) / str(count), count) for count in counts]
+        for count in counts:
+            yield _recorded_in(run, Path(name) / str(count), count)
 
 
 def _recorded_in(run: Run, folder: Path, count: int) -> Line:

@@ -1,0 +1,82 @@
+"""Kernels are compiled ahead of the first step, as it will call them, and anew where their sources have changed."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.plan.cells import preset_cell
+from bench.plan.protocol import Precision, Protocol
+from bench.plan.trials import Trial
+from bench.run.compiling import compile_ahead
+from bench.train.data import Data
+from bench.train.fast.ahead import KERNELS, arguments_of
+from bench.train.fast.kernels import sources_digest
+from bench.train.fast.tiles import KNOWN, KNOWN_PAIRS
+from bench.train.single import Training
+
+
+@pytest.mark.parametrize(
+    "precision",
+    [
+        pytest.param("fp32", marks=pytest.mark.skipif(not KNOWN, reason="no such vectors")),
+        pytest.param("bf16", marks=pytest.mark.skipif(not KNOWN_PAIRS, reason="no such vectors")),
+    ],
+)
+def test_a_step_calls_kernels_with_the_arguments_that_they_are_compiled_for(
+    precision: Precision, few_digits: Data
+) -> None:
+    training = Training(Trial(preset_cell("model3"), 0, Protocol("digits", precision=precision)), few_digits)
+    training.network.train()
+    training.step(torch.arange(32))
+    for name, kernel in KERNELS.items():
+        assert arguments_of(name, pairs=precision == "bf16") in kernel.signatures
+
+
+def test_kernels_are_compiled_where_they_are_needed_and_not_there_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compiled: list[str] = []
+
+    class Process:
+        exitcode = 0
+
+        def __init__(self, **asked: object) -> None:
+            self._asked = asked
+
+        def start(self) -> None:
+            compiled.append(f"{self._asked['args']}")
+
+        def join(self) -> None:
+            pass
+
+    class Context:
+        def __init__(self) -> None:
+            self.Process = Process
+
+    class Kernel:
+        class stats:  # noqa: N801  # numba's name
+            cache_path = str(tmp_path)
+
+    monkeypatch.setattr("bench.run.compiling.BareSpawnContext", Context)
+    monkeypatch.setattr("bench.run.compiling.KERNELS", {"backward": Kernel})
+    monkeypatch.setattr("bench.run.compiling.KNOWN", True)
+    monkeypatch.setattr("bench.run.compiling.compile_kernel", lambda name, pairs: compiled.append(f"{name}, {pairs}"))
+    for _ in range(2):
+        compile_ahead(Protocol("digits", precision="fp32"))
+        compile_ahead(Protocol("digits", precision="fp32", device="cuda"))
+    assert compiled == ["('backward', False)", "forward, False"]
+    assert capsys.readouterr().err.count("Compiling the kernels") == 1
+
+
+def test_an_edit_of_any_source_leads_to_another_place_on_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "kernel.py").write_text("from part import part")
+    (tmp_path / "part.py").write_text("part = 1")
+    before = sources_digest(tmp_path)
+    sources_digest.cache_clear()
+    assert sources_digest(tmp_path) == before
+    (tmp_path / "part.py").write_text("part = 2")
+    sources_digest.cache_clear()
+    assert sources_digest(tmp_path) != before
+    for kernel in KERNELS.values():
+        assert f"kernels-{sources_digest(Path(kernel.py_func.__code__.co_filename).parent)}" in kernel.stats.cache_path
