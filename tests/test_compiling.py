@@ -73,10 +73,8 @@ def test_an_edit_of_any_source_leads_to_another_place_on_the_disk(tmp_path: Path
     (tmp_path / "kernel.py").write_text("from part import part")
     (tmp_path / "part.py").write_text("part = 1")
     before = sources_digest(tmp_path)
-    sources_digest.cache_clear()
     assert sources_digest(tmp_path) == before
     (tmp_path / "part.py").write_text("part = 2")
-    sources_digest.cache_clear()
     assert sources_digest(tmp_path) != before
     for kernel in KERNELS.values():
         assert f"kernels-{sources_digest(Path(kernel.py_func.__code__.co_filename).parent)}" in kernel.stats.cache_path

@@ -6,7 +6,7 @@ holds float32, or bfloat16 as uint16; arithmetic is in float32, and sums over a 
 """
 
 import hashlib
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,6 @@ Matrix = np.ndarray[Any, np.dtype[Any]]
 
 _BLOCK = 32
 
-_HERE = Path(__file__).parent
-_settings: Any = config
-
 # Sums may be reordered to fill vector registers; not-a-numbers and infinities stay what they are.
 within = partial(njit, fastmath={"reassoc", "contract", "nsz", "arcp"}, error_model="numpy")
 _inlined = within(forceinline=True)
@@ -28,22 +25,23 @@ _inlined = within(forceinline=True)
 
 def compiled(function: Any) -> Any:
     """Compiles on the first call, and keeps the result on the disk where there is a place for it."""
-    before = _settings.CACHE_DIR
-    _settings.CACHE_DIR = str(Path(before or _HERE / "__pycache__") / f"kernels-{sources_digest(_HERE)}")
     try:
         return within(cache=True)(function)
     except RuntimeError:  # neither the package's folder nor the user's can be written
         return within()(function)
-    finally:
-        _settings.CACHE_DIR = before
 
 
-@cache
 def sources_digest(folder: Path) -> str:
-    """A digest of all Python files in a folder: numba sees that a kernel's own file has changed, and not that another
-    has which it takes functions from."""
+    """A digest of all Python files in a folder."""
     files = sorted(folder.glob("*.py"))
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+# numba sees that a kernel's own file has changed, and not that another has which it takes functions from: what it keeps
+# on the disk lies in a folder of all their sources' name. Not in `compiled`, whose code is part of trials' keys.
+_HERE = Path(__file__).parent
+_settings: Any = config
+_settings.CACHE_DIR = str(Path(_settings.CACHE_DIR or _HERE / "__pycache__") / f"kernels-{sources_digest(_HERE)}")
 
 
 @compiled

@@ -8,7 +8,7 @@ from bench.report.sections.speed.speedups import Arm, Speedup, newest_speedups
 from bench.report.show.chart import Chart
 from bench.report.show.fold import MOST_ROWS, fold
 from bench.report.show.machines import where_measured
-from bench.report.show.style import GREY, INK, figure, model_look
+from bench.report.show.style import GREY, INK, SMALL, figure, model_look
 from bench.report.show.words import count, few, share, times, times_interval
 
 
@@ -25,7 +25,7 @@ def draw(report: Report) -> Chart | None:
         table="speed",
     )
     lines = [(speedup, arms) for speedup in speedups for arms in _by_precision(speedup)]
-    page = figure(1.5 + 0.4 * len(lines))
+    page = figure(1.5 + 0.42 * len(lines))
     axes = page.subplots()
     for place, (speedup, arms) in enumerate(lines):
         _draw_line(axes, speedup, arms, place)
@@ -81,5 +81,5 @@ def _draw_line(axes: Axes, speedup: Speedup, arms: list[Arm], place: int) -> Non
         axes.plot([arm.speed], [place], "s", color=face, mec=colour, markersize=7, zorder=4 if face == colour else 3)
     ratio = arms[0].ratio
     interval, of_peak = times_interval(ratio.low, ratio.high), share(arms[0].share)
-    text = times(ratio.mean) + (f" ({interval})" if interval else "") + (f", {of_peak} of peak" if of_peak else "")
-    axes.annotate(text, (fastest, place), (9, 0), textcoords="offset points", va="center")
+    text = times(ratio.mean) + (f" ({interval})" if interval else "") + (f"\n{of_peak} of peak" if of_peak else "")
+    axes.annotate(text, (fastest, place), (9, 0), textcoords="offset points", va="center", fontsize=SMALL)
