@@ -1,36 +1,50 @@
 """Kernels are compiled ahead of the first step, as it will call them, and anew where their sources have changed."""
 
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from numba import typeof
 
 from bench.plan.cells import preset_cell
-from bench.plan.protocol import Precision, Protocol
-from bench.plan.trials import Trial
+from bench.plan.protocol import Protocol
 from bench.run.compiling import compile_ahead
-from bench.train.data import Data
+from bench.train.fast import chain
 from bench.train.fast.ahead import KERNELS, arguments_of
+from bench.train.fast.fuse import fuse
 from bench.train.fast.kernels import sources_digest
-from bench.train.fast.tiles import KNOWN, KNOWN_PAIRS
-from bench.train.single import Training
+from bench.train.fast.tiles import KNOWN
+from bench.train.network import plain_network
 
 
-@pytest.mark.parametrize(
-    "precision",
-    [
-        pytest.param("fp32", marks=pytest.mark.skipif(not KNOWN, reason="no such vectors")),
-        pytest.param("bf16", marks=pytest.mark.skipif(not KNOWN_PAIRS, reason="no such vectors")),
-    ],
-)
+@pytest.mark.skipif(not KNOWN, reason="such kernels need wider vectors")
+@pytest.mark.parametrize("pairs", [False, True])
 def test_a_step_calls_kernels_with_the_arguments_that_they_are_compiled_for(
-    precision: Precision, few_digits: Data
+    pairs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    training = Training(Trial(preset_cell("model3"), 0, Protocol("digits", precision=precision)), few_digits)
-    training.network.train()
-    training.step(torch.arange(32))
-    for name, kernel in KERNELS.items():
-        assert arguments_of(name, pairs=precision == "bf16") in kernel.signatures
+    called: list[str] = []
+
+    def seen(name: str) -> Callable[..., None]:
+        def kernel(*arguments: object) -> None:
+            called.append(name)
+            assert tuple(map(typeof, arguments)) == arguments_of(name, pairs=pairs)
+
+        return kernel
+
+    def nothing(*_: object) -> None:
+        pass
+
+    # None of them is compiled: that takes half a minute.
+    monkeypatch.setattr(chain, "direct", SimpleNamespace(**{name: seen(name) for name in KERNELS}))
+    moved = dict.fromkeys(("lay", "lay_maps", "picked_up"), nothing)
+    monkeypatch.setattr(chain, "laying", SimpleNamespace(**moved))
+    monkeypatch.setattr(chain, "KNOWN_PAIRS", True)
+    network = fuse(plain_network(preset_cell("model3"), (1, 28, 28), 10)).train()
+    with torch.autocast("cpu", torch.bfloat16, enabled=pairs):
+        network(torch.zeros(32, 1, 28, 28)).sum().backward()
+    assert set(called) == set(KERNELS)
 
 
 def test_kernels_are_compiled_where_they_are_needed_and_not_there_yet(
