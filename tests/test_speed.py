@@ -1,5 +1,6 @@
 """Training speed against the plain loop: measured in real processes, compared round by round."""
 
+import math
 import os
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from bench.cli import run_command_line
 from bench.errors import BenchError
@@ -25,14 +27,18 @@ from bench.report.evidence import gather
 from bench.report.report import Report
 from bench.report.sections import draw_charts, make_tables
 from bench.report.sections.overhead.costs import newest_overheads, overheads
+from bench.report.sections.speed import speedup_table
 from bench.report.sections.speed.speedups import newest_speedups, speedups
 from bench.run.memory import Memory, forget_peak, peak_memory
 from bench.run.pool import share_memory
-from bench.run.speed import HARNESS_BATCHES, PLAIN_BATCHES, compare_speeds, measure_memory
+from bench.run.spawning import follow_parent
+from bench.run.speed import HARNESS_BATCHES, PLAIN_BATCHES, Arm, compare_speeds, measure_memory
 from bench.run.together import Processes, wait_for_the_others
-from bench.run.worker import follow_parent
 from bench.train import timing
 from bench.train.data import Data, Split
+from bench.train.fast.activation import Activation
+from bench.train.fast.fuse import fuse, switched_off
+from bench.train.summary import count_training_macs
 from tests.synthetic import write_rows
 
 OF_SPEED = ("speed", "overhead")
@@ -42,18 +48,52 @@ def test_the_ratio_is_that_to_the_plain_loops_best_loading(tmp_path: Path) -> No
     found = speedups(write_rows(tmp_path / "mnist", cells=[], seeds=0).speeds())
     assert [speedup.architecture for speedup in found] == ["model1", "model2", "model3"]
     for speedup in found:
-        assert speedup.loader_workers == 1
-        assert speedup.ratio.n == 5
-        assert speedup.ratio.low < 5 < speedup.ratio.high
-        assert speedup.ratio.high / speedup.ratio.low < 1.2
-        assert dict(speedup.plain_speeds)[0] < speedup.plain_speed == dict(speedup.plain_speeds)[1]
+        headline = speedup.headline
+        assert speedup.plain.loader_workers == 1
+        assert headline.ratio.n == 5
+        assert headline.ratio.low < 5 < headline.ratio.high
+        assert headline.ratio.high / headline.ratio.low < 1.2
+        assert dict(speedup.plain_speeds)[0] < speedup.plain.speed == dict(speedup.plain_speeds)[1]
+
+
+def test_every_way_to_train_is_told_apart_and_like_is_compared_with_like_first(tmp_path: Path) -> None:
+    [speedup, *_] = speedups(write_rows(tmp_path / "mnist", cells=[], seeds=0).speeds())
+    assert [(arm.name, arm.precision) for arm in speedup.arms] == [
+        ("plain", "fp32"),
+        ("harness", "fp32"),
+        ("unfused", "fp32"),
+        ("harness", "bf16"),
+    ]
+    assert [round(arm.ratio.mean) for arm in speedup.arms] == [1, 5, 3, 6]
+    # 10 MFLOP an image at some 10,000 images a second, of 400 GFLOP/s.
+    assert speedup.headline.share == pytest.approx(0.25, rel=0.1)
+    assert speedup.headline.flops == pytest.approx(1e11, rel=0.1)
+    table = speedup_table((speedup,))
+    lines = [dict(zip([column.title for column in table.columns], texts, strict=True)) for texts in table.texts()]
+    assert [line["precision"] for line in lines] == ["fp32", "fp32", "fp32", "bf16"]
+    assert [line["processes x threads"] for line in lines] == ["1 x 2", "2 x 1", "2 x 1", "2 x 1"]
+    assert "All cores at once did 400 GFLOP/s" in table.caption
+
+
+def test_rows_of_one_harness_in_bf16_are_read_as_what_they_are(tmp_path: Path) -> None:
+    """As earlier versions wrote them, without what the machine can do."""
+    write_rows(tmp_path / "mnist", cells=[], seeds=0)
+    path = tmp_path / "mnist" / "speed.csv"
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    of_old = rows[(rows["arm"] == "plain") | (rows["precision"] == "bf16")]
+    of_old.drop(columns=["step_macs", "peak_flops", "copied_bytes"]).to_csv(path, index=False)
+    older = Store(tmp_path / "mnist").speeds()
+    [speedup, *_] = speedups(older)
+    assert (speedup.headline.precision, round(speedup.headline.ratio.mean)) == ("bf16", 6)
+    assert math.isnan(speedup.headline.share)
+    assert "GFLOP/s in fp32" not in speedup_table((speedup,)).caption
 
 
 def test_the_newest_run_counts_and_half_a_comparison_doesnt(tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "mnist", cells=[], seeds=0).speeds()
     slower = rows.assign(run="newer", seconds=rows["seconds"] * (1 + (rows["arm"] == "harness")))
     later = pd.concat([rows, slower[slower["architecture"] != "model1"]])
-    assert [round(speedup.ratio.mean, 1) for speedup in speedups(later)] == pytest.approx([2.5, 2.5], abs=0.11)
+    assert [round(speedup.headline.ratio.mean, 1) for speedup in speedups(later)] == pytest.approx([2.5, 2.5], abs=0.11)
     assert speedups(rows[rows["arm"] == "plain"]) == ()
     assert speedups(rows.iloc[:0]) == ()
 
@@ -86,14 +126,19 @@ def test_both_loops_are_timed_in_turns(tmp_path: Path, capsys: pytest.CaptureFix
     options = "--models model3 --rounds 2 --workers 2 --batch-size 8 --precision fp32"
     assert run_command_line(["speed", *options.split(), "--results", str(tmp_path)]) == 0
     rows = Store(tmp_path / "digits").speeds()
-    assert Counter(rows["arm"]) == {"plain": 6, "harness": 2}
-    assert rows["round"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert Counter(rows["arm"]) == {"plain": 6, "harness": 2, "unfused": 2}
+    assert rows["round"].tolist() == [0] * 5 + [1] * 5
+    assert (rows["peak_flops"] > 1e9).all()
+    assert (rows["copied_bytes"] > 1e8).all()
     assert (rows["seconds"] > 0).all()
     harness, plain = rows[rows["arm"] == "harness"], rows[rows["arm"] == "plain"]
     assert (harness["processes"] == 2).all()
     assert set(plain["loader_workers"]) == {0, 1, 2}
     assert harness["images"].nunique() == 1
-    assert "times" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "times" in printed.out
+    assert "timing 1/14" in printed.err
+    assert "timing 14/14" in printed.err
 
 
 @pytest.mark.usefixtures("one_core")
@@ -101,7 +146,7 @@ def test_a_stack_counts_every_member_and_steps_outlast_the_schedule(
     few_digits: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The test above measures memory and has every number of loading processes.
-    monkeypatch.setattr("bench.run.speed.measure_memory", lambda *_: {0: None, None: None})
+    monkeypatch.setattr("bench.run.speed.measure_memory", lambda *_: {})
     monkeypatch.setattr("bench.run.speed.LOADER_WORKERS", (0,))
     # A one-cycle rate ends after 25 steps here, and there are more to be timed.
     trial = Trial(preset_cell("model3"), 0, Protocol("digits", epochs=1, batch_size=8, precision="fp32"))
@@ -109,7 +154,25 @@ def test_a_stack_counts_every_member_and_steps_outlast_the_schedule(
     assert [(sample.arm, sample.images) for sample in samples] == [
         ("plain", PLAIN_BATCHES * 8),
         ("harness", 2 * HARNESS_BATCHES * 8),
+        ("unfused", 2 * HARNESS_BATCHES * 8),
     ]
+    assert all(sample.peak is not None and sample.peak.flops > 1e9 for sample in samples)
+
+
+def test_the_steps_of_a_backward_pass_are_counted() -> None:
+    layers = nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 10))
+    first, second = 36 * 9 * 4, 4 * 36 * 10
+    assert count_training_macs(layers, (1, 8, 8)) == 2 * first + 3 * second
+    assert all(parameter.grad is None for parameter in layers.parameters())
+
+
+def test_without_kernels_a_network_stays_in_torchs_layers() -> None:
+    def network() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU())
+
+    with switched_off():
+        assert not any(isinstance(module, Activation) for module in fuse(network()).modules())
+    assert any(isinstance(module, Activation) for module in fuse(network()).modules())
 
 
 def fails_in_one(marker: Path) -> None:
@@ -168,8 +231,8 @@ def test_larger_maps_take_more_memory_in_both_loops() -> None:
     before, after = measure_memory(trial, small, cores=1), measure_memory(trial, large, cores=1)
     # The first convolution alone: 64 images of 16 maps of float32.
     grown = 64 * 16 * 4 * (82**2 - 26**2)
-    for loop in (0, None):
-        less, more = before[loop], after[loop]
+    for arm in (Arm("plain", "fp32", 0), Arm("harness", "fp32")):
+        less, more = before[arm], after[arm]
         assert less is not None
         assert more is not None
         assert 0 < less.added < less.own
@@ -203,10 +266,10 @@ def test_shared_data_is_nobodys_own_memory() -> None:
 def test_rows_without_what_training_adds_have_no_memory(tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "mnist", cells=[], seeds=0).speeds()
     [speedup, *_] = speedups(rows)
-    assert (speedup.harness_memory, speedup.harness_training) == (1e9, 2e7)
+    assert (speedup.headline.memory, speedup.headline.training) == (1e9, 2e7)
     [speedup, *_] = speedups(rows.assign(training_bytes=float("nan")))
-    assert pd.isna(speedup.harness_memory)
-    assert pd.isna(speedup.plain_memory)
+    assert pd.isna(speedup.headline.memory)
+    assert pd.isna(speedup.plain.memory)
 
 
 def test_a_file_of_an_earlier_version_is_read_and_goes_on(tmp_path: Path) -> None:
@@ -216,7 +279,7 @@ def test_a_file_of_an_earlier_version_is_read_and_goes_on(tmp_path: Path) -> Non
     older = Store(tmp_path / "mnist").speeds()
     pd.testing.assert_frame_equal(older.drop(columns="training_bytes"), rows.drop(columns="training_bytes"))
     assert older["training_bytes"].isna().all()
-    measured = {"loader_workers": 0, "memory_bytes": 2, "training_bytes": 1}
+    measured = {"loader_workers": 0, "memory_bytes": 2, "training_bytes": 1, "step_macs": 3}
     first = rows.iloc[0]
     row: dict[str, Any] = {name: first[name] for name in columns(SpeedRow, ())} | measured
     levels = {name: first[name] for name in ("batch_norm", "gap", "dropout", "augmentation")}

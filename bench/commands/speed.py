@@ -1,15 +1,12 @@
 """`bench speed`: training speed against the plain loop, and what a run costs around the training."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
 from bench.commands import options as opt
 from bench.errors import UsageError
-
-Sample = TypeVar("Sample")
 
 
 def speed(
@@ -29,9 +26,10 @@ def speed(
 ) -> None:
     """Time training against the plain loop that one writes first, on this machine, and print the ratios.
 
-    Both train the models at their presets with all cores: the plain loop with torchvision's transforms, image by image,
-    and a DataLoader (the best of 0, 1 and 2 workers counts); the harness with a trial in each worker process. On a GPU
-    the plain loop trains there, and the harness a stack of trials.
+    All ways train the models at their presets with all cores: the plain loop with torchvision's transforms, image by
+    image, and a DataLoader (the best of 0, 1 and 2 workers counts); the harness with a trial in each worker process, in
+    fp32 and, where the machine has it in hardware, in bf16, with its kernels and on torch's own layers. What the cores
+    can do at most is measured beside. On a GPU the plain loop trains there, and the harness a stack of trials.
     """
     opt.use_study(study)
     names = opt.chosen_models(models is None, models)
@@ -40,10 +38,7 @@ def speed(
         raise UsageError(f"--rounds is 2 to 1,000 (one round gives no interval), not {rounds:,}")
     checked = opt.protocol_of(dataset, data_dir, 15, precision, device, batch_size=batch_size)
 
-    import sys
-
     from tabulate import tabulate
-    from tqdm import tqdm
 
     from bench.plan.cells import preset_cell
     from bench.plan.trials import Trial
@@ -51,29 +46,25 @@ def speed(
     from bench.report.sections.overhead.costs import overheads
     from bench.report.sections.speed import speedup_table
     from bench.report.sections.speed.speedups import speedups
-    from bench.run.overhead import COUNTS, measure_overhead
+    from bench.run.overhead import measure_overhead
     from bench.run.rows import speed_row
     from bench.run.runner import prepare_run
-    from bench.run.speed import GPU_STACK, LOADER_WORKERS, compare_speeds
+    from bench.run.speed import GPU_STACK, compare_speeds
     from bench.session.training import settle
-
-    def shown(samples: Iterable[Sample], total: int) -> list[Sample]:
-        """All samples, before any is recorded: a comparison that was cut short is none."""
-        return list(tqdm(samples, "timing", total, disable=not sys.stderr.isatty(), leave=False))
 
     protocol = settle(checked, dataset, data_dir, precision, device)
     trials = {cell: Trial(cell, 0, protocol) for cell in map(preset_cell, names)}
     run = prepare_run(list(trials.values()), "speed", data_dir, opt.root_of(results))
     store = run.store
+    # All samples before any is recorded: a comparison that was cut short is none.
     with store.lock():
         store.add_machine(run.machine)
         if overhead:
-            store.add_overheads(shown(measure_overhead(run, processes, rounds), rounds * len(COUNTS)))
+            store.add_overheads(list(measure_overhead(run, processes, rounds)))
             table, file = cost_table(overheads(store.overheads())), "overhead.csv"
         else:
-            total = rounds * len(trials) * (len(LOADER_WORKERS) + 1)
             shape = (1, rounds, GPU_STACK) if protocol.device == "cuda" else (processes, rounds)
-            samples = shown(compare_speeds(run.trials, run.data, *shape), total)
+            samples = list(compare_speeds(run.trials, run.data, *shape))
             store.add_speeds(speed_row(sample, trials[sample.cell], run.provenance) for sample in samples)
             table, file = speedup_table(speedups(store.speeds())), "speed.csv"
     headers = [column.title for column in table.columns]

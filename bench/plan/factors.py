@@ -27,11 +27,11 @@ TAKEN = frozenset(
         *("epochs_to_99", "parameters", "macs", "receptive_field", "train_seconds", "train_images_per_second"),
         *("peak_memory_bytes", "started_at", "input", "classes", "network", "training", "data", "code", "machine"),
         *("metric", "round", "images", "seconds", "threads", "arm", "loader_workers", "processes", "memory_bytes"),
-        *("training_bytes", "layers", "study", "source", "cell", "is_preset"),
+        *("training_bytes", "layers", "study", "source", "cell", "is_preset", "step_macs", "peak_flops"),
         *("train_accuracy_undistorted", "train_loss_undistorted"),
         *("epoch", "image", "label", "predicted", "right", "machine_cpu", "machine_vectors", "machine_cores"),
         *("machine_memory_bytes", "machine_gpu", "machine_os", "machine_python", "machine_torch", "machine_cuda"),
-        *("vectors", "torch"),
+        *("vectors", "torch", "copied_bytes"),
     }
 )
 

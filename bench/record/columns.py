@@ -13,7 +13,8 @@ RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("test_accuracy", "val_accuracy", "train_accuracy", "best_test_accuracy"), (0.0, 1.0)),
     "train_accuracy_undistorted": (0.0, 1.0),
     **dict.fromkeys(("epochs", "epoch", "epochs_to_99", "batch_size", "parameters", "images", "look"), (1.0, 1e12)),
-    "macs": (1.0, 1e15),
+    **dict.fromkeys(("macs", "step_macs"), (1.0, 1e15)),
+    **dict.fromkeys(("peak_flops", "copied_bytes"), (1.0, 1e18)),
     "classes": (1.0, 1e4),
     **dict.fromkeys(("seed", "val", "receptive_field", "round", "image", "label", "mistakes"), (0.0, 1e15)),
     **dict.fromkeys(("threads", "processes", "loader_workers", "trials"), (0.0, 1e6)),
@@ -31,7 +32,7 @@ RANGES: dict[str, tuple[float, float]] = {
 LEVELS: dict[str, tuple[str, ...]] = {
     "status": ("done", "diverged", "failed"),
     "metric": ("train", "inference", "latency"),
-    "arm": ("plain", "harness"),
+    "arm": ("plain", "harness", "unfused"),
 }
 
 # What other text looks like, by column: an example, and the pattern.
@@ -56,7 +57,7 @@ _SINCE_2: dict[type[Row], frozenset[str]] = {
             *("train_accuracy_undistorted", "train_loss_undistorted"),
         }
     ),
-    SpeedRow: frozenset({"training_bytes"}),
+    SpeedRow: frozenset({"training_bytes", "step_macs", "peak_flops", "copied_bytes"}),
     MachineRow: frozenset({"vectors"}),
     QualityRow: frozenset({"test_loss", "vectors", "torch"}),
 }

@@ -221,10 +221,16 @@ class TimingRow:
 class SpeedRow:
     """A raw sample of training speed: `processes` trained side by side on `images` in all, in `seconds`.
 
-    `arm` is plain (the plain loop, on all cores, fed by `loader_workers`) or harness (a trial in each worker).
-    `memory_bytes` is what all processes hold at their peak, pages that they share counted once; `training_bytes` is
-    what training adds to one. Where `training_bytes` is empty, as earlier versions wrote rows, `memory_bytes` adds up
-    the processes' high-water marks, which is mostly the libraries that they share.
+    `arm` is plain (the plain loop, on all cores, fed by `loader_workers`), harness (a trial in each worker) or unfused
+    (the same without the harness's kernels, on torch's own layers). `memory_bytes` is what all processes hold at their
+    peak, pages that they share counted once; `training_bytes` is what training adds to one. Where `training_bytes` is
+    empty, as earlier versions wrote rows, `memory_bytes` adds up the processes' high-water marks, which is mostly the
+    libraries that they share.
+
+    `step_macs` are the multiply-accumulates of a training step, an image's share, forward and backward. `peak_flops`,
+    fp32 operations a second, and `copied_bytes`, read and written a second, are what all cores of the machine did at
+    once in the same round, in a loop of multiply-adds in registers and in a copy. Rows of earlier versions and of GPUs
+    lack them.
     """
 
     run: str
@@ -244,6 +250,9 @@ class SpeedRow:
     device: str
     code: str
     machine: str
+    step_macs: int | None = None
+    peak_flops: float | None = None
+    copied_bytes: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

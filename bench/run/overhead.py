@@ -11,6 +11,7 @@ import torch
 from bench.plan.trials import Trial
 from bench.record.schema import OverheadRow
 from bench.record.store import Store
+from bench.run.countdown import Countdown
 from bench.run.interrupt import held_back
 from bench.run.pool import LocalPool
 from bench.run.rows import name_trials
@@ -26,15 +27,17 @@ COUNTS = (10, 100, 1000)
 
 
 def measure_overhead(run: Run, workers: int, rounds: int) -> Iterator[OverheadRow]:
-    """Runs of COUNTS trials of the run's first cell, in turns, in an empty folder each. Workers are started before."""
-    first = run.trials[0]
-    for number in range(rounds):
-        for count in COUNTS:
-            planned = [replace(first, seed=seed) for seed in range(count)]
-            with tempfile.TemporaryDirectory() as folder:
-                seconds = _run_untrained(replace(run, store=Store(Path(folder))), planned, workers)
-            provenance = run.provenance
-            yield OverheadRow(provenance.run, count, workers, number, seconds, provenance.code, provenance.machine)
+    """Runs of COUNTS trials of the run's first cell, in turns, in an empty folder each. Workers are started before.
+    Says on stderr how far it is."""
+    first, provenance = run.trials[0], run.provenance
+    with Countdown([f"{count} trials" for count in COUNTS] * rounds, "timing") as progress:
+        for number in range(rounds):
+            for count in COUNTS:
+                planned = [replace(first, seed=seed) for seed in range(count)]
+                with tempfile.TemporaryDirectory() as folder:
+                    seconds = seconds_untrained(replace(run, store=Store(Path(folder))), planned, workers)
+                progress.done(f"round {number + 1}: {count:,} trials in {seconds:.1f} s")
+                yield OverheadRow(provenance.run, count, workers, number, seconds, provenance.code, provenance.machine)
 
 
 def set_up_only(stack: Sequence[Trial], data: Data) -> list[Trained]:
@@ -49,7 +52,8 @@ def _made_up(trial: Trial, data: Data) -> Trained:
     return Trained(trial, Outcome("done", curve, predicted, 1.0), None, utc_now(), None)
 
 
-def _run_untrained(run: Run, planned: Sequence[Trial], workers: int) -> float:
+def seconds_untrained(run: Run, planned: Sequence[Trial], workers: int) -> float:
+    """What it takes to set up, hand over, record and count the trials. Workers are started before."""
     warm_up = [replace(planned[0], seed=len(planned) + number) for number in range(2 * workers)]
     named = tuple(name_trials((*planned, *warm_up), run.data, run.provenance.data))
     run = replace(run, named=named)

@@ -10,7 +10,7 @@ from bench.plan.trials import Trial
 from bench.run.worker import Trained
 
 # Where nobody watches, as in a file, a line is written at most this often, in seconds; failures and the end always.
-_EVERY = 10.0
+EVERY = 10.0
 
 
 class Progress:
@@ -30,10 +30,10 @@ class Progress:
         self._finished_expected = 0.0
         self._finished_seconds = 0.0
         self._start = time.monotonic()
-        self._bar = _bar(self._total)
+        self._bar = progress_bar(self._total)
         self._last = "starting workers"
         self._best = (0.0, "")
-        self._printed = -_EVERY
+        self._printed = -EVERY
         if self._bar is None:
             self._print_line()
         self.tick()
@@ -52,7 +52,7 @@ class Progress:
         if self._bar is not None:
             self.tick()
             self._bar.update()
-        elif trained.outcome is None or self._finished == self._total or time.monotonic() >= self._printed + _EVERY:
+        elif trained.outcome is None or self._finished == self._total or time.monotonic() >= self._printed + EVERY:
             self._print_line()
 
     def tick(self) -> None:
@@ -83,7 +83,7 @@ class Progress:
             self._bar.close()
 
 
-def _bar(total: int) -> Any:
+def progress_bar(total: int) -> Any:
     """A bar of tqdm's for where this runs; None where nobody would see it move."""
     if "ipykernel" not in sys.modules and not sys.stderr.isatty():
         return None

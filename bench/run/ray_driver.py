@@ -24,8 +24,9 @@ from bench.record.machine import this_machine
 from bench.record.schema import MachineRow
 from bench.run.code import code_digest
 from bench.run.executor import Finished
+from bench.run.spawning import follow_parent
 from bench.run.travel import BUILT_IN, unpack
-from bench.run.worker import Train, Trained, follow_parent, use_one_thread
+from bench.run.worker import Train, Trained, use_one_thread
 from bench.train.data import Data, Split
 from bench.train.device import cpu_vectors, gpu_and_cuda
 

@@ -221,7 +221,7 @@ def image_row(index: int, test: Split, provenance: Provenance) -> ImageRow:
 
 
 def speed_row(sample: SpeedSample, trial: Trial, provenance: Provenance) -> SpeedRow:
-    """A sample of training speed of the trial's network. The plain loop is always fp32."""
+    """A sample of training speed of the trial's network."""
     return SpeedRow(
         run=provenance.run,
         arm=sample.arm,
@@ -236,10 +236,13 @@ def speed_row(sample: SpeedSample, trial: Trial, provenance: Provenance) -> Spee
         seconds=sample.seconds,
         memory_bytes=sample.memory_bytes,
         training_bytes=sample.training_bytes,
-        precision="fp32" if sample.arm == "plain" else trial.protocol.precision,
+        precision=sample.precision,
         device=trial.protocol.device,
         code=provenance.code,
         machine=provenance.machine,
+        step_macs=sample.step_macs,
+        peak_flops=None if sample.peak is None else sample.peak.flops,
+        copied_bytes=None if sample.peak is None else sample.peak.copied,
     )
 
 

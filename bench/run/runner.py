@@ -25,6 +25,8 @@ from bench.record.machine import this_machine
 from bench.record.schema import MachineRow, Row
 from bench.record.store import Store
 from bench.run.code import code_digest
+from bench.run.compiling import compile_ahead
+from bench.run.countdown import Countdown
 from bench.run.executor import Executor, Open
 from bench.run.interrupt import held_back
 from bench.run.networks import cell_summary
@@ -54,7 +56,7 @@ from bench.train.network import NetworkError
 from bench.train.network_identity import network_part
 from bench.train.readouts import readout_digest
 from bench.train.summary import Summary
-from bench.train.timing import seconds_per_image, time_networks
+from bench.train.timing import seconds_per_image, time_networks, timing_steps
 
 TIMING_ROUNDS = 5
 
@@ -256,6 +258,7 @@ def expected_seconds(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
 
 def train_missing(run: Run, missing: Sequence[Trial], open_executor: Open) -> None:
     """Trains the missing trials in an executor and records each as it finishes."""
+    compile_ahead(missing[0].protocol)
     with open_executor(run.data, len(missing)) as executor:
         train_in(executor, run, missing, expected_seconds(missing, run.data))
 
@@ -340,10 +343,11 @@ def record_images(run: Run, indices: Sequence[int]) -> None:
 
 
 def time_trials(run: Run, untimed: Sequence[Trial]) -> None:
-    """Times the trials' networks in this process, with one thread."""
+    """Times the trials' networks in this process, with one thread; says on stderr how far it is."""
     use_one_thread()
     run.store.add_machine(run.machine)
-    samples = time_networks(untimed, run.data, TIMING_ROUNDS)
+    with Countdown(timing_steps(untimed, TIMING_ROUNDS), "timing the networks") as progress:
+        samples = time_networks(untimed, run.data, TIMING_ROUNDS, progress.done)
     run.store.add_timings(timing_row(sample, untimed[0], run.provenance) for sample in samples)
 
 

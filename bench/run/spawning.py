@@ -6,13 +6,15 @@ content. And multiprocessing's locks have a name in shared memory while spawned 
 for good when all of these are killed.
 """
 
+import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import spawn
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
@@ -35,6 +37,19 @@ class BareSpawnContext(SpawnContext):
     def RLock(self) -> Any:  # noqa: N802  # multiprocessing's name
         """A lock that its holder may take again."""
         return PipeLock(*self.Pipe(duplex=False)) if os.name == "posix" else super().RLock()
+
+
+def follow_parent() -> None:
+    """Sets a child process up: Ctrl-C is its parent's to handle, and without a parent it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 class PipeLock:

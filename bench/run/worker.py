@@ -1,21 +1,17 @@
 """What happens in a worker process: one torch thread, the run's data in shared memory, stacks trained as they come."""
 
 import datetime
-import multiprocessing
-import os
 import re
-import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 
 import torch
 
 from bench.errors import one_line
 from bench.plan.trials import Trial
 from bench.record.schema import MachineRow
+from bench.run.spawning import follow_parent
 from bench.run.travel import ArrivalError, unpack
 from bench.train.data import Data
 from bench.train.fit import fit
@@ -62,19 +58,6 @@ def train_on_own_data(train: Train, stack: Sequence[Trial]) -> list[Trained]:
 def worker_data() -> Data:
     """The data that this worker process was started with."""
     return _data[0]
-
-
-def follow_parent() -> None:
-    """Sets a child process up: Ctrl-C is its parent's to handle, and without a parent it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def use_one_thread() -> None:

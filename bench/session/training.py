@@ -1,6 +1,5 @@
 """What training does and prints, from the data set on. Imports torch."""
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -142,9 +141,8 @@ def interruptible(where: Callable[[], str]) -> Iterator[None]:
 
 
 def time_networks(run: Run) -> None:
-    """Times the networks of which there are no times yet, and says so."""
+    """Times the networks of which there are no times yet."""
     if untimed := run.untimed():
-        print("Timing the networks ...", file=sys.stderr, flush=True)
         time_trials(run, untimed)
 
 

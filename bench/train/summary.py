@@ -98,6 +98,27 @@ def count_sizes(network: nn.Module, input_shape: tuple[int, int, int]) -> tuple[
     return sum(parameter.numel() for parameter in network.parameters()), flops // images // 2
 
 
+def count_training_macs(network: nn.Module, input_shape: tuple[int, int, int]) -> int:
+    """MACs of a training step, an image's share: those of the forward pass and those of the backward pass, each as
+    torch's FLOP counter sees them. That is the gradients of all weights and maps, but for the first layer's input,
+    which nobody asks for: a convolution's backward pass counts twice its forward pass, the first layer's once. Raises
+    as `summarise` does."""
+
+    def run(weights: Mapping[str, Tensor], images: Tensor, counter: FlopCounterMode) -> tuple[object, int]:
+        learning = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
+        for name in learning:
+            weights[name].requires_grad_()
+        with _unfused(network):
+            logits = functional_call(network, dict(weights), (images.detach(),))
+            if learning and isinstance(logits, Tensor):
+                logits.sum().backward()
+        return logits, counter.get_total_flops()
+
+    with _as_it_was(network):
+        flops, images = _on_blank(network, input_shape, run)
+    return flops // images // 2
+
+
 class _Run:
     """What is seen of one forward pass, module by module. `last` is the sight of the last map."""
 

@@ -49,16 +49,31 @@ class _Task:
     run: Callable[[], None]
 
 
-def time_networks(trials: Sequence[Trial], data: Data, rounds: int) -> list[Sample]:
+def time_networks(
+    trials: Sequence[Trial], data: Data, rounds: int, on_step: Callable[[str], None] = lambda _: None
+) -> list[Sample]:
     """Times every distinct network among the trials' cells; the samples, round by round.
 
     Training is timed per network and augmentation, inference and latency per network. A round times everything once, so
-    a machine that slows down slows all alike.
+    a machine that slows down slows all alike. `on_step` is told of each of the `timing_steps`.
     """
-    tasks = [*_training_tasks(trials, data), *_inference_tasks(trials, data)]
-    for task in tasks:
-        task.run()
-    return [_time(task, number) for number in range(rounds) for task in tasks]
+    tasks = []
+    for metric, trial in _timed(trials):
+        tasks.append(_task(metric, trial, data))
+        tasks[-1].run()
+        on_step(f"{trial.cell.label} warmed up")
+    samples = []
+    for number in range(rounds):
+        for task in tasks:
+            samples.append(_time(task, number))
+            on_step(f"round {number + 1} of {rounds}, {task.cell.label}")
+    return samples
+
+
+def timing_steps(trials: Sequence[Trial], rounds: int) -> list[str]:
+    """What `time_networks` does one after the other: steps with the same name take equally long."""
+    names = [f"{metric} {trial.cell.label}" for metric, trial in _timed(trials)]
+    return [f"first {name}" for name in names] + names * rounds
 
 
 def seconds_per_image(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
@@ -66,28 +81,30 @@ def seconds_per_image(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
     more than MOST_ESTIMATED some are sampled, evenly spread, and the others cost what those do in the middle."""
     distinct = list({trial.cell.step: trial for trial in trials}.values())
     seconds = {}
-    for task in _training_tasks(distinct[:: -(-len(distinct) // MOST_ESTIMATED)], data, steps=3):
+    for trial in distinct[:: -(-len(distinct) // MOST_ESTIMATED)]:
+        task = _training_task(trial, data, 3)
         task.run()
         seconds[task.cell.step] = _time(task, 0).seconds / task.images
     middle = statistics.median(seconds.values())
     return {trial.cell: seconds.get(trial.cell.step, middle) for trial in trials}
 
 
-def _training_tasks(trials: Sequence[Trial], data: Data, steps: int = TRAIN_STEPS) -> list[_Task]:
-    distinct = {trial.cell.step: trial for trial in reversed(trials)}
-    return [_training_task(trial, data, steps) for trial in reversed(distinct.values())]
+def _timed(trials: Sequence[Trial]) -> list[tuple[Metric, Trial]]:
+    """What is timed, of the first trial of each kind."""
+    by_step = {trial.cell.step: trial for trial in reversed(trials)}
+    by_network = {trial.cell.network: trial for trial in reversed(trials)}
+    timed: list[tuple[Metric, Trial]] = [("train", trial) for trial in reversed(by_step.values())]
+    for trial in reversed(by_network.values()):
+        timed += [("inference", trial), ("latency", trial)]
+    return timed
 
 
-def _inference_tasks(trials: Sequence[Trial], data: Data) -> list[_Task]:
-    distinct = {trial.cell.network: trial for trial in reversed(trials)}
-    return [
-        task
-        for trial in reversed(distinct.values())
-        for task in (
-            _inference_task("inference", trial, data, EVALUATION_BATCH, INFERENCE_BATCHES),
-            _inference_task("latency", trial, data, 1, LATENCY_IMAGES),
-        )
-    ]
+def _task(metric: Metric, trial: Trial, data: Data) -> _Task:
+    if metric == "train":
+        return _training_task(trial, data, TRAIN_STEPS)
+    if metric == "inference":
+        return _inference_task(metric, trial, data, EVALUATION_BATCH, INFERENCE_BATCHES)
+    return _inference_task(metric, trial, data, 1, LATENCY_IMAGES)
 
 
 def _training_task(trial: Trial, data: Data, steps: int) -> _Task:

@@ -29,7 +29,10 @@ _BRIEF = {
     "effects": ("model", "technique", "effect", "95 % interval", "n", "verdict", "parameters", "training speed"),
     "architectures": ("model", "parameters", "layers", "pools", "receptive field", "MACs", "measured", "n", "training"),
     "cells": ("cell", "accuracy", "95 % interval", "sd", "n", "parameters", "training", "inference"),
-    "speed": ("model", "plain loop", "its workers", "harness", "precision", "ratio", "95 % interval", "rounds"),
+    "speed": (
+        *("model", "trained by", "precision", "processes x threads", "images/s", "of peak"),
+        *("to plain fp32", "95 % interval", "rounds"),
+    ),
     "targets": ("model", "precision", "published", "measured", "n", "one more run", "reached it", "these rows"),
 }
 

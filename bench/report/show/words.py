@@ -62,6 +62,16 @@ def milliseconds_interval(low: float, high: float) -> str:
     return "" if math.isnan(low) else f"{milliseconds(max(low, 0))} to {milliseconds(high)}"
 
 
+def gigaflops(flops: float) -> str:
+    """Operations a second in whole GFLOP/s; empty where they weren't measured."""
+    return "" if math.isnan(flops) else f"{flops / 1e9:,.0f}"
+
+
+def share(fraction: float) -> str:
+    """A fraction in whole percent; empty for NaN."""
+    return "" if math.isnan(fraction) else f"{fraction * 100:.0f} %"
+
+
 def megabytes(size: float) -> str:
     """Bytes in whole MB; empty where it wasn't measured."""
     return "" if math.isnan(size) else f"{size / 1e6:,.0f}"

@@ -3,9 +3,6 @@
 Maps are (blocks, channels, rows, columns x LANES): a block is LANES images, and those that the last one lacks are
 computed and count nowhere. What a convolution reads is words (see `words`), in a border of zeros as wide as it asks
 for. All else is float32. Arithmetic is in float32, and sums over rows are added up in float64.
-
-numba compiles anew what it has on the disk when this file changes, and not when a file changes that this one imports:
-who works on those deletes `__pycache__`.
 """
 
 import numpy as np

@@ -5,17 +5,18 @@ channel (a factor, an offset) is repeated along it. That fills vector registers 
 holds float32, or bfloat16 as uint16; arithmetic is in float32, and sums over a block of rows are added up in float64.
 """
 
+import hashlib
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import config, njit, types
 from numba.extending import overload
 
 Matrix = np.ndarray[Any, np.dtype[Any]]
 
 _BLOCK = 32
-
 
 # Sums may be reordered to fill vector registers; not-a-numbers and infinities stay what they are.
 within = partial(njit, fastmath={"reassoc", "contract", "nsz", "arcp"}, error_model="numpy")
@@ -28,6 +29,19 @@ def compiled(function: Any) -> Any:
         return within(cache=True)(function)
     except RuntimeError:  # neither the package's folder nor the user's can be written
         return within()(function)
+
+
+def sources_digest(folder: Path) -> str:
+    """A digest of all Python files in a folder."""
+    files = sorted(folder.glob("*.py"))
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+# numba sees that a kernel's own file has changed, and not that another has which it takes functions from: what it keeps
+# on the disk lies in a folder of all their sources' name. Not in `compiled`, whose code is part of trials' keys.
+_HERE = Path(__file__).parent
+_settings: Any = config
+_settings.CACHE_DIR = str(Path(_settings.CACHE_DIR or _HERE / "__pycache__") / f"kernels-{sources_digest(_HERE)}")
 
 
 @compiled

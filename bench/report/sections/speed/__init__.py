@@ -1,15 +1,20 @@
 """Training speed against the plain loop."""
 
+import math
+from collections.abc import Iterator
+
 from bench.report.report import Report
 from bench.report.sections.section import Place, Section
-from bench.report.sections.speed.speedups import Speedup, newest_speedups
+from bench.report.sections.speed.speedups import Arm, Speedup, newest_speedups
 from bench.report.show.machines import where_measured
 from bench.report.show.table import Table, TableRow, flat, interval_column, number_column, text_column
-from bench.report.show.words import count, megabytes, times, times_interval
+from bench.report.show.words import count, gigaflops, megabytes, share, times, times_interval
+
+_WAYS = {"plain": "plain loop", "harness": "harness", "unfused": "harness, torch's layers"}
 
 
 def speed_table(report: Report) -> Table:
-    """One row per network that `bench speed` timed."""
+    """A row for each way to train each network that `bench speed` timed."""
     return speedup_table(newest_speedups(report), where_measured(report, newest_speedups(report)))
 
 
@@ -19,44 +24,67 @@ def speedup_table(speedups: tuple[Speedup, ...], where: str = "") -> Table:
         name="speed",
         title="Training speed against the plain loop",
         caption="Images a second while training the model at its preset, all cores busy: the plain loop (one image "
-        "at a time through torchvision, a DataLoader with the best of 0, 1 and 2 workers, fp32) and this harness (a "
-        "trial in each of its worker processes). Medians over interleaved rounds; the ratio with the 95 % t interval "
-        f"of its logarithm. {where}".rstrip(),
-        note="MB are what all processes hold at their peak, the libraries and the data that they share counted once; "
-        "'training MB' what training adds to one of them.",
+        "at a time through torchvision, a DataLoader with the best of 0, 1 and 2 workers, fp32), this harness (a "
+        "trial in each of its worker processes), and this harness with its kernels off, on torch's own layers. Medians "
+        "over interleaved rounds; the ratio is to the plain loop in fp32, of the same rounds, with the 95 % t "
+        "interval of its logarithm: like to like in the lines of fp32, and in those of another precision what that "
+        f"adds too. {' '.join(filter(None, (_peak(speedups), where)))}".rstrip(),
+        note="GFLOP/s are twice the network's multiply-accumulates, forward and backward, as torch's FLOP counter sees "
+        "them, whatever really is computed; 'of peak' is their share of what all cores did in fp32 at once, "
+        "in a loop of multiply-adds in registers, in the same round, for other precisions too. MB are what all "
+        "processes hold at their peak, the libraries and the data that they share counted once; 'training MB' what "
+        "training adds to one of them.",
         columns=(
             text_column("model", "model"),
-            number_column("plain loop", "plain_speed", count),
-            number_column("its workers", "loader_workers", str),
-            number_column("harness", "harness_speed", count),
-            number_column("processes", "processes", str),
+            text_column("trained by", "way"),
             text_column("precision", "precision"),
-            number_column("ratio", "ratio", times),
+            text_column("processes x threads", "cores"),
+            number_column("loading processes", "loader_workers", str),
+            number_column("images/s", "speed", count),
+            number_column("GFLOP/s", "flops", gigaflops),
+            number_column("of peak", "share", share),
+            number_column("to plain fp32", "ratio", times),
             interval_column("95 % interval", "ratio", times_interval),
             number_column("rounds", "n", str),
-            number_column("plain MB", "plain_memory", megabytes),
-            number_column("harness MB", "harness_memory", megabytes),
-            number_column("plain training MB", "plain_training", megabytes),
-            number_column("harness training MB", "harness_training", megabytes),
+            number_column("MB", "memory", megabytes),
+            number_column("training MB", "training", megabytes),
         ),
-        rows=tuple(_row(speedup) for speedup in speedups),
+        rows=tuple(_rows(speedups)),
     )
 
 
-def _row(speedup: Speedup) -> TableRow:
+def _rows(speedups: tuple[Speedup, ...]) -> Iterator[TableRow]:
+    for speedup in speedups:
+        for arm in speedup.arms:
+            yield {"model": speedup.architecture, **_figures(arm)}
+
+
+def _figures(arm: Arm) -> TableRow:
     return {
-        "model": speedup.architecture,
-        "plain_speed": speedup.plain_speed,
-        "loader_workers": speedup.loader_workers,
-        "harness_speed": speedup.harness_speed,
-        "processes": speedup.processes,
-        "precision": speedup.precision,
-        **flat("ratio", speedup.ratio),
-        "plain_memory": speedup.plain_memory,
-        "harness_memory": speedup.harness_memory,
-        "plain_training": speedup.plain_training,
-        "harness_training": speedup.harness_training,
+        "way": _WAYS[arm.name],
+        "precision": arm.precision,
+        "processes": arm.processes,
+        "threads": arm.threads,
+        "cores": f"{arm.processes} x {arm.threads}",
+        "loader_workers": arm.loader_workers,
+        "speed": arm.speed,
+        "flops": arm.flops,
+        "share": arm.share,
+        **flat("ratio", arm.ratio),
+        "memory": arm.memory,
+        "training": arm.training,
     }
+
+
+def _peak(speedups: tuple[Speedup, ...]) -> str:
+    """A sentence that says what the machine can do, where it was measured."""
+    if not speedups or math.isnan(speedups[0].peak_flops):
+        return ""
+    peak, copied = speedups[0].peak_flops, speedups[0].copied_bytes
+    return (
+        f"All cores at once did {gigaflops(peak)} GFLOP/s in fp32 in a loop of multiply-adds in registers, and read "
+        f"and wrote {copied / 1e9:.0f} GB/s in a copy, in the same rounds."
+    )
 
 
 SECTION = Section(
