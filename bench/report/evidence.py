@@ -210,12 +210,12 @@ def gather(
     )
 
 
-def _order(cell: Cell) -> tuple[int, int, list[tuple[int, int]]]:
+def _order(cell: Cell) -> tuple[int, int, list[tuple[int, int]], str]:
     """Presets first within their architecture, then by which factors differ from it and how."""
     changed = cell.differences(preset_cell(cell.architecture))
     factors = catalogue().factors
-    levels = [(factors.index(factor), factor.levels.index(level_of(cell.levels, factor))) for factor in changed]
-    return list(catalogue().architectures).index(cell.architecture), len(changed), levels
+    levels = [(factors.index(factor), factor.place(level_of(cell.levels, factor))) for factor in changed]
+    return list(catalogue().architectures).index(cell.architecture), len(changed), levels, cell.label
 
 
 def _class_names(rows: pd.DataFrame, data: object, classes: int) -> tuple[str, ...]:
