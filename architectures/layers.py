@@ -8,6 +8,7 @@ maps by 2.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 from architectures.spec import Conv
@@ -31,7 +32,7 @@ def read_layers(text: str) -> tuple[Conv, ...]:
     return tuple(blocks)
 
 
-def written_layers(blocks: tuple[Conv, ...]) -> str:
+def written_layers(blocks: Iterable[Conv]) -> str:
     """The text of blocks that are padded by half a kernel or not at all."""
     return _SEPARATE.join(part for block in blocks for part in _parts(block))
 

@@ -139,6 +139,10 @@ class Factor:
         written = [format_level(level) for level in self.levels]
         raise UsageError(f"{self.name} has no level {text!r}: there are {', '.join(written)}")
 
+    def checked(self, level: object) -> Level:
+        """The level, as one of the factor's. Raises UsageError for another."""
+        return self._level("a level", level)
+
     def written(self, level: Level) -> str | float:
         """What the rows' column holds: on and off for a switch, numbers where all levels are, text otherwise."""
         return format_level(level) if any(isinstance(one, bool | str) for one in self.levels) else level
@@ -172,7 +176,7 @@ class Factor:
             is_open=self.is_open,
         )
 
-    def _level(self, what: str, level: Level) -> Level:
+    def _level(self, what: str, level: object) -> Level:
         for one in self.levels:
             if one == level and isinstance(one, bool) == isinstance(level, bool):
                 return one

@@ -88,9 +88,9 @@ def chosen_models(all_models: bool, models: str | None) -> list[str]:
     if all_models and models is not None:
         raise UsageError("--all and --models exclude each other: give one of them")
     if all_models or (models is None and catalogue().name):
-        return list(catalogue().architectures)
+        return catalogue().models
     if models is None:
-        raise UsageError(f"say what to run: --all, or --models with some of {', '.join(catalogue().architectures)}")
+        raise UsageError(f"say what to run: --all, or --models with some of {', '.join(catalogue().models)}")
     return [find_architecture(name).name for name in _split(models, "--models")]
 
 
