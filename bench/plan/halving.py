@@ -55,9 +55,10 @@ def design_name(arm: str, limit: int | None) -> str:
 @dataclass(frozen=True)
 class Arm:
     """One way to search: all trials that it has asked for by now, and those of them that are still to be trained;
-    `is_over` where it has nothing more to suggest."""
+    `whole` is the number of epochs of a trial that can win, and `is_over` says that it has nothing more to suggest."""
 
     name: str
+    whole: int
     asked: tuple[Trial, ...]
     waiting: tuple[Trial, ...]
     is_over: bool = False
@@ -70,11 +71,10 @@ class Arm:
     def best(self, results: Results) -> tuple[Trial, float] | None:
         """The trial of all epochs with the highest accuracy on held-out images, the first of equals; None before there
         is one."""
-        last = max((trial.protocol.epochs for trial in self.asked), default=0)
         done = [
             (trial, reached)
             for trial in self.asked
-            if trial.protocol.epochs == last and (reached := results.get(trial)) is not None
+            if trial.protocol.epochs == self.whole and (reached := results.get(trial)) is not None
         ]
         return max(done, key=lambda one: one[1], default=None)
 
@@ -104,28 +104,28 @@ class Halving:
         return [Trial(cell, SEARCH_SEED + 1 + number, replace(self.protocol, val=0)) for number in range(seeds)]
 
     def _searched(self, results: Results) -> Arm:
-        asker, asked = _Asker(self, at_random=False), list[Trial]()
+        asker, asked, whole = _Asker(self, at_random=False), list[Trial](), self.protocol.epochs
+        rungs = rung_epochs(whole)
         while entrants := asker.ask(BRACKET):
-            rungs = rung_epochs(self.protocol.epochs)
             for number, epochs in enumerate(rungs):
                 trials = [self._trial(entrant.cell, epochs) for entrant in entrants]
                 asked += trials
                 if waiting := tuple(trial for trial in trials if trial not in results):
-                    return Arm(SEARCHED, tuple(asked), waiting)
+                    return Arm(SEARCHED, whole, tuple(asked), waiting)
                 reached = [results[trial] or 0.0 for trial in trials]
                 order = sorted(range(len(entrants)), key=lambda place: -reached[place])
                 staying = -(-len(entrants) // REDUCTION) if number + 1 < len(rungs) else 0
                 for place in sorted(order[staying:]):
                     asker.tell(entrants[place], reached[place], epochs, done=not staying)
                 entrants = [entrants[place] for place in sorted(order[:staying])]
-        return Arm(SEARCHED, tuple(asked), (), is_over=True)
+        return Arm(SEARCHED, whole, tuple(asked), (), is_over=True)
 
     def _at_random(self, results: Results, epochs: int) -> Arm:
         wanted = -(-epochs // self.protocol.epochs)
         entrants = _Asker(self, at_random=True).ask(wanted)
         asked = tuple(self._trial(entrant.cell, self.protocol.epochs) for entrant in entrants)
         waiting = tuple(trial for trial in asked if trial not in results)
-        return Arm(AT_RANDOM, asked, waiting, is_over=len(asked) < wanted)
+        return Arm(AT_RANDOM, self.protocol.epochs, asked, waiting, is_over=len(asked) < wanted)
 
     def _trial(self, cell: Cell, epochs: int) -> Trial:
         return Trial(cell, SEARCH_SEED, replace(self.protocol, epochs=epochs))
@@ -223,9 +223,7 @@ def suggested_cell(search: Search, suggested: Any, limit: int | None) -> Cell:
 
 def _at_levels(search: Search, levels: object) -> Cell:
     if not isinstance(levels, Mapping):
-        raise UsageError(
-            f"the search of {search.name}: suggest returns levels, as in {{'width': 16}}, not {levels!r}"
-        )
+        raise UsageError(f"the search of {search.name}: suggest returns levels, as in {{'width': 16}}, not {levels!r}")
     known, cell = catalogue().by_name, preset_cell(search.name)
     for name, level in levels.items():
         if name not in known:
