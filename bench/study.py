@@ -63,7 +63,8 @@ class Study:
     `rates` are the learning rates: one for all, or by the levels of the factors that `rates_by` names, as in {("sgd",):
     0.05, ("adamw",): 0.001}; `architecture` among these stands for the architecture's name. `preset` says the levels of
     training factors for all architectures where they aren't `off`. `claims` are what `bench.report.sections.claims`
-    tests, or a function that returns them. `search` is what `bench search` looks through. `name` is that of the folder of its rows: its file's, if not said.
+    tests, or a function that returns them. `search` is the space that `bench search` looks through. `name` is that of
+    the folder of its rows: its file's, if not said.
 
     Raises UsageError for what can't be, when it is made.
     """
@@ -103,6 +104,11 @@ class Study:
         for one in arguments.listed("factors", "[Factor('width', (8, 16))]", self.factors):
             if not isinstance(one, Factor):
                 raise UsageError(f"factors are a list of Factor(...), not {one!r}")
+        if self.search is not None and not isinstance(self.search, Search):
+            raise UsageError(f"search is Search(...) from bench.study, not {type(self.search).__name__}")
+        self._check_values()
+
+    def _check_values(self) -> None:
         for name in arguments.listed("rates_by", "['scheduler']", self.rates_by):
             arguments.text("rates_by: the name of a factor", name)
         arguments.one_of("design", DESIGNS, self.design)
@@ -112,8 +118,6 @@ class Study:
             arguments.text("readouts: the name of a readout", name)
         chosen_readouts(self.readouts)
         arguments.mapping("preset", "{'scheduler': 'onecycle'}", self.preset)
-        if self.search is not None and not isinstance(self.search, Search):
-            raise UsageError(f"search is Search(...) from bench.study, not {type(self.search).__name__}")
         for name in ("title", "name"):
             arguments.text(name, getattr(self, name))
         for name in ("seeds", "epochs", "batch_size"):

@@ -86,8 +86,8 @@ class Catalogue:
     the built-in one; `named` is how a command names it. `claims` are what was claimed of its architectures, for the
     report to test, or a function that gives them; `checks` what `bench check quality` trains on which data set, of a
     study that says so. `search` is the space that `bench search` looks through, `only_searched` names architectures
-    that are there for it alone. `modules` are those of the study's file and of what it imports from beside it, which other
-    processes can't import."""
+    that are there for it alone. `modules` are those of the study's file and of what it imports from beside it, which
+    other processes can't import."""
 
     architectures: Mapping[str, Architecture]
     factors: tuple[Factor, ...]

@@ -13,10 +13,10 @@ from bench.plan.levels import Level
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """A space of networks for `bench search`. `architecture` is a builder, an `Architecture(...)` around one or the name
-    of one of the study's. `suggest(trial, limit)` asks an Optuna trial, as in `trial.suggest_int("depth", 2, 5)`, and
-    returns levels: of the builder's keywords, or of factors of the training, as in {"layers": "16C3-MP2-16C3"}. `limit`
-    is the most parameters that a network may have, None where there is no limit.
+    """A space of networks for `bench search`. `architecture` is a builder, an `Architecture(...)` around one, or the
+    name of one of the study's. `suggest(trial, limit)` asks an Optuna trial, as in `trial.suggest_int("depth", 2, 5)`,
+    and returns levels: of the builder's keywords, or of factors of the training, as in {"layers": "16C3-MP2-16C3"}.
+    `limit` is the most parameters that a network may have, None where there is no limit.
     A keyword with a text for its default that is no factor of the study may be any text, so that a builder can read
     whole networks; of all others the levels are those of their factors. What isn't suggested is as in the preset.
 

@@ -156,9 +156,12 @@ def carry_out_search(
     """Trains until the budget is spent or nothing is left to suggest, and says what is best; the exit code. Raises
     InterruptedRunError on Ctrl-C and SIGTERM, which keep what is finished."""
     state = Searching(run, design, trials_a_look(place, run.protocol.device))
-    with interruptible(lambda: state.stands() or "no network trained for all epochs yet"), run.store.lock():
-        with ExitStack() as opened:
-            spent = train_batches(state, place, budget, opened, given)
+    with (
+        interruptible(lambda: state.stands() or "no network trained for all epochs yet"),
+        run.store.lock(),
+        ExitStack() as opened,
+    ):
+        spent = train_batches(state, place, budget, opened, given)
     print("The budget is spent." if spent else "Everything that can be suggested has been.")
     _print_arms(state)
     if state.arms[0].best(state.run.results()) is not None:

@@ -101,8 +101,8 @@ MODEL4 = Architecture(
     "no more than 8,000 parameters; widths and the place of shortcuts and attention are chosen here.",
 )
 
-# Here for the search only: `bench run --all` trains it once it stands among the study's architectures too, at the layers
-# that a search has chosen, in architectures/model7.py.
+# Here for the search only. Once a search has chosen its layers, they are written into architectures/model7.py, and
+# MODEL7 among the study's architectures, so that `bench run --all` trains it.
 MODEL7 = Architecture(
     model7,
     preset={"augmentation": "advanced", "scheduler": "onecycle"},

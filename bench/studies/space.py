@@ -1,5 +1,5 @@
 """The networks that the search of model7 looks through: three stages of blocks of one kind, with pools between, each as
-wide as the limit of parameters allows."""
+wide as the limit of parameters allows, and no wider than what trains in the time of a published network or a few."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +12,8 @@ _STAGES = 3
 
 # Widths of stages relative to each other.
 _RELATIVE = (0.5, 0.7, 1.0, 1.4, 2.0)
+
+_WIDEST = 32
 
 # Kernel, and whether it is separable.
 _KINDS = {"3x3": (3, False), "separable": (3, True), "1x1": (1, False)}
@@ -33,7 +35,7 @@ def suggest(trial: Any, limit: int | None) -> dict[str, str]:
     def layers(unit: float) -> list[Conv]:
         blocks: list[Conv] = []
         for relative, stage in stages:
-            channels = max(2, round(unit * relative))
+            channels = min(max(2, round(unit * relative)), _WIDEST)
             for of_width in stage:
                 keeps = bool(blocks) and blocks[-1].channels == channels
                 blocks.append(of_width(channels, shortcuts and keeps))
