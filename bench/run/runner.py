@@ -23,7 +23,7 @@ from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.machine import this_machine
 from bench.record.schema import MachineRow, Row
-from bench.record.store import Store
+from bench.record.store import SELECTION, Store
 from bench.run.code import code_digest
 from bench.run.executor import Executor, Open
 from bench.run.interrupt import held_back
@@ -218,7 +218,7 @@ def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: P
         code=code_digest(),
         machine=machine.machine,
     )
-    file = "selection.csv" if protocol.val else "trials.csv"
+    file = SELECTION if protocol.val else "trials.csv"
     failed = _unbuildable(trials, data)
     buildable = [trial for trial in trials if trial.cell not in failed]
     for trial in {(trial.cell.network, trial.protocol.batch_size): trial for trial in buildable}.values():
