@@ -32,11 +32,11 @@ BRACKET = 18
 # All trials of a search are of one seed, so that what is told apart is networks. Fresh seeds are others.
 SEARCH_SEED = 0
 
-# In which order suggestions come.
-_SAMPLER_SEED = 0
+# In which order suggestions come. Optuna's sampler begins at random: from one seed both arms would begin alike.
+_SAMPLER_SEED, _SEED_AT_RANDOM = 0, 1
 
 # After so many suggestions in a row that don't fit, or have been made before, there are no more.
-_REFUSED = 200
+_REFUSED = 50
 
 # The two arms, as rows have them in `design`, with the limit of parameters behind it: search-8000.
 SEARCHED, AT_RANDOM = "search", "random"
@@ -164,7 +164,7 @@ class _Asker:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         samplers = optuna.samplers
-        sampler = samplers.RandomSampler(_SAMPLER_SEED) if self.at_random else samplers.TPESampler(seed=_SAMPLER_SEED)
+        sampler = samplers.RandomSampler(_SEED_AT_RANDOM) if self.at_random else samplers.TPESampler(seed=_SAMPLER_SEED)
         self.study = optuna.create_study(direction="maximize", sampler=sampler)
         self.states = optuna.trial.TrialState
 
