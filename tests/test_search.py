@@ -156,7 +156,7 @@ def _failing(_trial: Any, _limit: int | None) -> Any:
 @pytest.mark.parametrize(
     ("levels", "message"),
     [
-        ({"widths": "64"}, r"none of 50 networks .* into 60 parameters \(the smallest has 64\)"),
+        ({"widths": "64"}, r"none of 100 networks .* into 60 parameters \(the smallest has 64\)"),
         (["8"], "suggest returns levels, as in"),
         ({"width": "8"}, "suggests 'width', which is no factor: did you mean widths"),
         ({"widths": 8}, "suggests widths=8: .* none of its levels"),

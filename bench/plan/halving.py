@@ -35,7 +35,8 @@ SEARCH_SEED = 0
 # In which order suggestions come. Optuna's sampler begins at random: from one seed both arms would begin alike.
 _SAMPLER_SEED, _SEED_AT_RANDOM = 0, 1
 
-# After so many suggestions in a row that don't fit, or have been made before, there are no more.
+# After so many suggestions in a row that don't fit, or have been made before, others are drawn at random, and after as
+# many of these there are no more.
 _REFUSED = 50
 
 # The two arms, as rows have them in `design`, with the limit of parameters behind it: search-8000.
@@ -163,9 +164,9 @@ class _Asker:
         import optuna  # an extra, which only a search needs
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        samplers = optuna.samplers
-        sampler = samplers.RandomSampler(_SEED_AT_RANDOM) if self.at_random else samplers.TPESampler(seed=_SAMPLER_SEED)
-        self.study = optuna.create_study(direction="maximize", sampler=sampler)
+        self.random = optuna.samplers.RandomSampler(_SEED_AT_RANDOM)
+        self.sampler = self.random if self.at_random else optuna.samplers.TPESampler(seed=_SAMPLER_SEED)
+        self.study = optuna.create_study(direction="maximize", sampler=self.sampler)
         self.states = optuna.trial.TrialState
 
     def ask(self, count: int) -> list[_Entrant]:
@@ -178,7 +179,7 @@ class _Asker:
             search = self.design.search
             least = "none can be built" if self.smallest is None else f"the smallest has {self.smallest:,}"
             raise UsageError(
-                f"none of {_REFUSED} networks that the search of {search.name} suggests fits into "
+                f"none of {2 * _REFUSED} networks that the search of {search.name} suggests fits into "
                 f"{self.design.limit or 0:,} parameters ({least}): suggest smaller ones, or allow more by --parameters"
             )
         return found
@@ -192,20 +193,28 @@ class _Asker:
             self.study.tell(entrant.suggested, state=self.states.PRUNED)
 
     def _fitting(self) -> Iterator[_Entrant]:
-        for _ in range(_REFUSED):
+        for number in range(2 * _REFUSED):
+            self.study.sampler = self.sampler if number < _REFUSED else self.random
             suggested = self.study.ask()
             cell = suggested_cell(self.design.search, suggested, self.design.limit)
-            if cell not in self.made and self._fits(cell):
+            if cell in self.made:
+                self.study.tell(suggested, state=self.states.FAIL)
+                continue
+            over = self._over(cell)
+            suggested.set_constraint("parameters", over)
+            if over <= 0:
                 self.made.add(cell)
                 yield _Entrant(cell, suggested)
                 return
-            self.study.tell(suggested, state=self.states.FAIL)
+            self.study.tell(suggested, 0.0)  # Optuna learns what doesn't fit
 
-    def _fits(self, cell: Cell) -> bool:
+    def _over(self, cell: Cell) -> float:
+        """By how much a cell's network is too large, as a share of the limit; 0 where it fits."""
         size, limit = self.design.size_of(cell), self.design.limit
-        if size is not None:
-            self.smallest = min(size, self.smallest or size)
-        return size is not None and (limit is None or size <= limit)
+        if size is None:
+            return 1.0
+        self.smallest = min(size, self.smallest or size)
+        return 0.0 if limit is None else max(size / limit - 1, 0.0)
 
 
 def suggested_cell(search: Search, suggested: Any, limit: int | None) -> Cell:

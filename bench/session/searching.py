@@ -23,6 +23,7 @@ from bench.run.rows import name_trials
 from bench.run.runner import Run, expected_seconds, prepare_run
 from bench.run.worker import use_one_thread
 from bench.session.batches import train_batches, trials_a_look
+from bench.session.recorded import record_run
 from bench.session.request import Place
 from bench.session.training import carry_out, exit_code, interruptible
 from bench.train.data import Data
@@ -94,10 +95,11 @@ class Searching:
     def take(self, trials: Sequence[Trial]) -> None:
         """These are trained now: the run has them."""
 
-    def trained(self, _trials: Sequence[Trial], _given: Mapping[str, Any]) -> None:
+    def trained(self, _trials: Sequence[Trial], given: Mapping[str, Any]) -> None:
         """These have rows: where nothing else is waited for, it is time to look."""
         if not self.waiting():
             self.look()
+            record_run(self.run, given)
 
     def stands(self) -> str:
         """The best of the search so far."""
