@@ -2,6 +2,7 @@
 
 from itertools import accumulate
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from bench.plan.halving import SEARCHED
@@ -9,7 +10,7 @@ from bench.report.report import Report
 from bench.report.sections.search.results import SearchArm, searches
 from bench.report.show.chart import Chart
 from bench.report.show.style import GREY, figure, hover, model_look, percent, remark
-from bench.report.show.words import listed
+from bench.report.show.words import listed, plural
 from bench.report.show.words import percent as in_percent
 
 
@@ -22,6 +23,11 @@ def draw(report: Report) -> Chart | None:
     axes = page.subplots()
     for arm in reversed(one.arms):
         _draw_arm(axes, arm)
+    # Networks that hardly learn would press those together that a search is about.
+    reached = [accuracy for arm in one.arms for _, accuracy in arm.course]
+    low, high = float(np.median(reached)) * 100, max(reached) * 100
+    axes.set_ylim(low - 0.5 * (high - low) - 0.1, high + 0.2 * (high - low) + 0.1)
+    below = sum(accuracy * 100 < axes.get_ylim()[0] for accuracy in reached)
     axes.set(xlabel="epochs trained", ylabel="held-out accuracy (%)")
     axes.set_xlim(0, max(arm.epochs for arm in one.arms) * 1.02)
     axes.grid(axis="both")
@@ -32,6 +38,7 @@ def draw(report: Report) -> Chart | None:
         caption="Accuracy on held-out training images: a mark for each network that was trained for all epochs, a line "
         "for the best so far. Epochs are counted over all trials, those that successive halving ended early with them. "
         "The best of many on the same images is higher than it is on others."
+        + remark(below > 0, f"{plural(below, 'network')} of {len(reached)} lie below the axis.")
         + remark(one.limit > 0, f"Networks have at most {one.limit:,} parameters.")
         + remark(bool(others), "Searches with another limit are in the table."),
         alt=f"Best held-out accuracy by epochs spent; in the end {listed([_in_words(arm) for arm in one.arms])}.",
