@@ -298,7 +298,7 @@ def test_winners_meet_the_test_set_on_fresh_seeds_and_a_report_says_how_they_do(
     whole = of_search[of_search["epochs"] == 9]
     assert search.held_out == whole["val_accuracy"].max() == dict(search.course)[_cost_of_best(of_search)]
     assert search.epochs == of_search["epochs"].sum()
-    assert search.winner.levels["widths"] == whole.loc[whole["val_accuracy"].idxmax(), "widths"]
+    assert search.winner.levels["widths"] == whole["widths"].iloc[int(whole["val_accuracy"].argmax())]
     assert search.fresh.keys() == random.fresh.keys() == {1, 2, 3, 4}
     mean = np.mean([accuracy(trial) for trial in Halving(searcher.search, HELD_OUT, 1, small).fresh(search.winner, 4)])
     assert search.accuracy is not None
@@ -316,7 +316,7 @@ def test_winners_meet_the_test_set_on_fresh_seeds_and_a_report_says_how_they_do(
 
 def _cost_of_best(rows: pd.DataFrame) -> int:
     whole = rows[rows["epochs"] == 9]
-    return int(rows["epochs"].cumsum().loc[whole["val_accuracy"].idxmax()])
+    return int(rows["epochs"].cumsum()[whole.index].iloc[int(whole["val_accuracy"].argmax())])
 
 
 def _confirm(searcher: Searcher, seeds: int) -> int:
