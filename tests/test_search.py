@@ -294,7 +294,8 @@ def test_winners_meet_the_test_set_on_fresh_seeds_and_a_report_says_how_they_do(
     report = Report(evidence, 0.0005)
     [found] = searches(report)
     search, random = found.arms
-    of_search = searcher.rows()[lambda all_rows: all_rows["design"] == "search-2000"]
+    on_held_out = searcher.rows()
+    of_search = on_held_out[on_held_out["design"] == "search-2000"]
     whole = of_search[of_search["epochs"] == 9]
     assert search.held_out == whole["val_accuracy"].max() == dict(search.course)[_cost_of_best(of_search)]
     assert search.epochs == of_search["epochs"].sum()
