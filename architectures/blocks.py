@@ -1,7 +1,8 @@
 """Turns layers as data into an `nn.Module`. What each switch does to the layers:
 
 - A hidden block is convolution, batch norm, ReLU, max pool, dropout, attention, in this order, each but the first and
-  the ReLU only where the block or the switches ask for it.
+  the ReLU only where the block or the switches ask for it. A separable convolution (Howard et al., arXiv:1704.04861) is
+  one a channel without bias, then one of 1x1.
 - batch_norm: after every hidden convolution, none after the classifier.
 - dropout p > 0: elementwise dropout with rate p at the end of every hidden block.
 - attention se or eca: at the end of every hidden block (`architectures.attention`).
@@ -69,7 +70,13 @@ def _hidden_block(
     conv: Conv, in_channels: int, *, batch_norm: bool, dropout: float, attention: str, bias: bool
 ) -> nn.Sequential:
     parts: OrderedDict[str, nn.Module] = OrderedDict()
-    parts["conv"] = nn.Conv2d(in_channels, conv.channels, conv.kernel, padding=conv.padding, bias=bias)
+    kernel, padding = conv.kernel, conv.padding
+    if conv.separable:
+        parts["depthwise"] = nn.Conv2d(
+            in_channels, in_channels, kernel, padding=padding, groups=in_channels, bias=False
+        )
+        kernel, padding = 1, 0
+    parts["conv"] = nn.Conv2d(in_channels, conv.channels, kernel, padding=padding, bias=bias)
     if batch_norm:
         parts["norm"] = nn.BatchNorm2d(conv.channels)
     parts["relu"] = nn.ReLU()
@@ -77,8 +84,8 @@ def _hidden_block(
         parts["pool"] = nn.MaxPool2d(conv.pool)
     if dropout:
         parts["dropout"] = nn.Dropout(dropout)
-    if attention != "off":
-        parts["attention"] = attend(attention, conv.channels)
+    if (kind := conv.attention if attention == "off" else attention) != "off":
+        parts["attention"] = attend(kind, conv.channels)
     return nn.Sequential(parts)
 
 

@@ -26,6 +26,7 @@ from bench.commands.report import report
 from bench.commands.rerun import rerun
 from bench.commands.rows import rows
 from bench.commands.run import run
+from bench.commands.search import search
 from bench.commands.select import select
 from bench.commands.show import show
 from bench.commands.speed import speed
@@ -72,6 +73,7 @@ app.command()(show)
 app.command("list")(list_names)
 app.command()(status)
 app.command()(select)
+app.command()(search)
 app.command()(speed)
 app.add_typer(check, name="check")
 app.add_typer(data, name="data")

@@ -23,6 +23,7 @@ from bench.plan.levels import Level
 from bench.plan.protocol import Optimizer, Precision
 from bench.plan.rates import DEFAULT_TRIED, checked_rate, default_rates, rates_by
 from bench.plan.readouts import chosen_readouts
+from bench.plan.search import Search, open_factors
 from bench.session.modules import digest_of_files, folder_name, is_installed, modules_of
 from bench.session.python import report, run
 from bench.sources.arrays import from_arrays, npz
@@ -37,6 +38,7 @@ __all__ = [
     "Published",
     "Rates",
     "Recipe",
+    "Search",
     "Study",
     "from_arrays",
     "from_idx",
@@ -62,7 +64,8 @@ class Study:
     0.05, ("adamw",): 0.001}; `architecture` among these stands for the architecture's name. `rates_on` are those of
     data sets that need their own, by the data set's name. `preset` says the levels of training factors for all
     architectures where they aren't `off`. `claims` are what `bench.report.sections.claims` tests, or a function that
-    returns them. `name` is that of the folder of its rows: its file's, if not said.
+    returns them. `search` is the space that `bench search` looks through. `name` is that of the folder of its rows: its
+    file's, if not said.
 
     Raises UsageError for what can't be, when it is made.
     """
@@ -83,6 +86,7 @@ class Study:
     rates_on: Mapping[str, Any] = field(default_factory=dict)
     preset: Mapping[str, Level] = field(default_factory=dict)
     claims: Sequence[Any] | Callable[[], Sequence[Any]] = ()
+    search: Search | None = None
     title: str = ""
     name: str = ""
     place: str = field(init=False, default="", repr=False)
@@ -102,6 +106,11 @@ class Study:
         for one in arguments.listed("factors", "[Factor('width', (8, 16))]", self.factors):
             if not isinstance(one, Factor):
                 raise UsageError(f"factors are a list of Factor(...), not {one!r}")
+        if self.search is not None and not isinstance(self.search, Search):
+            raise UsageError(f"search is Search(...) from bench.study, not {type(self.search).__name__}")
+        self._check_values()
+
+    def _check_values(self) -> None:
         for name in arguments.listed("rates_by", "['scheduler']", self.rates_by):
             arguments.text("rates_by: the name of a factor", name)
         arguments.one_of("design", DESIGNS, self.design)
@@ -144,8 +153,9 @@ class Study:
 
     def catalogue(self, name: str, digest: str = "", title: str = "") -> Catalogue:
         """The study as what there is to choose from. Its own name counts before `name`. Raises UsageError."""
-        architectures = self._architectures()
-        factors = self._factors(architectures)
+        listed = self._architectures()
+        search, architectures = self._searched(listed)
+        factors = self._factors(architectures, search)
         datasets = self._datasets()
         names = [one.name for one in architectures]
         found = Catalogue(
@@ -168,9 +178,25 @@ class Study:
             name=folder_name(self.name) if self.name else name,
             title=self.title or title,
             digest=digest,
+            search=search,
+            only_searched=tuple(one.name for one in architectures if one not in listed),
         )
         found.check()
         return found
+
+    def _searched(self, listed: list[Architecture]) -> tuple[Search | None, list[Architecture]]:
+        """The search with its architecture, and the study's architectures with that."""
+        if self.search is None:
+            return None, listed
+        given = self.search.architecture
+        known = {one.name: one for one in listed}
+        if isinstance(given, str) and given in known:
+            return replace(self.search, architecture=known[given]), listed
+        found = self._architecture(given)
+        own = known.get(found.name, found)
+        if own.build is not found.build:
+            raise UsageError(f"two architectures are called {own.name}: name one, as in Architecture(build, name='b')")
+        return replace(self.search, architecture=own), listed if own is not found else [*listed, found]
 
     def _architectures(self) -> list[Architecture]:
         found = [self._architecture(one) for one in self.architectures]
@@ -190,8 +216,9 @@ class Study:
             found = given if isinstance(given, Architecture) else Architecture(given)
         return replace(found, preset={**self.preset, **found.preset}) if self.preset else found
 
-    def _factors(self, architectures: Sequence[Architecture]) -> tuple[Factor, ...]:
-        """The harness's factors that apply and that the study doesn't replace, then its own."""
+    def _factors(self, architectures: Sequence[Architecture], search: Search | None) -> tuple[Factor, ...]:
+        """The harness's factors that apply and that the study doesn't replace, then its own, then those that a search
+        leaves open."""
         own = {factor.name for factor in self.factors}
         harness = [
             _with_presets(factor, architectures)
@@ -199,7 +226,10 @@ class Study:
             if factor.name not in own and any(one.applies(factor) for one in architectures)
         ]
         keywords = {name for one in architectures for name in one.keywords}
-        return *harness, *(as_looked_up(factor, keywords) for factor in self.factors)
+        known = [*harness, *(as_looked_up(factor, keywords) for factor in self.factors)]
+        if search is not None and isinstance(search.architecture, Architecture):
+            known += open_factors(search.architecture, {factor.name: factor for factor in known})
+        return tuple(known)
 
     def _rates(self, said: Any, factors: Sequence[Factor], architectures: Sequence[str]) -> Rates:
         if isinstance(said, Rates):

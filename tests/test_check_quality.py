@@ -109,7 +109,7 @@ def test_the_plan_on_digits_has_every_level_of_every_factor_on_few_cells() -> No
     cells = CHECKS["digits"]().cells
     for factor in catalogue().factors:
         assert {level_of(cell.levels, factor) for cell in cells} == set(factor.levels)
-    assert {cell.architecture for cell in cells} == set(catalogue().architectures)
+    assert {cell.architecture for cell in cells} == set(catalogue().models)
     assert len(set(cells)) == len(cells) <= 7
 
 

@@ -28,7 +28,7 @@ from bench.session.selecting import select_rates
 from bench.study import Study
 from tests.test_reuse import made_up
 
-MODELS = list(catalogue().architectures)
+MODELS = catalogue().models
 PROTOCOL = Protocol("digits", epochs=1, val=74)
 PLAIN: tuple[Level, ...] = ("step", False)
 NORMED: tuple[Level, ...] = ("step", True)

@@ -29,7 +29,7 @@ from bench.report.stats.verdict import Verdict
 from bench.run.runner import Run, prepare_run, record
 from bench.run.serial import Serial
 from bench.run.worker import Trained
-from bench.session import settling
+from bench.session import batches, settling
 from bench.session.recorded import read_run
 from bench.session.request import Place
 from bench.session.settling import carry_out_until, plan_until
@@ -70,7 +70,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Carries a run out with made-up trainings."""
 
     def carry_out(folder: Path, budget: Budget = Budget(), own: Train = train, **options: object) -> int:  # noqa: B008
-        monkeypatch.setattr(settling, "executor_at", lambda _place, _device, data, _stacks: Serial(data, own))
+        monkeypatch.setattr(batches, "executor_at", lambda _place, _device, data, _stacks: Serial(data, own))
         monkeypatch.setattr(settling, "expected_seconds", lambda trials, _: {trial.cell: 1.0 for trial in trials})
         run, design = prepared(folder)
         return carry_out_until(run, design, Place(1), budget, False, **options)  # type: ignore[arg-type]

@@ -56,7 +56,7 @@ def reported(run: Run, prefer: bool = False) -> Evidence:
 
 
 def test_a_toggle_that_changes_the_rate_has_a_sibling_at_its_presets() -> None:
-    cells = list(DESIGNS["toggles"](list(catalogue().architectures), catalogue().factors))
+    cells = list(DESIGNS["toggles"](catalogue().models, catalogue().factors))
     trials = plan(cells=cells)
     siblings = [trial for trial in trials if trial.protocol != SHORT]
     assert len(trials) - len(siblings) == 2 * len(cells)

@@ -29,7 +29,7 @@ def measure_networks(input_shape: tuple[int, int, int], classes: int) -> list[Ex
     `input_shape` is (channels, height, width).
     """
     factors = [factor for factor in catalogue().factors if factor.changes_network]
-    names = list(catalogue().architectures)
+    names = catalogue().models
     design = factorial if _combinations(names, factors) <= MOST_NETWORKS else toggles
     return [_measure(cell, input_shape, classes) for cell in dict.fromkeys(design(names, factors))]
 

@@ -27,7 +27,10 @@ def list_names(study: opt.StudyName = None) -> None:
     print()
     print(
         tabulate(
-            [(f.name, ", ".join(map(format_level, f.levels)), f.summary) for f in catalogue().factors],
+            [
+                (f.name, "any text" if f.is_open else ", ".join(map(format_level, f.levels)), f.summary)
+                for f in catalogue().factors
+            ],
             headers=("factor", "levels", "what it is"),
             disable_numparse=True,
         )
@@ -42,6 +45,10 @@ def list_names(study: opt.StudyName = None) -> None:
     print()
     print(tabulate([(one.name, one.words) for one in READOUTS.values()], headers=("readout", "what predicts")))
     print()
+    if (space := catalogue().search) is not None:
+        limit = "any number" if space.parameters is None else f"{space.parameters:,}"
+        print(tabulate([(space.name, limit)], headers=("bench search of", "parameters at most"), disable_numparse=True))
+        print()
     print(
         tabulate([(one.name, one.title) for one in catalogue().datasets.values()], headers=("data set", "what it is"))
     )

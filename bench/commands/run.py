@@ -105,7 +105,8 @@ def run(
     pages = opt.root_of(reports) if report else None
     if until is not None:
         # Statistics take a second to import, and a static design needs none.
-        from bench.session.settling import carry_out_until, plan_until, trials_a_look
+        from bench.session.batches import trials_a_look
+        from bench.session.settling import carry_out_until, plan_until
         from bench.session.until import until_settled
 
         asked = [cell for cell in cells if cell not in prepared.left_out]

@@ -70,9 +70,7 @@ def select(
     names = opt.chosen_models(all_models or models is None, models)
     count = opt.chosen_seeds(seeds)
     place = opt.chosen_place(workers, cluster, gpus_per_stack)
-    checked = opt.protocol_of(dataset, data_dir, epochs, precision, device, val=val or 0)
-    if val == 0:
-        raise UsageError("--val 0 would choose on test images: hold training images out")
+    checked = opt.held_out_protocol(dataset, data_dir, epochs, precision, device, val)
     if len(count) < ENOUGH_SEEDS:
         print(f"bench: with fewer than {ENOUGH_SEEDS} seeds luck chooses as well", file=sys.stderr)
 

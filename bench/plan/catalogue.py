@@ -21,6 +21,7 @@ from bench.plan.levels import Level, Levels
 
 if TYPE_CHECKING:
     from bench.plan.cells import Cell
+    from bench.plan.search import Search
 
 # What rates may go by that is no factor.
 ARCHITECTURE = "architecture"
@@ -83,9 +84,10 @@ class Defaults:
 @dataclass(frozen=True, eq=False)
 class Catalogue:
     """What there is to choose from. `name` is the study's, `digest` that of the files it was read from, both empty for
-    the built-in one; `named` is how a command names it. `rates_on` has the rates of data sets that have their
-    own. `claims` are what was claimed of its architectures, for the report to test, or a function that gives them;
-    `checks` what `bench check quality` trains on which data set, of a study that says so. `modules` are those of the
+    the built-in one; `named` is how a command names it. `rates_on` has the rates of data sets that have their own.
+    `claims` are what was claimed of its architectures, for the report to test, or a function that gives them; `checks`
+    what `bench check quality` trains on which data set, of a study that says so. `search` is the space that `bench
+    search` looks through, `only_searched` names architectures that are there for it alone. `modules` are those of the
     study's file and of what it imports from beside it, which other processes can't import."""
 
     architectures: Mapping[str, Architecture]
@@ -101,6 +103,14 @@ class Catalogue:
     digest: str = ""
     named: str = ""
     modules: tuple[ModuleType, ...] = ()
+    search: "Search | None" = None
+    only_searched: tuple[str, ...] = ()
+
+    @cached_property
+    def models(self) -> list[str]:
+        """The names of the architectures that designs are about: not of those that are there for a search only, unless
+        there are no others."""
+        return [name for name in self.architectures if name not in self.only_searched] or list(self.architectures)
 
     def command(self, verb: str, *words: str) -> str:
         """A command of the harness on this study, as `python -m bench report my_study.py`."""

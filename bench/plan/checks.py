@@ -60,4 +60,4 @@ class _Presets:
             optimizer=cast(Optimizer, said.optimizer),
             lr=said.lr,
         )
-        return Plan(tuple(map(preset_cell, catalogue().architectures)), protocol, _SEEDS, _MARGIN)
+        return Plan(tuple(map(preset_cell, catalogue().models)), protocol, _SEEDS, _MARGIN)

@@ -14,6 +14,10 @@ from bench.plan.levels import Level, Levels, format_level
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII).fullmatch
 
 _LONGEST_LEVEL = 40
+_LONGEST_OPEN_LEVEL = 240
+
+# Of a factor that any text is a level of, what it is where it doesn't apply.
+_NOWHERE = "none"
 
 # What a spreadsheet takes for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@")
@@ -50,7 +54,8 @@ class Factor:
     `on` is the level that stands for the technique where one does, the first that isn't `off` if not said. `words` says
     each level in a sentence, in the order of `levels`; `summary` what the technique is. `changes_network` says whether
     the level changes what the network computes, `changes_shapes` whether also the shapes of its weights, `changes_step`
-    whether a training step costs another time.
+    whether a training step costs another time. Of an `is_open` one every text is a level, as a search suggests them:
+    `levels` are those that presets have, designs don't vary it, and it is `off` where it doesn't apply.
 
     Raises UsageError for a name, a level or an `off` that can't be.
     """
@@ -66,15 +71,19 @@ class Factor:
     changes_network: bool = _UNSAID
     changes_shapes: bool = _UNSAID
     changes_step: bool = True
+    is_open: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME(self.name):
             raise UsageError(
                 f"a factor's name is a word in small letters like label_smoothing, up to 40 of them, not {self.name!r}"
             )
-        levels = _checked(self.name, self.levels)
+        levels = _checked(self.name, self.levels, self.is_open)
         put = object.__setattr__
         put(self, "levels", levels)
+        if self.is_open:
+            put(self, "off", self.off or _NOWHERE)
+            put(self, "on", self.on or levels[0])
         put(self, "off", levels[0] if self.off is None else self._level("off", self.off))
         put(self, "on", next(x for x in levels if x != self.off) if self.on is None else self._level("on", self.on))
         if self.change is not None and not callable(self.change):
@@ -108,7 +117,11 @@ class Factor:
 
     def in_words(self, level: Level) -> str:
         """The level as a sentence calls it."""
-        return self.words[self.levels.index(level)]
+        return self.words[self.levels.index(level)] if level in self.levels else self._in_plain_words(level)
+
+    def place(self, level: Level) -> int:
+        """The level's place in their order; of an open factor's others that after the last."""
+        return self.levels.index(level) if level in self.levels or not self.is_open else len(self.levels)
 
     @property
     def off_is_absence(self) -> bool:
@@ -121,8 +134,14 @@ class Factor:
         for level in self.levels:
             if format_level(level) == text:
                 return level
+        if self.is_open and _is_word(text, _LONGEST_OPEN_LEVEL):
+            return text
         written = [format_level(level) for level in self.levels]
         raise UsageError(f"{self.name} has no level {text!r}: there are {', '.join(written)}")
+
+    def checked(self, level: object) -> Level:
+        """The level, as one of the factor's. Raises UsageError for another."""
+        return self._level("a level", level)
 
     def written(self, level: Level) -> str | float:
         """What the rows' column holds: on and off for a switch, numbers where all levels are, text otherwise."""
@@ -136,6 +155,8 @@ class Factor:
         for level in self.levels:
             if self.written(level) == value or format_level(level) == value:
                 return level
+        if self.is_open and isinstance(value, str) and _is_word(value, _LONGEST_OPEN_LEVEL):
+            return value
         raise ValueError(f"{self.name} has no level {value!r}")
 
     def with_levels(self, levels: Sequence[Level]) -> "Factor":
@@ -152,12 +173,15 @@ class Factor:
             changes_network=self.changes_network,
             changes_shapes=self.changes_shapes,
             changes_step=self.changes_step,
+            is_open=self.is_open,
         )
 
-    def _level(self, what: str, level: Level) -> Level:
+    def _level(self, what: str, level: object) -> Level:
         for one in self.levels:
             if one == level and isinstance(one, bool) == isinstance(level, bool):
                 return one
+        if self.is_open and isinstance(level, str) and _is_word(level, _LONGEST_OPEN_LEVEL):
+            return level
         written = ", ".join(map(repr, self.levels))
         raise UsageError(f"factor {self.name}: {what}={level!r} is none of its levels {written}")
 
@@ -168,7 +192,8 @@ class Factor:
         return name if level is True else f"{name} {format_level(level)}"
 
 
-def _checked(name: str, levels: Sequence[Level]) -> tuple[Level, ...]:
+def _checked(name: str, levels: Sequence[Level], is_open: bool) -> tuple[Level, ...]:
+    longest = _LONGEST_OPEN_LEVEL if is_open else _LONGEST_LEVEL
     if isinstance(levels, str) or not isinstance(levels, Sequence):
         raise UsageError(f"factor {name}: levels are a tuple of two or more, as in (0.0, 0.1), not {levels!r}")
     for level in levels:
@@ -179,12 +204,14 @@ def _checked(name: str, levels: Sequence[Level]) -> tuple[Level, ...]:
             )
         if isinstance(level, float) and not math.isfinite(level):
             raise UsageError(f"factor {name}: a level is a finite number, not {level}")
-        if isinstance(level, str) and not _is_word(level):
+        if is_open and not isinstance(level, str):
+            raise UsageError(f"factor {name}: of an open factor levels are texts, not {level!r}")
+        if isinstance(level, str) and not _is_word(level, longest):
             raise UsageError(
                 f"factor {name}: a level's text is printable, without blanks at its ends or commas, up to "
-                f"{_LONGEST_LEVEL} long, and begins like no spreadsheet formula, not {level!r}"
+                f"{longest} long, and begins like no spreadsheet formula, not {level!r}"
             )
-    if len(levels) < 2:
+    if len(levels) < (1 if is_open else 2):
         raise UsageError(
             f"factor {name} has {len(levels)} level, so that there is nothing to compare: give two or more"
         )
@@ -195,8 +222,8 @@ def _checked(name: str, levels: Sequence[Level]) -> tuple[Level, ...]:
     return tuple(levels)
 
 
-def _is_word(text: str) -> bool:
-    fits = 0 < len(text) <= _LONGEST_LEVEL and text.isprintable() and " ".join(text.split()) == text
+def _is_word(text: str, longest: int) -> bool:
+    fits = 0 < len(text) <= longest and text.isprintable() and " ".join(text.split()) == text
     return fits and "," not in text and not text.startswith(_FORMULA)
 
 

@@ -57,14 +57,22 @@ def planned(design: str, cells: Iterable[Cell], seeds: int | Iterable[int], prot
 
 def arms(planned: Iterable[Trial]) -> Mapping[tuple[Cell, Protocol], str]:
     """The cells of a plan and what each is trained under, in its order, with what a table calls them: the cell's label,
-    and a sibling's rate as in `tiny batch_norm=on lr=0.01`. A plan begins with its own protocol."""
+    and a sibling's rate as in `tiny batch_norm=on lr=0.01`, or another number of epochs. A plan begins with its own
+    protocol."""
     found: dict[tuple[Cell, Protocol], str] = {}
     own = None
     for trial in planned:
         own = own or trial.protocol
         if trial.arm not in found:
-            found[trial.arm] = trial.cell.label if trial.protocol == own else f"{trial.cell.label} lr={trial.lr:g}"
+            found[trial.arm] = f"{trial.cell.label}{_unlike(trial, own)}"
     return found
+
+
+def _unlike(trial: Trial, own: Protocol) -> str:
+    if trial.protocol == own:
+        return ""
+    under, epochs = replace(trial.protocol, epochs=own.epochs), trial.protocol.epochs
+    return ("" if under == own else f" lr={trial.lr:g}") + ("" if epochs == own.epochs else f" epochs={epochs}")
 
 
 def counted(planned: Sequence[Trial]) -> str:

@@ -61,9 +61,13 @@ _FILES: dict[type[Row], str] = {
 }
 
 
+# Where rows lie that were measured on held-out training images, so that they and those on test images never mix.
+SELECTION = "selection.csv"
+
+
 class Store:
     """The rows of one data set. `trials` names the file of trial rows: trials.csv for rows measured on test images,
-    selection.csv for rows measured on held-out training images, so that the two never mix."""
+    SELECTION for the others."""
 
     def __init__(self, folder: Path, trials: str = "trials.csv") -> None:
         self.folder = folder
@@ -159,6 +163,10 @@ class Store:
     def trials(self) -> pd.DataFrame:
         """One row per trial, columns as in TrialRow."""
         return self._read(self.trials_path, TrialRow)
+
+    def on_held_out_images(self) -> pd.DataFrame:
+        """One row per trial that was measured on held-out training images, columns as in TrialRow."""
+        return self._read(self.folder / SELECTION, TrialRow)
 
     def epochs(self) -> pd.DataFrame:
         """One row per recorded trial and epoch, columns as in EpochRow."""

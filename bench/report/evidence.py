@@ -17,6 +17,7 @@ from bench.plan.factors import level_of
 from bench.record.store import Store
 from bench.report.choosing import Networks, choose, narrowed
 from bench.report.looked import Look, looks_under
+from bench.report.searched import searched_rows
 from bench.report.stats.noise import Bits, miss_rates
 
 
@@ -38,7 +39,8 @@ class Evidence:
     `trials` has the done rows with their cell's label in `cell`, one per cell and seed; `unfinished` the diverged and
     failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone; `rates`
     the done rows of this protocol at every learning rate, and `swept` those at every batch size and number of epochs,
-    by column; `looks` are those of runs that went on until it was settled, in their order; `left_out` says in sentences
+    by column; `searched` those of searches for this protocol, on held-out images, with `cell`, `arm` and `limit`;
+    `looks` are those of runs that went on until it was settled, in their order; `left_out` says in sentences
     which other rows there are; `class_names` what classes are called, or their numbers. The other frames are as the
     store gives them, for `trials`; `labels` are those of the test images, and `probabilities`, of a trial and a
     readout, what that gives them.
@@ -52,6 +54,7 @@ class Evidence:
     other_precisions: pd.DataFrame
     rates: pd.DataFrame
     swept: Mapping[str, pd.DataFrame]
+    searched: pd.DataFrame
     left_out: tuple[str, ...]
     epochs: pd.DataFrame
     correct: pd.DataFrame
@@ -193,6 +196,7 @@ def gather(
         other_precisions=others_done,
         rates=chosen.rates[chosen.rates["status"] == "done"].reset_index(drop=True),
         swept={name: rows[rows["status"] == "done"].reset_index(drop=True) for name, rows in chosen.swept.items()},
+        searched=searched_rows(store.on_held_out_images(), chosen.protocol),
         left_out=chosen.left_out,
         epochs=_of(done, epochs),
         correct=_of(done, store.correct()),
@@ -210,12 +214,12 @@ def gather(
     )
 
 
-def _order(cell: Cell) -> tuple[int, int, list[tuple[int, int]]]:
+def _order(cell: Cell) -> tuple[int, int, list[tuple[int, int]], str]:
     """Presets first within their architecture, then by which factors differ from it and how."""
     changed = cell.differences(preset_cell(cell.architecture))
     factors = catalogue().factors
-    levels = [(factors.index(factor), factor.levels.index(level_of(cell.levels, factor))) for factor in changed]
-    return list(catalogue().architectures).index(cell.architecture), len(changed), levels
+    levels = [(factors.index(factor), factor.place(level_of(cell.levels, factor))) for factor in changed]
+    return list(catalogue().architectures).index(cell.architecture), len(changed), levels, cell.label
 
 
 def _class_names(rows: pd.DataFrame, data: object, classes: int) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """What of several folders' rows a report pools, and why not the others."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -37,7 +38,7 @@ def _left_out(rows: pd.DataFrame, evidence: Evidence) -> Iterator[str]:
         yield f"  {folder}: {few(said)}"
 
 
-def _reason(row: dict[str, object], evidence: Evidence) -> str:
+def _reason(row: Mapping[Any, Any], evidence: Evidence) -> str:
     for name in _APART:
         if row[name] != evidence.protocol[name]:
             if name == "data":

@@ -6,7 +6,7 @@ import secrets
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,7 @@ from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.record.machine import this_machine
 from bench.record.schema import MachineRow, Row
-from bench.record.store import Store
+from bench.record.store import SELECTION, Store
 from bench.run.code import code_digest
 from bench.run.compiling import compile_ahead
 from bench.run.countdown import Countdown
@@ -70,7 +70,8 @@ class Run:
 
     Rows measured on held-out training images go to a file of their own. `named` has the trials with their keys, in the
     plan's order. Two cells that are the same but for their names share a key: one is trained, and both have a row.
-    `left_out` are cells whose network can't be built on these data.
+    `left_out` are cells whose network can't be built on these data. `designs` are those of trials that are of another
+    design than the run's.
     """
 
     named: tuple[Named, ...]
@@ -79,6 +80,7 @@ class Run:
     provenance: Provenance
     machine: MachineRow
     left_out: tuple[Cell, ...] = ()
+    designs: Mapping[Trial, str] = field(default_factory=dict)
 
     @cached_property
     def trials(self) -> tuple[Trial, ...]:
@@ -117,13 +119,17 @@ class Run:
     def results(self, retry_failed: bool = False) -> dict[Trial, float | None]:
         """What came of the trials that have a row and every readout asked for: the accuracy that they are measured by,
         None of one that isn't done; with `retry_failed` without those that failed."""
+        of_key = self.outcomes(retry_failed)
+        return {named.trial: of_key[named.key] for named in self.named if named.key in of_key}
+
+    def outcomes(self, retry_failed: bool = False) -> dict[str, float | None]:
+        """As `results`, by key, of whichever trials have rows beside this run's."""
         rows = self.store.trials()
         kept = rows[rows["status"] != "failed"] if retry_failed else rows
         kept = kept[~kept["trial"].isin(self.unread())]
         accuracy = kept["val_accuracy" if self.protocol.val else "test_accuracy"].astype(float)
-        of_key = dict(zip(kept["trial"], accuracy, strict=True))
-        found = {named.trial: of_key[named.key] for named in self.named if named.key in of_key}
-        return {trial: None if math.isnan(reached) else reached for trial, reached in found.items()}
+        reached = zip(kept["trial"], accuracy, strict=True)
+        return {str(key): None if math.isnan(one) else one for key, one in reached}
 
     def asking(self, trials: Sequence[Trial]) -> "Run":
         """The same run with other trials, of cells that it has already or whose network can be built."""
@@ -214,7 +220,7 @@ def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: P
         code=code_digest(),
         machine=machine.machine,
     )
-    file = "selection.csv" if protocol.val else "trials.csv"
+    file = SELECTION if protocol.val else "trials.csv"
     failed = _unbuildable(trials, data)
     buildable = [trial for trial in trials if trial.cell not in failed]
     for trial in {(trial.cell.network, trial.protocol.batch_size): trial for trial in buildable}.values():
@@ -319,7 +325,8 @@ def record(run: Run, trained: Trained) -> None:
             said = trained.error or "it diverged"
             print(f"bench: {trial.cell.label} seed {trial.seed} could not be read out: {said}", file=sys.stderr)
         return
-    row = trial_row(trained, named, network_summary(trial.cell, run.data), run.provenance, run.data)
+    provenance = replace(run.provenance, design=run.designs.get(trial, run.provenance.design))
+    row = trial_row(trained, named, network_summary(trial.cell, run.data), provenance, run.data)
     details: list[Row] = [*read]
     if outcome is not None:
         details += epoch_rows(named, outcome)

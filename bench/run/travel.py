@@ -27,7 +27,7 @@ def packed() -> bytes:
         return BUILT_IN
     # Data travel by themselves; what was claimed and published, nobody asks there.
     architectures = {name: replace(one, published=None) for name, one in known.architectures.items()}
-    needed = replace(known, architectures=architectures, datasets={}, claims=(), checks={}, modules=())
+    needed = replace(known, architectures=architectures, datasets={}, claims=(), checks={}, modules=(), search=None)
     try:
         with _by_value(known.modules):
             return bytes(cloudpickle.dumps(needed))

@@ -70,7 +70,8 @@ class Recorded:
         arms = []
         for said in self.cells:
             cell, rate = _cell(self.path, said), said["lr"]
-            arms.append((cell, protocol if rate is None else protocol.at(cell, rate), frozenset(said["seeds"])))
+            own = protocol if said["epochs"] is None else replace(protocol, epochs=said["epochs"])
+            arms.append((cell, own if rate is None else own.at(cell, rate), frozenset(said["seeds"])))
         return [Trial(cell, seed, under) for seed in self.seeds for cell, under, seeds in arms if seed in seeds]
 
     def _protocol(self) -> Protocol:
@@ -108,6 +109,7 @@ def record_run(run: Run, given: Mapping[str, Any]) -> Path:
                 "lr": under.rate(cell),
                 "architecture": cell.architecture,
                 "levels": dict(cell.levels),
+                **({"epochs": under.epochs} if under.epochs != protocol.epochs else {}),
                 **({"seeds": sorted(seeds_of[cell, under])} if unequal else {}),
             }
             for cell, under in arms(trials)
@@ -161,6 +163,7 @@ def read_run(path: Path) -> Recorded:
                     "architecture": _text(one["architecture"]),
                     "levels": {**one["levels"]},
                     "lr": float(one["lr"]) if "lr" in one else None,
+                    "epochs": int(one["epochs"]) if "epochs" in one else None,
                     "seeds": tuple(map(int, one.get("seeds", said["seeds"]))),
                 }
                 for one in said["cells"]

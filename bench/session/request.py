@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from bench.errors import UsageError, near_matches
 from bench.plan.budget import Budget, read_budget
@@ -14,6 +14,7 @@ from bench.plan.cells import Cell
 from bench.plan.designs import DESIGNS, ONE_CHANGE
 from bench.plan.proposing import LEAST_SEEDS
 from bench.plan.protocol import Device, Optimizer, Precision, Protocol
+from bench.plan.search import Search
 from bench.sources.dataset import choose_dataset
 
 MOST_SEEDS = 10_000
@@ -94,9 +95,9 @@ def chosen_models(all_models: bool, models: str | None) -> list[str]:
     if all_models and models is not None:
         raise UsageError("--all and --models exclude each other: give one of them")
     if all_models or (models is None and catalogue().name):
-        return list(catalogue().architectures)
+        return catalogue().models
     if models is None:
-        raise UsageError(f"say what to run: --all, or --models with some of {', '.join(catalogue().architectures)}")
+        raise UsageError(f"say what to run: --all, or --models with some of {', '.join(catalogue().models)}")
     return [find_architecture(name).name for name in _split(models, "--models")]
 
 
@@ -148,6 +149,54 @@ def chosen_until(
             f"--seeds with --until settled is the most that a cell gets, {LEAST_SEEDS} to {MOST_SEEDS:,}, not {seeds!r}"
         )
     return int(seeds), read_budget(budget) if budget is not None else Budget()
+
+
+def chosen_search(parameters: int | None) -> tuple[Search, int | None]:
+    """What the study says that a search looks through, and the most parameters that a network may have. Raises
+    UsageError."""
+    found = catalogue().search
+    if found is None:
+        raise UsageError(
+            "the study has nothing to search: give it search=Search(build, suggest), where suggest(trial, limit) asks "
+            "an Optuna trial and returns the builder's levels"
+        )
+    if parameters is not None and parameters < 1:
+        raise UsageError(f"--parameters is 1 or more, not {parameters:,}")
+    if find_spec("optuna") is None:
+        raise UsageError(
+            "bench search needs Optuna, which is not installed: `pip install 'classifier-bench[search]'` gets it"
+        )
+    return found, found.parameters if parameters is None else parameters
+
+
+def chosen_spending(budget: str | None, confirm: int | None, plan: bool) -> Budget:
+    """What a search may spend. Raises UsageError."""
+    if confirm is not None:
+        if budget is not None:
+            raise UsageError("--confirm ends a search, and --budget lets it go on: give one of them")
+        if not 2 <= confirm < MOST_SEEDS:
+            raise UsageError(f"--confirm is 2 to {MOST_SEEDS - 1:,} fresh seeds, not {confirm:,}")
+    elif budget is None and not plan:
+        raise UsageError(
+            "a search never ends by itself: say what it may spend, as with --budget 2h or --budget 40trials"
+        )
+    return Budget() if budget is None else read_budget(budget)
+
+
+def held_out_protocol(
+    dataset: str | None,
+    data_dir: Path,
+    epochs: int | None,
+    precision: str | None,
+    device: str,
+    val: int | None,
+    **said: Any,
+) -> Protocol:
+    """As `protocol_of`, of trials that choose something, and so are measured on held-out training images; `val` None is
+    filled in when the data are there. Raises UsageError."""
+    if val == 0:
+        raise UsageError("--val 0 would choose on test images: hold training images out")
+    return protocol_of(dataset, data_dir, epochs, precision, device, val=val or 0, **said)
 
 
 def chosen_place(workers: int | None, cluster: str | None, gpus_per_stack: float) -> Place:

@@ -1,6 +1,5 @@
 """Trains until it is settled: a batch, a look, the next batch, until nothing is open or the budget is spent."""
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -14,23 +13,14 @@ from bench.plan.cells import Cell
 from bench.plan.trials import Trial
 from bench.report.looked import PROTOCOL
 from bench.report.sections.effects.looks import answerable
-from bench.run.runner import Run, expected_seconds, train_in
+from bench.run.runner import Run, expected_seconds
+from bench.session.batches import train_batches
 from bench.session.looking import concluded, expectation, look_rows, looks_of, next_line, seeds_at, settled_count
 from bench.session.recorded import record_run
 from bench.session.reports import todays_evidence
 from bench.session.request import Place
-from bench.session.training import executor_at, exit_code, finish, interruptible, time_networks
+from bench.session.training import exit_code, finish, interruptible, time_networks
 from bench.session.until import Standing, UntilSettled
-
-# Trials between two looks: enough to keep workers busy, and few enough to stop in time.
-_A_WORKER, _FEWEST, _ON_MANY = 4, 8, 32
-
-
-def trials_a_look(place: Place, device: str) -> int:
-    """How many trials are trained between two looks."""
-    if place.cluster is not None or device == "cuda":
-        return _ON_MANY
-    return max(_FEWEST, _A_WORKER * place.workers)
 
 
 @dataclass
@@ -63,6 +53,24 @@ class Settling:
         keys = {asked.by_trial[trial].key for trial in trials}
         kept = [named.trial for named in asked.named if named.trial in recorded or named.key in keys]
         self.run = _knowing(self.run, self.standing.design, kept)
+
+    def cost(self, trial: Trial) -> float:
+        """The seconds that a trial should take in one worker."""
+        return self.expected[trial.cell]
+
+    def trained(self, trials: Sequence[Trial], given: Mapping[str, Any]) -> None:
+        """These trials have rows: looks at them."""
+        self.again.difference_update(trials)
+        self.look()
+        self.record(given)
+
+    def stands(self) -> str:
+        """How far it is."""
+        return settled_count(self.standing)
+
+    def announced(self, batch: Sequence[Trial]) -> str:
+        """What the next batch is, and why."""
+        return next_line(self.standing, batch)
 
     def look(self) -> None:
         """Looks at all results."""
@@ -139,7 +147,10 @@ def carry_out_until(
     _print_expectation(state, place)
     with interruptible(lambda: concluded(state.standing)), run.store.lock():
         with ExitStack() as opened:
-            _train(state, place, budget, opened, given)
+            if not state.recorded:
+                state.record(given)
+            spent = train_batches(state, place, budget, opened, given)
+            print(f"{'The budget is spent: ' if spent else ''}{concluded(state.standing)}.", flush=True)
         if timing:
             time_networks(state.run)
     finish(state.run, reports, design.margin)
@@ -150,59 +161,3 @@ def _print_expectation(state: Settling, place: Place) -> None:
     print(expectation(state.standing, state.expected, max(place.workers, 1)))
     if batch := state.batch():
         print(next_line(state.standing, batch), flush=True)
-
-
-def _train(state: Settling, place: Place, budget: Budget, opened: ExitStack, given: Mapping[str, Any]) -> None:
-    """Batch after batch in an executor that is opened for all of them; says in the end what is open."""
-    clock, executor, spent = _Clock(budget, state.expected, max(place.workers, 1)), None, False
-    if not state.recorded:
-        state.record(given)
-    batch = state.batch()
-    while batch:
-        fitting = clock.fitting(batch)
-        if spent := not fitting:
-            break
-        state.take(fitting)
-        if executor is None:
-            executor = opened.enter_context(executor_at(place, state.run.protocol.device, state.run.data, len(batch)))
-            record_run(state.run, given)
-        before = time.monotonic()
-        train_in(executor, state.run, fitting, state.expected, settled_count(state.standing))
-        clock.took(fitting, time.monotonic() - before)
-        state.again.difference_update(fitting)
-        state.look()
-        state.record(given)
-        if batch := state.batch():
-            print(next_line(state.standing, batch), flush=True)
-    print(f"{'The budget is spent: ' if spent else ''}{concluded(state.standing)}.", flush=True)
-
-
-class _Clock:
-    """What is left of a budget, in trials and in seconds, with what trials really took."""
-
-    def __init__(self, budget: Budget, expected: Mapping[Cell, float], workers: int) -> None:
-        self._end = None if budget.seconds is None else time.monotonic() + budget.seconds
-        self._trials = budget.trials
-        self._expected = expected
-        self._workers = workers
-        self._foretold, self._took = 0.0, 0.0
-
-    def fitting(self, batch: Sequence[Trial]) -> list[Trial]:
-        """The first trials of a batch that fit into what is left."""
-        fitting = list(batch if self._trials is None else batch[: self._trials])
-        while fitting and self._end is not None and time.monotonic() + self._needs(fitting) > self._end:
-            fitting.pop()
-        return fitting
-
-    def took(self, trials: Sequence[Trial], seconds: float) -> None:
-        """These trials are trained."""
-        self._foretold += self._of(trials)
-        self._took += seconds
-        if self._trials is not None:
-            self._trials -= len(trials)
-
-    def _needs(self, trials: Sequence[Trial]) -> float:
-        return self._of(trials) * (self._took / self._foretold if self._foretold else 1.0)
-
-    def _of(self, trials: Sequence[Trial]) -> float:
-        return sum(self._expected[trial.cell] for trial in trials) / min(self._workers, len(trials))

@@ -14,11 +14,13 @@ from architectures.model1 import model1
 from architectures.model2 import model2
 from architectures.model3 import model3
 from architectures.model4 import model4
+from architectures.model7 import model7
 from bench.plan.architecture import Architecture, Published
 from bench.plan.catalogue import Rates
 from bench.studies.checks import CHECKS
 from bench.studies.data import DATASETS
-from bench.study import Factor, Study
+from bench.studies.space import suggest
+from bench.study import Factor, Search, Study
 
 # The constant rate of `step` and the peaks of `cosine` and `onecycle` for SGD, by schedule and batch norm. One rate for
 # every cell would judge the techniques at a rate that suits some of them: without batch norm a one-cycle peak of 0.1
@@ -121,6 +123,14 @@ MODEL4 = Architecture(
     "no more than 8,000 parameters; widths and the place of shortcuts and attention are chosen here.",
 )
 
+# Here for the search only. Once a search has chosen its layers, they are written into architectures/model7.py, and
+# MODEL7 among the study's architectures, so that `bench run --all` trains it.
+MODEL7 = Architecture(
+    model7,
+    preset={"augmentation": "advanced", "scheduler": "onecycle"},
+    source="Unpublished. Layers that `bench search` finds on held-out training images.",
+)
+
 # At matched parameters: with each level an architecture has as many as without, to within 1 %, on 28x28 images.
 RESIDUAL = Factor(
     "residual",
@@ -150,6 +160,7 @@ STUDY = Study(
     rates=RATES,
     rates_on={"digits": RATES_ON_DIGITS},
     claims=_claims,
+    search=Search(MODEL7, suggest, parameters=8_000),
     title="Four MNIST networks of no more than 8,000 parameters",
 )
 

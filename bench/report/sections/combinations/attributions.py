@@ -45,7 +45,7 @@ def attributions(report: Report) -> tuple[Attribution, ...]:
     """One per pair of successive models whose factors were all tried on the first one's layers."""
     evidence, found = report.evidence, []
     trained = set(evidence.cells)
-    for start, end in pairwise(catalogue().architectures):
+    for start, end in pairwise(catalogue().models):
         before, after = preset_cell(start), preset_cell(end)
         factors = before.differences(after)
         subsets = _subsets(trained, before, after)

@@ -42,7 +42,9 @@ def toggled(cells: Sequence[Cell]) -> Iterator[tuple[Factor, Cell, Cell]]:
     known = set(cells)
     for cell in cells:
         preset = preset_cell(cell.architecture)
-        if preset in known and len(changed := cell.differences(preset)) == 1:
+        changed = cell.differences(preset) if preset in known else []
+        # Layers that a search suggests are no technique that is switched.
+        if len(changed) == 1 and not changed[0].is_open:
             [factor] = changed
             baseline, treated = sorted((preset, cell), key=lambda c: factor.levels.index(level_of(c.levels, factor)))
             yield factor, treated, baseline
