@@ -29,6 +29,7 @@ TAKEN = frozenset(
         *("metric", "round", "images", "seconds", "threads", "arm", "loader_workers", "processes", "memory_bytes"),
         *("training_bytes", "layers", "study", "source", "cell", "is_preset"),
         *("train_accuracy_undistorted", "train_loss_undistorted"),
+        *("train_images", "phase", "phase_updates", "phase_seconds"),
         *("epoch", "image", "label", "predicted", "right", "machine_cpu", "machine_vectors", "machine_cores"),
         *("machine_memory_bytes", "machine_gpu", "machine_os", "machine_python", "machine_torch", "machine_cuda"),
         *("vectors", "torch"),
@@ -50,7 +51,8 @@ class Factor:
     `on` is the level that stands for the technique where one does, the first that isn't `off` if not said. `words` says
     each level in a sentence, in the order of `levels`; `summary` what the technique is. `changes_network` says whether
     the level changes what the network computes, `changes_shapes` whether also the shapes of its weights, `changes_step`
-    whether a training step costs another time.
+    whether a training step costs another time. `design` is the one that varies it, as "transfer", where that is not the
+    usual ones: these leave it out unless they are asked for it by name.
 
     Raises UsageError for a name, a level or an `off` that can't be.
     """
@@ -66,6 +68,7 @@ class Factor:
     changes_network: bool = _UNSAID
     changes_shapes: bool = _UNSAID
     changes_step: bool = True
+    design: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME(self.name):
@@ -82,6 +85,7 @@ class Factor:
                 f"factor {self.name}: change is a function (recipe, level) that returns a recipe, not {self.change!r}"
             )
         arguments.text(f"factor {self.name}: summary", self.summary)
+        arguments.text(f"factor {self.name}: design", self.design)
         for word in arguments.listed(f"factor {self.name}: words", "('no blur', 'blur')", self.words):
             arguments.text(f"factor {self.name}: the words of a level", word)
         put(self, "words", tuple(self.words) or tuple(self._in_plain_words(level) for level in levels))
@@ -152,6 +156,7 @@ class Factor:
             changes_network=self.changes_network,
             changes_shapes=self.changes_shapes,
             changes_step=self.changes_step,
+            design=self.design,
         )
 
     def _level(self, what: str, level: Level) -> Level:
