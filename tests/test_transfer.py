@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -20,6 +21,13 @@ from bench.plan.keys import Parts, trial_key
 from bench.plan.levels import Level, Levels
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
+from bench.record.store import Store
+from bench.report.evidence import gather
+from bench.report.report import Report
+from bench.report.sections import draw_charts, make_tables, transfer
+from bench.report.sections.transfer import transfer_table
+from bench.report.sections.transfer.results import beginnings
+from bench.report.stats.verdict import Verdict
 from bench.run.phases import PhaseFiles, read_learned, write_learned
 from bench.run.runner import prepare_run, train_missing
 from bench.run.serial import Serial
@@ -33,6 +41,7 @@ from bench.train.kept import Learned
 from bench.train.recipe import recipe_of
 from bench.train.seeded import build_readable_network
 from bench.train.start import StartedTraining, StartError, body_of, first_of, learn, start_from
+from tests.synthetic import write_rows
 
 SHORT = {
     "other": Phase("other", epochs=1),
@@ -380,3 +389,61 @@ def test_a_study_trains_with_phases_and_rows_say_so(tmp_path: Path) -> None:
         assert rows.loc["off", "phase"].isna().all()
         assert set(rows["train_images"]) == {60}
         assert len(list((tmp_path / "here" / "phases").glob("*.safetensors"))) == 2
+
+
+def test_the_report_shows_what_a_phase_is_worth_and_leaves_other_sections_alone(tmp_path: Path) -> None:
+    report = Report(gather(_recorded(tmp_path / "digits"), "digits"), 0.0005)
+    assert {cell.label for cell in report.evidence.cells} == {"model3"}
+    found = {(one.cell.label, one.images): one for one in beginnings(report)}
+    assert len(found) == 2 * 4
+    started, whole = found["model3 pretraining=mnist images_per_class=10", 100], found["model3 pretraining=mnist", 898]
+    assert started.over_none is not None
+    assert started.over_updates is not None
+    assert started.over_none.mean == pytest.approx(0.10, abs=1e-9)
+    assert started.over_updates.mean == pytest.approx(0.06, abs=1e-9)
+    assert (started.verdict, started.accuracy.n) == (Verdict.HELPS, 5)
+    assert whole.over_none is not None
+    assert whole.over_none.mean == pytest.approx(0.02, abs=1e-9)
+    assert (started.updates, round(started.seconds)) == (4690 + 15 * 2, 130)
+    control = found["model3 pretraining=mnist updates images_per_class=10", 100]
+    assert control.over_updates is None
+    [table] = [table for table in make_tables(report) if table.name == "transfer"]
+    assert len(table.rows) == 8
+    [chart] = [chart for chart in draw_charts(report) if chart.name == "transfer"]
+    assert "model3 with pretraining on mnist 90.00 %" in chart.alt
+    [first, *_] = transfer.SECTION.sentences(report)
+    assert first.startswith(
+        "Pretraining on mnist changes the accuracy of model3 by +10.00 points with 100 training images"
+    )
+
+
+def test_without_phases_there_is_no_such_section(tmp_path: Path) -> None:
+    report = Report(gather(write_rows(tmp_path / "mnist", [preset_cell("model1")]), "mnist"), 0.0005)
+    assert beginnings(report) == ()
+    assert not transfer_table(report).rows
+
+
+def _recorded(folder: Path) -> Store:
+    """Rows of model3 on digits, made up: 10 images a class and all, each with and without phases."""
+    preset, factors = preset_cell("model3"), catalogue().by_name
+    means = {"off": (0.80, 0.95), "mnist": (0.90, 0.97), "mnist frozen": (0.85, 0.90), "mnist updates": (0.84, 0.96)}
+    noise = np.random.default_rng(0).normal(0, 0.003, 5)
+    cells = {
+        preset.with_level(factors["pretraining"], level).with_level(factors["images_per_class"], images): mean
+        for level, both in means.items()
+        for images, mean in zip((10, "all"), both, strict=True)
+    }
+    store = write_rows(folder, dataset="digits", accuracies={cell: mean + noise for cell, mean in cells.items()})
+    trials = pd.read_csv(store.trials_path)
+    few, started = trials["images_per_class"] == "10", trials["pretraining"] != "off"
+    trials["train_images"] = np.where(few, 100, 898)
+    trials["phase"] = np.where(started, np.where(trials["pretraining"].str.contains("updates"), "digits", "mnist"), "")
+    trials["phase_updates"] = np.where(started, "4690", "")
+    trials["phase_seconds"] = np.where(started, "100.0", "")
+    trials["train_seconds"] = 30.0
+    trials["test_accuracy"] = [
+        cells[cell] + noise[seed]
+        for cell, seed in zip([one for one in cells for _ in range(5)], trials["seed"], strict=True)
+    ]
+    trials.to_csv(store.trials_path, index=False)
+    return Store(folder)
