@@ -1,5 +1,6 @@
 """Phases of training before a trial's own: what they hand on, what stays still, their files, keys, cells and rows."""
 
+import runpy
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -276,14 +277,26 @@ def test_where_nothing_can_be_kept_everyone_learns(tmp_path: Path) -> None:
     assert same(read_learned(tmp_path / "k") or learned(9.0), learned(0.1))
 
 
+@pytest.fixture
+def example() -> Iterator[None]:
+    """The study of examples/transfer.py."""
+    study = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "transfer.py"))["STUDY"]
+    with using(study.catalogue("transfer")):
+        yield
+
+
+@pytest.mark.usefixtures("example")
 def test_usual_designs_leave_such_factors_out_and_transfer_crosses_them() -> None:
     names = {"pretraining", "images_per_class"}
     assert not names & {factor.name for factor in varied("toggles")}
     assert {factor.name for factor in varied("transfer")} == names
-    assert len(chosen_cells(False, "model3", "transfer", None)) == 13 * 5
-    cells = chosen_cells(False, "model3", "toggles", None)
-    assert all(cell.levels["pretraining"] == "off" for cell in cells)
-    with using(replace(catalogue(), factors=())), pytest.raises(UsageError, match="this study has none"):
+    assert len(chosen_cells(False, None, None, None)) == 13 * 5
+    assert len(chosen_cells(False, None, "toggles", "pretraining")) == 13
+    assert all(cell.levels["pretraining"] == "off" for cell in chosen_cells(False, None, "toggles", None))
+
+
+def test_a_study_without_such_factors_says_so() -> None:
+    with pytest.raises(UsageError, match="this study has none"):
         varied("transfer")
     assert "transfer" in DESIGNS
 
@@ -391,6 +404,7 @@ def test_a_study_trains_with_phases_and_rows_say_so(tmp_path: Path) -> None:
         assert len(list((tmp_path / "here" / "phases").glob("*.safetensors"))) == 2
 
 
+@pytest.mark.usefixtures("example")
 def test_the_report_shows_what_a_phase_is_worth_and_leaves_other_sections_alone(tmp_path: Path) -> None:
     report = Report(gather(_recorded(tmp_path / "digits"), "digits"), 0.0005)
     assert {cell.label for cell in report.evidence.cells} == {"model3"}

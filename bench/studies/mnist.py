@@ -1,5 +1,5 @@
 """The built-in study: three published MNIST networks of about 8,000 parameters, what was claimed of them, and what came
-after them at the same size, and what a phase of training on another data set is worth to them.
+after them at the same size.
 
 Published is little of how their training images were distorted: those of model1 and model2 somehow (their training
 accuracy stays below test accuracy), those of model3 by a rotation of up to 7 degrees either way, filled with 1 of 255.
@@ -18,7 +18,7 @@ from bench.plan.architecture import Architecture, Published
 from bench.plan.catalogue import Rates
 from bench.studies.checks import CHECKS
 from bench.studies.data import DATASETS
-from bench.study import Factor, Phase, Recipe, Study
+from bench.study import Factor, Study
 
 # The constant rate of `step` and the peaks of `cosine` and `onecycle` for SGD, by schedule and batch norm. One rate for
 # every cell would judge the techniques at a rate that suits some of them: without batch norm a one-cycle peak of 0.1
@@ -114,47 +114,6 @@ ATTENTION = Factor(
     summary="attention over channels at the end of every hidden block",
 )
 
-# What a training may begin with: a phase on another data set, the same with the body frozen, and its control, as many
-# updates on the trial's own images. A data set without its files, and the one that is trained on, are left out.
-PHASES = {"mnist": 5, "digits": 15, "fashion_mnist": 5, "kmnist": 5}
-
-
-def _pretrained(recipe: Recipe, level: str) -> Recipe:
-    data, _, how = level.partition(" ")
-    return recipe.with_start(Phase(data, PHASES[data], frozen=how == "frozen", own_images=how == "updates"))
-
-
-PRETRAINING = Factor(
-    "pretraining",
-    ("off", *(f"{name}{how}" for name in PHASES for how in ("", " frozen", " updates"))),
-    change=_pretrained,
-    words=(
-        "no pretraining",
-        *(
-            words.format(name)
-            for name in PHASES
-            for words in (
-                "pretraining on {}",
-                "pretraining on {} with a frozen body",
-                "as many updates as with pretraining on {}",
-            )
-        ),
-    ),
-    summary="a phase of training on another data set before; its frozen body; as many updates on the same images",
-    changes_step=False,
-    design="transfer",
-)
-
-IMAGES = Factor(
-    "images_per_class",
-    ("all", 10, 30, 100, 300),
-    change=lambda recipe, level: recipe.with_images(per_class=level),
-    words=("all images", *(f"{count} images a class" for count in (10, 30, 100, 300))),
-    summary="how many training images a class has; the seed draws which",
-    changes_step=False,
-    design="transfer",
-)
-
 
 def _claims() -> Sequence[Any]:
     from bench.studies.claims import CLAIMS  # a report's, which takes seconds to import
@@ -164,7 +123,7 @@ def _claims() -> Sequence[Any]:
 
 STUDY = Study(
     architectures=[MODEL1, MODEL2, MODEL3, MODEL4],
-    factors=[RESIDUAL, ATTENTION, PRETRAINING, IMAGES],
+    factors=[RESIDUAL, ATTENTION],
     data=list(DATASETS.values()),
     rates=RATES,
     claims=_claims,
