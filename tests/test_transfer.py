@@ -395,11 +395,12 @@ def test_a_study_trains_with_phases_and_rows_say_so(tmp_path: Path) -> None:
         run = prepare_run(trials, "toggles", tmp_path, tmp_path)
         train_missing(run, run.missing(), lambda data, _stacks: Serial(data))
         assert not prepare_run(trials, "toggles", tmp_path, tmp_path).missing()
-        rows = run.rows().set_index("before")
-        assert set(rows.loc["on", "phase"]) == {"there"}
-        assert set(rows.loc["on", "phase_updates"]) == {4}
-        assert (rows.loc["on", "phase_seconds"] > 0).all()
-        assert rows.loc["off", "phase"].isna().all()
+        rows = run.rows()
+        on, off = rows[rows["before"] == "on"], rows[rows["before"] == "off"]
+        assert set(on["phase"]) == {"there"}
+        assert set(on["phase_updates"]) == {4}
+        assert (on["phase_seconds"] > 0).all()
+        assert off["phase"].isna().all()
         assert set(rows["train_images"]) == {60}
         assert len(list((tmp_path / "here" / "phases").glob("*.safetensors"))) == 2
 
@@ -439,12 +440,13 @@ def _recorded(folder: Path) -> Store:
     """Rows of model3 on digits, made up: 10 images a class and all, each with and without phases."""
     preset, factors = preset_cell("model3"), catalogue().by_name
     means = {"off": (0.80, 0.95), "mnist": (0.90, 0.97), "mnist frozen": (0.85, 0.90), "mnist updates": (0.84, 0.96)}
+    few_and_all: tuple[Level, ...] = (10, "all")
     noise = np.random.default_rng(0).normal(0, 0.003, 5)
     noise -= noise.mean()
     cells = {
         preset.with_level(factors["pretraining"], level).with_level(factors["images_per_class"], images): mean
         for level, both in means.items()
-        for images, mean in zip((10, "all"), both, strict=True)
+        for images, mean in zip(few_and_all, both, strict=True)
     }
     store = write_rows(folder, dataset="digits", accuracies={cell: mean + noise for cell, mean in cells.items()})
     trials = pd.read_csv(store.trials_path)
