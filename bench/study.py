@@ -16,7 +16,7 @@ from bench.errors import UsageError, near_matches
 from bench.plan import arguments
 from bench.plan.architecture import Architecture, Published
 from bench.plan.catalogue import Catalogue, Defaults, Rates, built_in
-from bench.plan.designs import DESIGNS
+from bench.plan.designs import DESIGNS, OWN_FACTORS
 from bench.plan.factors import HARNESS, Factor
 from bench.plan.handled import as_looked_up
 from bench.plan.levels import Level
@@ -30,11 +30,13 @@ from bench.sources.arrays import from_arrays, npz
 from bench.sources.folder import image_folder
 from bench.sources.idx import from_idx
 from bench.sources.published import from_torchvision, hugging_face
+from bench.train.phase import Phase
 from bench.train.recipe import Recipe
 
 __all__ = [
     "Architecture",
     "Factor",
+    "Phase",
     "Published",
     "Rates",
     "Recipe",
@@ -219,6 +221,9 @@ class Study:
     def _factors(self, architectures: Sequence[Architecture], search: Search | None) -> tuple[Factor, ...]:
         """The harness's factors that apply and that the study doesn't replace, then its own, then those that a search
         leaves open."""
+        for factor in self.factors:
+            if factor.design:
+                arguments.one_of(f"factor {factor.name}: design", OWN_FACTORS, factor.design)
         own = {factor.name for factor in self.factors}
         harness = [
             _with_presets(factor, architectures)

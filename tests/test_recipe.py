@@ -21,7 +21,9 @@ from bench.plan.levels import Level, Levels
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.train.code import digest_of
+from bench.train.data import Data
 from bench.train.identity import training_parts
+from bench.train.phase import Phase
 from bench.train.recipe import Recipe, recipe_of
 from bench.train.values import digest_of_values
 from tests.test_identity import module
@@ -144,7 +146,7 @@ def test_a_recipe_that_is_used_enters_the_parts_and_one_that_is_off_does_not(fac
     assert set(both) == set(smooth) | {"batch"}
 
 
-def test_every_part_of_a_recipe_is_a_part_of_the_key(factors: Callable[..., None]) -> None:
+def test_every_part_of_a_recipe_is_a_part_of_the_key(factors: Callable[..., None], digits: Data) -> None:
     def everything(recipe: Recipe, _level: Level) -> Recipe:
         return (
             recipe.with_loss(F.nll_loss)
@@ -153,10 +155,13 @@ def test_every_part_of_a_recipe_is_a_part_of_the_key(factors: Callable[..., None
             .with_batch(doubled)
             .with_before_step(lambda network, _step: nn.utils.clip_grad_norm_(network.parameters(), 1.0))
             .with_after_step(lambda network, _step: [p.clamp_(-1, 1) for p in network.parameters()])
+            .with_images(per_class=10)
+            .with_start(Phase("others"))
         )
 
     factors(technique("all", everything))
-    parts, usual = training_parts(trial(all=0.1)), training_parts(trial())
+    data = replace(digits, others={"others": digits})
+    parts, usual = training_parts(trial(all=0.1), data=data), training_parts(trial())
     assert {name for name in parts if parts[name] != usual.get(name)} == {
         "loop",
         *(field.name for field in fields(Recipe) if field.compare and field.name != "every"),

@@ -89,8 +89,8 @@ DesignName = Annotated[
     typer.Option(
         "--design",
         help="How cells are chosen: presets; toggles (the preset, and every other level of each factor); factorial "
-        "(every combination); path (from one model's preset to another's, a factor at a time). Default: the study's, "
-        "toggles.",
+        "(every combination); path (from one model's preset to another's, a factor at a time); transfer (every "
+        "combination of what trainings start from and how many images they have). Default: the study's, toggles.",
         show_default=False,
     ),
 ]

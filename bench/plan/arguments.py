@@ -43,6 +43,13 @@ def whole(what: str, value: object) -> int:
     return value
 
 
+def flag(what: str, value: object) -> bool:
+    """True or False. Raises UsageError."""
+    if not isinstance(value, bool):
+        raise UsageError(f"{what} is True or False, not {_shown(value)}")
+    return value
+
+
 def above_zero(what: str, value: object) -> float:
     """A finite number above 0. Raises UsageError."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:

@@ -41,6 +41,11 @@ class Cell:
         return self == preset_cell(self.architecture)
 
     @property
+    def is_of_own_design(self) -> bool:
+        """Whether it differs from its preset in a factor that only a design of its own varies."""
+        return any(factor.design for factor in self.differences(preset_cell(self.architecture)))
+
+    @property
     def shapes(self) -> tuple[Level, ...]:
         """What decides the shapes of the network's weights; trials that share it can train as one stack."""
         return self.architecture, *(level_of(self.levels, f) for f in catalogue().factors if f.changes_shapes)

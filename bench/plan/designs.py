@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 
 from bench.errors import UsageError
-from bench.plan.catalogue import find_architecture
+from bench.plan.catalogue import catalogue, find_architecture
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import Factor, level_of
 
@@ -52,6 +52,24 @@ def path(architectures: Sequence[str], factors: Sequence[Factor]) -> Iterator[Ce
         yield end
 
 
+def transfer(architectures: Sequence[str], factors: Sequence[Factor]) -> Iterator[Cell]:
+    """Every combination of what trainings start from with how many images they have."""
+    return factorial(architectures, factors)
+
+
+def varied(design: str) -> tuple[Factor, ...]:
+    """The factors that a design varies where none are named: those that are its own, or without any those that are no
+    design's own. Raises UsageError where the study has none for a design that needs its own."""
+    factors = catalogue().factors
+    own = tuple(factor for factor in factors if factor.design == design)
+    if design in OWN_FACTORS and not own:
+        raise UsageError(
+            f"--design {design} varies factors that say design={design!r}, and this study has none: name some, as in "
+            "--factors pretraining"
+        )
+    return own or tuple(factor for factor in factors if not factor.design)
+
+
 def _applying(architecture: str, factors: Sequence[Factor]) -> list[Factor]:
     found = find_architecture(architecture)
     return [factor for factor in factors if found.applies(factor)]
@@ -60,6 +78,9 @@ def _applying(architecture: str, factors: Sequence[Factor]) -> list[Factor]:
 # Designs whose cells are presets and single changes of them.
 ONE_CHANGE = frozenset({"toggles"})
 
+# Designs that vary factors of their own.
+OWN_FACTORS = frozenset({"transfer"})
+
 Design = Callable[[Sequence[str], Sequence[Factor]], Iterator[Cell]]
 
 DESIGNS: Mapping[str, Design] = {
@@ -67,4 +88,5 @@ DESIGNS: Mapping[str, Design] = {
     "toggles": toggles,
     "factorial": factorial,
     "path": path,
+    "transfer": transfer,
 }

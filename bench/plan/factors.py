@@ -33,6 +33,7 @@ TAKEN = frozenset(
         *("metric", "round", "images", "seconds", "threads", "arm", "loader_workers", "processes", "memory_bytes"),
         *("training_bytes", "layers", "study", "source", "cell", "is_preset", "step_macs", "peak_flops"),
         *("train_accuracy_undistorted", "train_loss_undistorted"),
+        *("train_images", "phase", "phase_updates", "phase_seconds"),
         *("epoch", "image", "label", "predicted", "right", "machine_cpu", "machine_vectors", "machine_cores"),
         *("machine_memory_bytes", "machine_gpu", "machine_os", "machine_python", "machine_torch", "machine_cuda"),
         *("vectors", "torch", "copied_bytes"),
@@ -55,7 +56,9 @@ class Factor:
     each level in a sentence, in the order of `levels`; `summary` what the technique is. `changes_network` says whether
     the level changes what the network computes, `changes_shapes` whether also the shapes of its weights, `changes_step`
     whether a training step costs another time. Of an `is_open` one every text is a level, as a search suggests them:
-    `levels` are those that presets have, designs don't vary it, and it is `off` where it doesn't apply.
+    `levels` are those that presets have, designs don't vary it, and it is `off` where it doesn't apply. `design` is the
+    one that varies it, as "transfer", where that is not the usual ones: these leave it out unless they are asked for it
+    by name.
 
     Raises UsageError for a name, a level or an `off` that can't be.
     """
@@ -72,6 +75,7 @@ class Factor:
     changes_shapes: bool = _UNSAID
     changes_step: bool = True
     is_open: bool = False
+    design: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME(self.name):
@@ -91,6 +95,7 @@ class Factor:
                 f"factor {self.name}: change is a function (recipe, level) that returns a recipe, not {self.change!r}"
             )
         arguments.text(f"factor {self.name}: summary", self.summary)
+        arguments.text(f"factor {self.name}: design", self.design)
         for word in arguments.listed(f"factor {self.name}: words", "('no blur', 'blur')", self.words):
             arguments.text(f"factor {self.name}: the words of a level", word)
         put(self, "words", tuple(self.words) or tuple(self._in_plain_words(level) for level in levels))
@@ -174,6 +179,7 @@ class Factor:
             changes_shapes=self.changes_shapes,
             changes_step=self.changes_step,
             is_open=self.is_open,
+            design=self.design,
         )
 
     def _level(self, what: str, level: object) -> Level:

@@ -21,3 +21,9 @@ def batch_stream(seed: int) -> int:
     names with it, stands in the keys of what was trained before."""
     digest = hashlib.sha256(f"batch:{seed}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def images_stream(seed: int) -> int:
+    """As `batch_stream`, for the generator that draws which training images there are."""
+    digest = hashlib.sha256(f"images:{seed}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

@@ -26,6 +26,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "loss": (0.0, math.inf),
     "brier": (0.0, 2.0),
     **dict.fromkeys(("networks", "passes"), (1.0, 1e6)),
+    **dict.fromkeys(("train_images", "phase_updates"), (1.0, 1e12)),
+    "phase_seconds": (0.0, math.inf),
 }
 
 # What words can be, by column.
@@ -47,7 +49,7 @@ PATTERNS: dict[str, tuple[str, str]] = {
 FORMULA = ("=", "+", "-", "@")
 
 # Columns that hold words from outside the program, which a spreadsheet could take for a formula.
-FREE_TEXT = frozenset({"error", "cpu", "gpu", "os", "architecture", "dataset", "name", "cell"})
+FREE_TEXT = frozenset({"error", "cpu", "gpu", "os", "architecture", "dataset", "phase", "name", "cell"})
 
 # The columns that files of schema 1 didn't have, or the first ones of schema 2.
 _SINCE_2: dict[type[Row], frozenset[str]] = {
@@ -55,6 +57,7 @@ _SINCE_2: dict[type[Row], frozenset[str]] = {
         {
             *("selected_lr", "input", "classes", "network", "training", "study", "source"),
             *("train_accuracy_undistorted", "train_loss_undistorted"),
+            *("train_images", "phase", "phase_updates", "phase_seconds"),
         }
     ),
     SpeedRow: frozenset({"training_bytes", "step_macs", "peak_flops", "copied_bytes"}),

@@ -280,9 +280,9 @@ def _looks_right(name: str) -> Callable[[str], bool]:
 def _with_every_column(frame: pd.DataFrame, row_type: type[Row]) -> pd.DataFrame:
     """With columns for the factors of the catalogue, their `off` where there is no level, and what older files lack."""
     factors = [name for name in columns(row_type) if name not in columns(row_type, ())]
-    kinds = {field.name: field.type for field in dataclasses.fields(row_type)}
+    kinds, numbers = {field.name: field.type for field in dataclasses.fields(row_type)}, (float | None, int | None)
     absent = [name for name in columns(row_type) if name not in frame.columns]
-    frame = frame.assign(**{name: math.nan if kinds.get(name) == float | None else None for name in absent})
+    frame = frame.assign(**{name: math.nan if kinds.get(name) in numbers else None for name in absent})
     for factor in catalogue().factors:
         if factor.column in factors:
             # Of a network alone, factors of the training say nothing.

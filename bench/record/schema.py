@@ -32,6 +32,11 @@ class TrialRow:
     selected for such a cell when the row was made, which is the one that it trained with unless `lr` says another;
     empty where none was. `code` is the digest of the whole engine, kernels included: it says what computed the row, and
     is no part of the key; nor are `study`, the name of a user's study, and `source`, the digest of its files.
+
+    `train_images` is how many images it trained on. A trial that began with a phase of training has in `phase` the data
+    set that this trained on, its own where only the number of updates was to be the same; `phase_updates` is how many
+    updates the phase made, and `phase_seconds` what these took when they were made, by this trial or by another that
+    starts with the same.
     """
 
     schema: int
@@ -78,6 +83,10 @@ class TrialRow:
     source: str | None = None
     train_accuracy_undistorted: float | None = None
     train_loss_undistorted: float | None = None
+    train_images: int | None = None
+    phase: str | None = None
+    phase_updates: int | None = None
+    phase_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from binascii import a2b_base64
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +15,7 @@ from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import level_of
 from bench.record.store import Store
-from bench.report.choosing import Networks, choose, narrowed
+from bench.report.choosing import Chosen, Networks, choose, narrowed
 from bench.report.looked import Look, looks_under
 from bench.report.searched import searched_rows
 from bench.report.stats.noise import Bits, miss_rates
@@ -43,7 +43,8 @@ class Evidence:
     `looks` are those of runs that went on until it was settled, in their order; `left_out` says in sentences
     which other rows there are; `class_names` what classes are called, or their numbers. The other frames are as the
     store gives them, for `trials`; `labels` are those of the test images, and `probabilities`, of a trial and a
-    readout, what that gives them.
+    readout, what that gives them. `apart` are done rows of this protocol that only a section of their own is about, and
+    `apart_cells` their cells: those in which a factor is varied that only a design of its own varies.
     """
 
     dataset: str
@@ -68,6 +69,8 @@ class Evidence:
     machines: pd.DataFrame
     readouts: pd.DataFrame
     labels: pd.DataFrame
+    apart: pd.DataFrame
+    apart_cells: tuple[Cell, ...]
     probabilities: Callable[[str, str], NDArray[np.float16] | None]
 
     @cached_property
@@ -182,6 +185,7 @@ def gather(
             f"{store.trials_path} has rows of other networks or augmentations than today's only: "
             f"`{catalogue().command('run')}` with the same options makes new ones"
         )
+    chosen, apart = _parted(chosen)
     done = chosen.rows[chosen.rows["status"] == "done"].reset_index(drop=True)
     if done.empty:
         raise NoRowsError(f"no trial in {store.trials_path} is done: `{catalogue().command('status')}` tells more")
@@ -189,7 +193,7 @@ def gather(
     epochs, images, labels = store.epochs(), store.images(), store.labels()
     return Evidence(
         dataset=dataset,
-        cells=tuple(sorted((chosen.cells[str(label)] for label in done["cell"].unique()), key=_order)),
+        cells=_cells_of(done, chosen),
         protocol=chosen.protocol,
         trials=done,
         unfinished=chosen.rows[chosen.rows["status"] != "done"].reset_index(drop=True),
@@ -210,8 +214,36 @@ def gather(
         machines=store.machines(),
         readouts=_of(done, store.readouts()),
         labels=labels[labels["data"] == chosen.protocol["data"]],
+        apart=apart,
+        apart_cells=_cells_of(apart, chosen),
         probabilities=store.probabilities,
     )
+
+
+def _parted(chosen: Chosen) -> tuple[Chosen, pd.DataFrame]:
+    """What every section is about, and the done rows that only one of their own is about; these count as all others
+    where there are no others."""
+    own = {label for label, cell in chosen.cells.items() if cell.is_of_own_design}
+
+    def others(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows[~rows["cell"].isin(own)]
+
+    done = chosen.rows[chosen.rows["status"] == "done"]
+    apart = done[done["cell"].isin(own)].reset_index(drop=True)
+    if len(apart) == len(done):
+        return chosen, apart.iloc[:0]
+    usual = replace(
+        chosen,
+        rows=others(chosen.rows),
+        siblings=others(chosen.siblings),
+        rates=others(chosen.rates),
+        swept={name: others(rows) for name, rows in chosen.swept.items()},
+    )
+    return usual, apart
+
+
+def _cells_of(rows: pd.DataFrame, chosen: Chosen) -> tuple[Cell, ...]:
+    return tuple(sorted((chosen.cells[str(label)] for label in rows["cell"].unique()), key=_order))
 
 
 def _order(cell: Cell) -> tuple[int, int, list[tuple[int, int]], str]:

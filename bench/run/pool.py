@@ -99,7 +99,8 @@ class LocalPool:
 
 def share_memory(data: Data) -> None:
     """Moves images and labels to memory that other processes may map instead of copying. Raises BenchError."""
-    tensors = [tensor for split in (data.train, data.held_out) for tensor in (split.images, split.labels)]
+    splits = [split for one in (data, *data.others.values()) for split in (one.train, one.held_out)]
+    tensors = [tensor for split in splits for tensor in (split.images, split.labels)]
     try:
         for tensor in tensors:
             tensor.share_memory_()

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing.connection import Connection
@@ -29,6 +29,7 @@ from bench.run.travel import BUILT_IN, unpack
 from bench.run.worker import Train, Trained, use_one_thread
 from bench.train.data import Data, Split
 from bench.train.device import cpu_vectors, gpu_and_cuda
+from bench.train.kept import Keep
 
 # How often the cluster is asked how large it is, which is also the sign that it is there.
 ASK_SECONDS = 1.0
@@ -187,14 +188,15 @@ def _machine(device: Device) -> MachineRow:
     return this_machine(*gpu_and_cuda(device), cpu_vectors())
 
 
-Arrays = tuple[str, int, tuple[str, ...] | None, tuple[Any, ...]]
+Arrays = tuple[str, int, tuple[str, ...] | None, tuple[Any, ...], Mapping[str, Any], Keep]
 
 
 def _arrays(data: Data) -> Arrays:
     """What Ray keeps once a node, in memory that all of the node's workers map."""
     splits = (data.train, data.held_out)
     arrays = tuple(t.numpy() for split in splits for t in (split.images, split.labels))
-    return data.name, data.classes, data.class_names, arrays
+    others = {name: _arrays(other) for name, other in data.others.items()}
+    return data.name, data.classes, data.class_names, arrays, others, data.keep
 
 
 @cache
@@ -202,11 +204,16 @@ def _data(reference: Any) -> Data:
     """The data behind a reference, which a worker process makes once."""
     import ray
 
-    name, classes, class_names, arrays = ray.get(reference)
+    return _made(ray.get(reference))
+
+
+def _made(kept: Arrays) -> Data:
+    name, classes, class_names, arrays, others, keep = kept
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # and nobody writes
         images, labels, held_out_images, held_out_labels = map(torch.from_numpy, arrays)
-    return Data(name, Split(images, labels), Split(held_out_images, held_out_labels), classes, class_names)
+    train, held_out = Split(images, labels), Split(held_out_images, held_out_labels)
+    return Data(name, train, held_out, classes, class_names, {one: _made(other) for one, other in others.items()}, keep)
 
 
 def _runtime_env(empty: str) -> dict[str, object]:

@@ -72,7 +72,9 @@ def name_trials(trials: Iterable[Trial], data: Data, data_digest: str) -> Iterat
     shared: dict[tuple[Cell, Protocol], tuple[Callable[[int], str], Parts, Mapping[str, str]]] = {}
     for trial in trials:
         if (trial.cell, trial.protocol) not in shared:
-            training = training_parts(trial, stacks=trial.protocol.device == "cpu" or stacks(trial.cell, data))
+            training = training_parts(
+                trial, stacks=trial.protocol.device == "cpu" or stacks(trial.cell, data), data=data
+            )
             network = network_part(trial.cell, data.input_shape, data.classes)
             parts = Parts(network, training_digest(training), data_digest)
             shared[trial.cell, trial.protocol] = trial_keys(trial, parts), parts, training
@@ -89,7 +91,9 @@ def trial_row(trained: Trained, named: Named, summary: Summary, provenance: Prov
     on_test = last if protocol.val == 0 else None
     on_val = last if protocol.val > 0 else None
     seconds = outcome.train_seconds if outcome is not None else None
-    trained_images = len(outcome.curve) * len(data.train) if outcome is not None else 0
+    images = outcome.train_images if outcome is not None else None
+    trained_images = len(outcome.curve) * (images or len(data.train)) if outcome is not None else 0
+    began = outcome.began if outcome is not None else None
     return TrialRow(
         schema=SCHEMA,
         trial=named.key,
@@ -135,6 +139,10 @@ def trial_row(trained: Trained, named: Named, summary: Summary, provenance: Prov
         source=catalogue().digest or None,
         train_accuracy_undistorted=outcome.undistorted_accuracy if outcome is not None else None,
         train_loss_undistorted=outcome.undistorted_loss if outcome is not None else None,
+        train_images=images,
+        phase=began.data if began else None,
+        phase_updates=began.updates if began else None,
+        phase_seconds=began.seconds if began else None,
     )
 
 

@@ -4,7 +4,6 @@ import datetime
 import math
 import secrets
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,6 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from bench.errors import BenchError, UsageError
 from bench.plan.catalogue import catalogue, written_levels
 from bench.plan.cells import Cell, preset_cell, recorded_cell
 from bench.plan.proposing import Static
@@ -30,6 +30,7 @@ from bench.run.countdown import Countdown
 from bench.run.executor import Executor, Open
 from bench.run.interrupt import held_back
 from bench.run.networks import cell_summary
+from bench.run.phases import NOT_HERE, check_beginning, images_an_epoch, with_others
 from bench.run.progress import Progress
 from bench.run.rows import (
     Named,
@@ -55,6 +56,7 @@ from bench.train.fit import check_batches
 from bench.train.network import NetworkError
 from bench.train.network_identity import network_part
 from bench.train.readouts import readout_digest
+from bench.train.recipe import recipe_of
 from bench.train.summary import Summary
 from bench.train.timing import seconds_per_image, time_networks, timing_steps
 
@@ -70,8 +72,8 @@ class Run:
 
     Rows measured on held-out training images go to a file of their own. `named` has the trials with their keys, in the
     plan's order. Two cells that are the same but for their names share a key: one is trained, and both have a row.
-    `left_out` are cells whose network can't be built on these data. `designs` are those of trials that are of another
-    design than the run's.
+    `left_out` are cells that can't be trained on these data. `designs` are those of trials that are of another design
+    than the run's.
     """
 
     named: tuple[Named, ...]
@@ -210,7 +212,9 @@ def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: P
     """Loads the data and names the trials. All must share data set and `val`. Raises BenchError."""
     protocol = trials[0].protocol
     full = find_dataset(protocol.dataset).load(data_dir)
-    data = full.hold_out(protocol.val) if protocol.val else full
+    store = Store(results / protocol.dataset, SELECTION if protocol.val else "trials.csv")
+    held = full.hold_out(protocol.val) if protocol.val else full
+    data, absent = with_others(held, trials, data_dir, store.folder)
     machine = this_machine(*gpu_and_cuda(protocol.device), cpu_vectors())
     now = datetime.datetime.now(datetime.UTC)
     provenance = Provenance(
@@ -220,44 +224,51 @@ def prepare_run(trials: Sequence[Trial], design: str, data_dir: Path, results: P
         code=code_digest(),
         machine=machine.machine,
     )
-    file = SELECTION if protocol.val else "trials.csv"
-    failed = _unbuildable(trials, data)
+    failed = _not_here(trials, data, absent)
     buildable = [trial for trial in trials if trial.cell not in failed]
     for trial in {(trial.cell.network, trial.protocol.batch_size): trial for trial in buildable}.values():
         check_batches(trial, data)
     named = tuple(name_trials(buildable, data, full.digest))
-    return Run(named, data, Store(results / protocol.dataset, file), provenance, machine, tuple(failed))
+    return Run(named, data, store, provenance, machine, tuple(failed))
 
 
-def _unbuildable(trials: Sequence[Trial], data: Data) -> dict[Cell, NetworkError]:
-    """The cells whose network can't be built on these data, and why; says it in a line an architecture. Raises
-    NetworkError where no cell's can be."""
-    failed: dict[Cell, NetworkError] = {}
-    cells = list(dict.fromkeys(trial.cell for trial in trials))
-    for cell in cells:
+def _not_here(trials: Sequence[Trial], data: Data, absent: Mapping[str, BenchError]) -> dict[Cell, UsageError]:
+    """The cells that can't be trained on these data, and why: their network can't be built on them, or there isn't what
+    they begin with. Says it in a line an architecture, or a line a reason. Raises the first reason where no cell can be
+    trained, or none of those that begin with something of their own."""
+    failed: dict[Cell, UsageError] = {}
+    cells = {trial.cell: trial for trial in reversed(trials)}
+    for cell, trial in reversed(cells.items()):
         try:
             network_part(cell, data.input_shape, data.classes)
-        except NetworkError as error:
+            check_beginning(trial, data, absent)
+        except (NetworkError, *NOT_HERE) as error:
             failed[cell] = error
-    if len(failed) == len(cells):
-        raise failed[cells[0]]
-    counts = Counter(cell.architecture for cell in failed)
-    for architecture, count in counts.items():
-        reason = next(error for cell, error in failed.items() if cell.architecture == architecture)
-        more = f" (and {count - 1} more cells of {architecture})" if count > 1 else ""
-        print(f"bench: left out: {reason}{more}", file=sys.stderr)
+    begin_otherwise = {cell for cell, trial in cells.items() if recipe_of(trial).start is not None}
+    if failed and (len(failed) == len(cells) or (begin_otherwise and begin_otherwise <= failed.keys())):
+        raise next(iter(failed.values()))
+    groups: dict[str, list[Cell]] = {}
+    for cell, reason in failed.items():
+        groups.setdefault(cell.architecture if isinstance(reason, NetworkError) else str(reason), []).append(cell)
+    for about, left in groups.items():
+        whose = f" of {about}" if isinstance(failed[left[0]], NetworkError) else f" as {left[0].label}"
+        more = f" (and {len(left) - 1} more cells{whose})" if len(left) > 1 else ""
+        print(f"bench: left out: {failed[left[0]]}{more}", file=sys.stderr)
     return failed
 
 
 def expected_seconds(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
-    """What one trial of each cell should take in one worker, from a few timed steps on this machine now.
+    """What one trial of each cell should take in one worker, from a few timed steps on this machine now; the phase that
+    it may begin with, which others share, is left out.
     Without a GPU here, for trials that train on a cluster's, all count alike: finished ones correct it."""
     if trials[0].protocol.device == "cuda" and not torch.cuda.is_available():
         return {trial.cell: 1.0 for trial in trials}
     use_one_thread()
     cost = seconds_per_image(trials, data)
     return {
-        trial.cell: cost[trial.cell] * trial.protocol.epochs * (len(data.train) + FORWARD_SHARE * len(data.held_out))
+        trial.cell: cost[trial.cell]
+        * trial.protocol.epochs
+        * (images_an_epoch(trial, data) + FORWARD_SHARE * len(data.held_out))
         for trial in trials
     }
 

@@ -11,7 +11,7 @@ from bench.errors import UsageError, near_matches
 from bench.plan.budget import Budget, read_budget
 from bench.plan.catalogue import catalogue, find_architecture, find_factors
 from bench.plan.cells import Cell
-from bench.plan.designs import DESIGNS, ONE_CHANGE
+from bench.plan.designs import DESIGNS, ONE_CHANGE, varied
 from bench.plan.proposing import LEAST_SEEDS
 from bench.plan.protocol import Device, Optimizer, Precision, Protocol
 from bench.plan.search import Search
@@ -86,8 +86,8 @@ def chosen_cells(all_models: bool, models: str | None, design: str | None, facto
     """The distinct cells that the options ask for. Raises UsageError."""
     design = chosen_design(design)
     names = chosen_models(all_models, models)
-    varied = catalogue().factors if factors is None else find_factors(_split(factors, "--factors"))
-    return list(dict.fromkeys(DESIGNS[design](names, varied)))
+    asked = varied(design) if factors is None else find_factors(_split(factors, "--factors"))
+    return list(dict.fromkeys(DESIGNS[design](names, asked)))
 
 
 def chosen_models(all_models: bool, models: str | None) -> list[str]:

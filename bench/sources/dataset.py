@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError, near_matches
-from bench.plan.catalogue import catalogue
+from bench.plan.catalogue import built_in, catalogue
 
 if TYPE_CHECKING:
     from bench.train.data import Data
@@ -56,6 +56,15 @@ def find_dataset(name: str) -> Dataset:
     known = catalogue().datasets
     if name not in known:
         raise UsageError(f"no data set is called {name!r}: {near_matches(name, known)}")
+    found: Dataset = known[name]
+    return found
+
+
+def find_other_dataset(name: str) -> Dataset:
+    """The study's data set called `name`, or the built-in one. Raises UsageError with near matches."""
+    known = {**built_in().datasets, **catalogue().datasets}
+    if name not in known:
+        raise UsageError(f"a phase trains on {name!r}, and no data set is called so: {near_matches(name, known)}")
     found: Dataset = known[name]
     return found
 

@@ -1,7 +1,8 @@
 """A data set in memory: uint8 images, labels, and what follows from them."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from bench.errors import UsageError
 from bench.plan.seeds import stream
+from bench.train.kept import Keep, kept_nowhere
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,16 @@ class Split:
 @dataclass(frozen=True)
 class Data:
     """`train` is what networks learn from, `held_out` what they are measured on: the test set, or training images.
-    `class_names`, where there are any, are what people call classes 0, 1, ...; they are no part of the digest."""
+    `class_names`, where there are any, are what people call classes 0, 1, ...; they are no part of the digest, nor is
+    what trainings on these data may start with: other data sets by name, and where what was learned on them is kept."""
 
     name: str
     train: Split
     held_out: Split
     classes: int
     class_names: tuple[str, ...] | None = None
+    others: Mapping[str, "Data"] = field(default_factory=dict)
+    keep: Keep = kept_nowhere
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

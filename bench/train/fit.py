@@ -3,6 +3,7 @@
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,14 +16,17 @@ from bench.train.contract import check_network
 from bench.train.data import Data
 from bench.train.fast.fuse import fuse
 from bench.train.fast.stackable import stack_kind
+from bench.train.few import few_of_each
 from bench.train.general import GeneralTraining
+from bench.train.identity import phase_key
 from bench.train.loop import train
 from bench.train.network import plain_network
-from bench.train.outcome import OnEpoch, Outcome
+from bench.train.outcome import Began, OnEpoch, Outcome
 from bench.train.readouts import Followed
 from bench.train.recipe import recipe_of
 from bench.train.single import Training
 from bench.train.stack import StackTraining
+from bench.train.start import Start, StartedTraining, first_of, learn, start_from
 
 
 def fit(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> list[Outcome]:
@@ -44,13 +48,15 @@ def fit(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> 
 
 def _fit_together(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None) -> list[Outcome]:
     try:
-        training = begin(stack, data)
+        data = few_of_each(data, recipe_of(stack[0]).images_per_class, stack[0].seed)
+        start = _start(stack[0], data)
+        training = begin(stack, data, start)
         if names := stack[0].protocol.readouts:
             followed = Followed(training)
             outcomes = with_readouts(train(followed, data, on_epoch), followed.read(names))
         else:
             outcomes = train(training, data, on_epoch)
-        return measured_on_training(training, outcomes)
+        return [_with_beginning(outcome, data, start) for outcome in measured_on_training(training, outcomes)]
     except torch.OutOfMemoryError:
         if len(stack) == 1:
             raise
@@ -59,6 +65,23 @@ def _fit_together(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None) 
         torch.cuda.empty_cache()
     middle = len(stack) // 2
     return [*_fit_together(stack[:middle], data, on_epoch), *_fit_together(stack[middle:], data, on_epoch)]
+
+
+def _start(trial: Trial, data: Data) -> Start | None:
+    """What the trial starts from, learned now or kept from another trial that starts with the same; None where that is
+    its own initialisation."""
+    recipe = recipe_of(trial)
+    if recipe.start is None:
+        return None
+    first = first_of(trial, data, recipe, recipe.start)
+    check_batches(first.trial, first.data)
+    learned = data.keep(phase_key(first), partial(learn, first))
+    return start_from(learned, trial, data, recipe.start)
+
+
+def _with_beginning(outcome: Outcome, data: Data, start: Start | None) -> Outcome:
+    began = None if start is None else Began(start.data, start.learned.updates, start.learned.seconds)
+    return replace(outcome, train_images=len(data.train), began=began)
 
 
 def with_readouts(outcomes: Sequence[Outcome], readouts: Sequence[Mapping[str, NDArray[np.float32]]]) -> list[Outcome]:
@@ -103,15 +126,19 @@ def together(stack: Sequence[Trial], data: Data) -> list[list[Trial]]:
     return list(parts.values())
 
 
-def begin(stack: Sequence[Trial], data: Data) -> Training | StackTraining | GeneralTraining:
+def begin(stack: Sequence[Trial], data: Data, start: Start | None = None) -> Training | StackTraining | GeneralTraining:
     """Trials that train as one, before their first step, on their protocol's device. A trial alone on a CPU trains as
     `Training`, one with a recipe of its own, or on a GPU with a network that can't be stacked, as `GeneralTraining`,
-    all others as `StackTraining`. Raises UsageError for batches, networks and recipes that they can't train with."""
+    all others as `StackTraining`. `data` are those of the trials' own images, `start` what a trial with a phase starts
+    from; without it such a trial starts as others do. Raises UsageError for batches, networks and recipes that they
+    can't train with."""
     trial, device = stack[0], torch.device(stack[0].protocol.device)
     recipe = recipe_of(trial)
     _check_networks(stack, data)
     check_batches(trial, data)
-    if len(stack) == 1 and not recipe.is_default:
+    if start is not None:
+        return StartedTraining(trial, data, recipe, device, start)
+    if len(stack) == 1 and not recipe.trains_as_usual:
         return GeneralTraining(trial, data, recipe, device)
     if len(stack) == 1 and device.type == "cpu":
         return Training(trial, data)

@@ -28,6 +28,16 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True)
+class Began:
+    """The phase of training that a trial began with: the data set, how many updates, and the seconds that these took
+    when they were made."""
+
+    data: str
+    updates: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a trial. `predicted` is the class that the last epoch's network gave each held-out image, in order;
     `train_seconds` leaves measuring out. A diverged trial ends with the epoch whose loss was not finite.
@@ -35,7 +45,8 @@ class Outcome:
     `undistorted_accuracy` and `undistorted_loss` are the last epoch's network's on the training images as they are,
     measured like the held-out images; None for a trial that diverged, and where that loss isn't finite. `readouts` has
     by name the logarithms of the probabilities (images, classes) that the readouts asked for give the held-out images;
-    none of a trial that diverged.
+    none of a trial that diverged. `train_images` is how many images it trained on, `began` the phase that it began
+    with.
     """
 
     status: Literal["done", "diverged"]
@@ -45,6 +56,8 @@ class Outcome:
     undistorted_accuracy: float | None = None
     undistorted_loss: float | None = None
     readouts: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    train_images: int | None = None
+    began: Began | None = None
 
 
 OnEpoch = Callable[[Trial, Epoch], None]

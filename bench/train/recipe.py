@@ -15,11 +15,13 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from bench.errors import UsageError
+from bench.plan import arguments
 from bench.plan.catalogue import catalogue
 from bench.plan.factors import level_of
 from bench.plan.levels import format_level
 from bench.plan.trials import Trial
 from bench.train.called import called, place_of, place_of_caller
+from bench.train.phase import Phase
 
 # Float logits (N, classes), and targets: int64 labels (N,), or what a change of the batch made of them. The mean loss.
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -48,7 +50,8 @@ class Recipe:
     None for the optimiser and the schedule means those of the protocol and of the factor `scheduler`. `batch`,
     `before_step` and `after_step` hold any number of callables, called in their order: before a step the gradients are
     there (to be clipped), after it the weights have moved (and may be clipped), without gradients being recorded.
-    `places` says where loss, optimiser and schedule were given, for messages.
+    `start` is a phase of training that comes before, `images_per_class` how many training images a class has, all where
+    it is None. `places` says where loss, optimiser and schedule were given, for messages.
     """
 
     loss: Loss = F.cross_entropy
@@ -58,12 +61,19 @@ class Recipe:
     batch: tuple[ChangeBatch, ...] = ()
     before_step: tuple[AroundStep, ...] = ()
     after_step: tuple[AroundStep, ...] = ()
+    start: Phase | None = None
+    images_per_class: int | None = None
     places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_default(self) -> bool:
         """Whether everything is as without any change."""
         return self == Recipe()
+
+    @property
+    def trains_as_usual(self) -> bool:
+        """Whether it is as without any change but for the images that there are."""
+        return replace(self, images_per_class=None).is_default
 
     def with_loss(self, loss: Loss) -> "Recipe":
         """Trains on `loss(logits, targets)`, a scalar."""
@@ -85,6 +95,16 @@ class Recipe:
     def with_batch(self, change: ChangeBatch) -> "Recipe":
         """Changes batches by `change(images, targets, generator)` as well, after the changes there are."""
         return replace(self, batch=(*self.batch, _callable("batch", change)))
+
+    def with_start(self, phase: Phase) -> "Recipe":
+        """Begins with a phase of training, on another data set, and starts from the body that it leaves."""
+        if not isinstance(phase, Phase):
+            raise UsageError(f"with_start takes a phase, as Phase('mnist', epochs=5), not {_kind(phase)}")
+        return replace(self, start=phase)
+
+    def with_images(self, per_class: int) -> "Recipe":
+        """Trains on so many images of each class, which the trial's seed draws: of fewer images the first of more."""
+        return replace(self, images_per_class=arguments.whole("with_images: a number of images", per_class))
 
     def with_before_step(self, action: AroundStep) -> "Recipe":
         """Calls `action(network, step)` as well when the gradients are there and the weights have not moved yet."""

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from bench.plan.cells import Cell, preset_cell
 from bench.plan.keys import training_digest
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
+from bench.run.phases import check_beginning, with_others
 from bench.run.runner import FORWARD_SHARE
 from bench.run.worker import reason_of, use_one_thread
 from bench.sources.dataset import find_dataset
@@ -71,13 +72,16 @@ class Contract:
         self._notes: Found = {}
         self._tried: dict[Cell, Tried] = {}
         self._repeated: set[object] = set()
+        self._absent: Mapping[str, BenchError] = {}
 
     def checks(self, each: Callable[[Sequence[Cell]], Iterator[Cell]] = iter) -> Iterator[Check]:
         """The checks; `each` may show how far the cells that it hands on have come. Raises BenchError where there are
         no images to try anything on."""
         start = time.monotonic()
         use_one_thread()
-        data = find_dataset(self._protocol.dataset).load(self._data_dir)
+        trials = [Trial(cell, 0, self._protocol) for cell in self._tries.cells]
+        alone = find_dataset(self._protocol.dataset).load(self._data_dir)
+        data, self._absent = with_others(alone, trials, self._data_dir)
         yield (first := check_data(data))
         few = few_images(data, min(FEW, self._protocol.batch_size))
         cells = in_turns(self._tries.cells)
@@ -115,10 +119,11 @@ class Contract:
         try:
             whole = Trial(cell, 0, self._protocol)
             check_batches(whole, data)
+            check_beginning(whole, data, self._absent)
             trial = briefly(whole, few)
             left = two_steps(trial, few)
             network = network_part(cell, data.input_shape, data.classes)
-            recipe = training_digest(training_parts(whole))
+            recipe = training_digest(training_parts(whole, data=data))
         except Exception as error:
             self._found.setdefault("two steps", []).append((cell, _one_line(error)))
             return

@@ -31,6 +31,7 @@ from bench.report.sections import (
     speed,
     sweeps,
     targets,
+    transfer,
     variance,
 )
 from bench.report.sections.section import Section, Weight
@@ -43,6 +44,7 @@ SECTIONS: tuple[Section, ...] = (
     effects.SECTION,
     combinations.SECTION,
     sweeps.SECTION,
+    transfer.SECTION,
     pareto.SECTION,
     cells.SECTION,
     presets.SECTION,
