@@ -3,7 +3,7 @@
 import numpy as np
 
 from bench.train.fast.after import _larger, _step_pixels
-from bench.train.fast.kernels import Matrix, compiled
+from bench.train.fast.kernels import Matrix, compiled, within
 from bench.train.fast.rows import clear, numbers
 from bench.train.fast.tiles import LANES
 
@@ -51,30 +51,39 @@ def finish(
     - `pool` is the width of the shortcut's max pool over what lies `inside` so many pixels of `src`; 0 for none.
     - `where` gets the place of a window's maximum, as in `direct.forward`.
     """
-    images, row = gates.shape[0], maps.shape[3]
+    row = maps.shape[3]
     factor, offset, beside = numbers(row, 1), numbers(row, 0), numbers(row, 0)
     pixels, places = numbers(row, 0), np.empty(row, np.int32)
     for block in range(out.shape[0]):
         for channel in range(out.shape[1]):
-            if images:
-                for i in range(row):
-                    image = block * LANES + i % LANES
-                    factor[i] = gates[image, channel] if image < images else np.float32(0)
+            if gates.size:
+                _by_lane(gates, block, channel, factor)
             if offsets.size:
-                for i in range(row):
-                    image = block * LANES + i % LANES
-                    offset[i] = offsets[image, channel] if image < images else np.float32(0)
+                _by_lane(offsets, block, channel, offset)
             for y in range(maps.shape[2]):
                 line, to = maps[block, channel, y], out[block, channel, y + border, border * LANES :]
-                if pool:
+                if pool == 1:
+                    wide = src[block, channel, inside + y, inside * LANES :]
+                    for i in range(row):
+                        beside[i] = wide[i]
+                elif pool > 1:
                     for down in range(pool):
                         wide = src[block, channel, inside + y * pool + down, inside * LANES :]
                         _larger(wide, down, pool, pixels, beside, places)
-                    if pool > 1:
-                        for i in range(row):
-                            where[block, channel, y, i] = places[i]
+                    for i in range(row):
+                        where[block, channel, y, i] = places[i]
                 for i in range(row):
                     to[i] = line[i] * factor[i] + offset[i] + beside[i]
+
+
+@within()
+def _by_lane(values: Matrix, block: int, channel: int, out: Matrix) -> None:
+    """A channel's numbers of the images of a block, for each pixel of a row."""
+    for lane in range(LANES):
+        image = block * LANES + lane
+        out[lane] = values[image, channel] if image < len(values) else np.float32(0)
+    for i in range(LANES, len(out)):
+        out[i] = out[i - LANES]
 
 
 @compiled
