@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -61,7 +62,7 @@ class Neighbours(ChannelAttention):
         return (self.frozen + (means + means.roll(1, 0)) @ self.weight)[:, None, None, None]
 
 
-ATTENTIONS = {
+ATTENTIONS: dict[str, Callable[[], nn.Module] | None] = {
     "off": None,
     "se": lambda: SqueezeExcitation(6),
     "eca": EfficientChannelAttention,
@@ -216,7 +217,8 @@ def test_a_graph_with_attention_is_gone_through_twice_and_hooks_see_a_gradient_o
     """A parameter's hook that looks at its gradient is called as often as in torch."""
     fused = fuse(attended_network("eca", residual=True))
     alone = by_modules(fused)
-    images, seen = [torch.randn(count, 6, 13, 11) for count in (20, 3)], []
+    images = [torch.randn(count, 6, 13, 11) for count in (20, 3)]
+    seen: list[Tensor] = []
     for network in (fused, alone):
         loss = sum((network(batch).square().sum() for batch in images), torch.zeros(()))
         loss.backward(retain_graph=True)
