@@ -98,7 +98,7 @@ class Finish:
     @property
     def _pixels(self) -> int:
         """Of a map."""
-        return self.maps.shape[2] * (self.maps.shape[3] // LANES)
+        return int(self.maps.shape[2] * (self.maps.shape[3] // LANES))
 
 
 _NOTHING = np.empty((0, 0), np.float32)
