@@ -2,12 +2,15 @@
 
 import copy
 import pickle
+from collections.abc import Callable
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from architectures.attention import ChannelAttention, EfficientChannelAttention, SqueezeExcitation
+from architectures.residual import Residual
 from bench.plan.cells import preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
@@ -46,6 +49,48 @@ def small_network(
     return network
 
 
+class Neighbours(ChannelAttention):
+    """Somebody's own: gates of one number an image and of the neighbouring image's means; a parameter that is frozen,
+    and one that nothing uses."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.linspace(-1, 1, channels))
+        self.frozen = nn.Parameter(torch.tensor(0.5), requires_grad=False)
+
+    def gates(self, means: Tensor) -> Tensor:
+        return (self.frozen + (means + means.roll(1, 0)) @ self.weight)[:, None, None, None]
+
+
+ATTENTIONS: dict[str, Callable[[], nn.Module] | None] = {
+    "off": None,
+    "se": lambda: SqueezeExcitation(6),
+    "eca": EfficientChannelAttention,
+    "own": lambda: Neighbours(6),
+}
+
+
+def attended_network(
+    attention: str, *, residual: bool, crop: int = 0, pool: int = 1, batch_norm: bool = True, dropout: float = 0.0
+) -> nn.Sequential:
+    """A shortcut around a run's first block and around one inside it, both cropping and pooling."""
+
+    def block(inputs: int, outputs: int, width: int, cut: int) -> list[nn.Module]:
+        parts: list[nn.Module] = [nn.Conv2d(inputs, outputs, 3, padding=1 - cut)]
+        parts += [nn.BatchNorm2d(outputs)] * batch_norm
+        parts += [nn.ReLU()]
+        parts += [nn.MaxPool2d(width)] * (width > 1)
+        parts += [nn.Dropout(dropout)] * (dropout > 0)
+        made = ATTENTIONS[attention]
+        return parts if made is None else [*parts, made()]
+
+    torch.manual_seed(0)
+    around = [nn.Sequential(*block(6, 6, pool, crop)) for _ in range(2)]
+    shortcuts = [Residual(each, crop=crop, pool=pool) for each in around] if residual else around
+    layers = (shortcuts[0], nn.Sequential(*block(6, 6, 1, 0)), shortcuts[1], nn.Conv2d(6, 5, 1))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()).train()
+
+
 def by_modules(network: nn.Module) -> nn.Module:
     """The fused network without its chains."""
     alone = copy.deepcopy(network)
@@ -61,7 +106,8 @@ def everything(network: nn.Module, images: Tensor, *, half: bool = False) -> lis
         logits = network(asked)
     labels = torch.arange(len(images)) % logits.shape[1]
     loss = F.cross_entropy(logits.to(images.dtype), labels)
-    on_images, *gradients = torch.autograd.grad(loss, [asked, *network.parameters()])
+    learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    on_images, *gradients = torch.autograd.grad(loss, [asked, *learned])
     statistics = [buffer for name, buffer in network.named_buffers() if "running" in name]
     vectors = [torch.cat([part.flatten() for part in parts]) for parts in (gradients, statistics) if parts]
     return [logits.detach(), on_images, *vectors]
@@ -88,9 +134,26 @@ def test_kernels_and_borders_of_any_size(size: int, padding: int, bias: bool) ->
     check(network, torch.randn(20, 2, 13, 11))
 
 
+@pytest.mark.parametrize("count", [1, 37])
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_attention_and_shortcuts_are_part_of_a_run(attention: str, residual: bool, count: int) -> None:
+    check(attended_network(attention, residual=residual), torch.randn(count, 6, 13, 11))
+
+
+@pytest.mark.parametrize("attention", ["off", "se"])
+@pytest.mark.parametrize(("crop", "pool"), [(1, 1), (0, 2), (1, 2), (0, 3)])
+def test_a_shortcut_crops_and_pools(crop: int, pool: int, attention: str) -> None:
+    """Of equal values in a window, such as whole numbers have, the first is taken, as in torch."""
+    network = attended_network(attention, residual=True, crop=crop, pool=pool, batch_norm=attention == "off")
+    check(network, torch.randint(-2, 3, (20, 6, 19, 17)).float())
+
+
 def check(plain: nn.Module, images: Tensor) -> None:
     fused = fuse(copy.deepcopy(plain))
     assert isinstance(fused.forward, Chain)
+    assert [type(step) for step in fused.forward._steps].count(Run) == 1
+    assert not any(isinstance(step, nn.Conv2d | Residual | ChannelAttention) for step in fused.forward._steps)
     exact = everything(copy.deepcopy(plain).double(), images.double())
     torchs = errors(everything(plain, images), exact)
     for mine, theirs in zip(errors(everything(fused, images), exact), torchs, strict=True):
@@ -115,7 +178,16 @@ def test_a_chain_in_bfloat16_is_as_near_to_float64_as_the_modules(batch_norm: bo
 def test_a_chain_drops_what_the_modules_drop(pool: int, half: bool) -> None:
     fused = fuse(small_network(batch_norm=True, pool=pool, dropout=0.3))
     alone = by_modules(fused)
-    images = torch.randn(37, 2, 13, 11)
+    drops_alike(fused, alone, torch.randn(37, 2, 13, 11), half=half)
+
+
+def test_attention_weighs_what_dropout_left() -> None:
+    fused = fuse(attended_network("se", residual=True, pool=2, dropout=0.3))
+    drops_alike(fused, by_modules(fused), torch.randn(37, 6, 13, 11), half=False)
+
+
+def drops_alike(fused: nn.Module, alone: nn.Module, images: Tensor, *, half: bool) -> None:
+    """From the same two numbers a call."""
     results = []
     for network in (fused, alone):
         generator = fast_generator(1)
@@ -139,6 +211,25 @@ def test_a_graph_keeps_its_numbers_as_long_as_it_lives() -> None:
         loss.backward()
     for mine, theirs in zip(fused.parameters(), alone.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_a_graph_with_attention_is_gone_through_twice_and_hooks_see_a_gradient_once() -> None:
+    """A parameter's hook that looks at its gradient is called as often as in torch."""
+    fused = fuse(attended_network("eca", residual=True))
+    alone = by_modules(fused)
+    images = [torch.randn(count, 6, 13, 11) for count in (20, 3)]
+    seen: list[Tensor] = []
+    for network in (fused, alone):
+        loss = sum((network(batch).square().sum() for batch in images), torch.zeros(()))
+        loss.backward(retain_graph=True)
+        loss.backward()
+        hooked = network.get_parameter("1.3.conv.weight")
+        hooked.register_hook(lambda gradient: seen.append(gradient.clone()))
+        network(images[0]).square().sum().backward()
+    for mine, theirs in zip(fused.parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-3, atol=1e-3)
+    first, second = seen
+    torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-4)
 
 
 def test_gradients_are_the_parameters_own() -> None:
@@ -181,6 +272,38 @@ def test_a_module_that_is_held_twice_computes_twice() -> None:
     check(network, torch.randn(20, 2, 13, 11))
 
 
+class Doubled(SqueezeExcitation):
+    """Attention with a forward of its own."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return 2 * super().forward(maps)
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.ReLU(), Doubled(6)),
+        Residual(nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.Tanh())),
+        Residual(nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 6, 3, padding=1))),
+        Residual(nn.Conv2d(6, 1, 3, padding=1)),
+        Residual(nn.Sequential(nn.Conv2d(6, 6, 3), nn.AdaptiveAvgPool2d((13, 11)))),
+    ],
+)
+def test_blocks_that_a_run_does_not_know_are_computed_by_themselves(unknown: nn.Module) -> None:
+    """Before and after them there may be runs."""
+    before = nn.Sequential(*attended_network("se", residual=True)[:3])
+    network = nn.Sequential(before, unknown, nn.LazyConv2d(6, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).train()
+    images = torch.randn(20, 6, 13, 11)
+    network(images)
+    fused = fuse(copy.deepcopy(network))
+    assert isinstance(fused.forward, Chain)
+    assert isinstance(fused.forward._steps[0], Run)
+    exact = everything(copy.deepcopy(network).double(), images.double())
+    torchs = errors(everything(network, images), exact)
+    for mine, theirs in zip(errors(everything(fused, images), exact), torchs, strict=True):
+        assert mine <= 2 * theirs + 4 * ROUNDING
+
+
 def test_what_a_chain_cannot_do_torch_does() -> None:
     """Strides, groups and wide convolutions end a run; one convolution alone is none; a map too small is torch's."""
     for layer in (nn.Conv2d(4, 4, 3, stride=2), nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 65, 3)):
@@ -192,7 +315,7 @@ def test_what_a_chain_cannot_do_torch_does() -> None:
         network.train()(torch.zeros(2, 1, 4, 4))
 
 
-@pytest.mark.parametrize("name", ["model1", "model3"])
+@pytest.mark.parametrize("name", ["model1", "model3", "model4"])
 def test_trainings_by_chain_and_by_modules_have_the_same_losses(name: str, few_digits: Data) -> None:
     trial = Trial(preset_cell(name), 0, Protocol("digits", lr=0.01, batch_size=50, precision="fp32"))
     losses = []
@@ -200,6 +323,7 @@ def test_trainings_by_chain_and_by_modules_have_the_same_losses(name: str, few_d
         training = Training(trial, few_digits)
         training.network.train()
         assert isinstance(training.network.forward, Chain)
+        assert isinstance(training.network.forward._steps[0], Run)
         if not chained:
             del training.network.forward
         losses.append(torch.stack([training.step(torch.arange(50) + 50 * (step % 4))[0] for step in range(8)]))

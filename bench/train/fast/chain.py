@@ -1,6 +1,8 @@
-"""Runs of convolutions in a network, each with its `Activation`, trained with the images innermost (see `direct`)."""
+"""Runs of convolutions in a network, each with its `Activation`, attention and shortcut, trained with the images
+innermost (see `direct`)."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, cast
 
 import numpy as np
@@ -50,12 +52,12 @@ class Run:
 
     def __call__(self, maps: Tensor) -> Tensor:
         """(N, C, H, W) maps through all stages."""
-        pairs = self._pairs(maps)
-        if pairs is not None:
-            return cast(Tensor, _Pass.apply(maps, self, pairs, *self._parameters()))
+        pairs, attended = self._pairs(maps), self._attended()
+        if pairs is not None and not any(map(_is_watched, chain(*attended))):
+            return cast(Tensor, _Pass.apply(maps, self, pairs, attended, *self._parameters(), *chain(*attended)))
         for stage in self.stages:
-            maps = stage.conv(maps)
-            maps = maps if stage.activation is None else stage.activation(maps)
+            for module in stage.modules:
+                maps = module(maps)
         return maps
 
     def lend(self, shape: Sequence[int], *, pairs: bool) -> "_Lease":
@@ -68,16 +70,17 @@ class Run:
 
     def _pairs(self, maps: Tensor) -> bool | None:
         """Whether to compute with pairs of bfloat16; None where the stages' modules must compute."""
+        known_pairs = KNOWN_PAIRS and all(stage.is_plain for stage in self.stages)
         if not (maps.device.type == "cpu" and maps.ndim == 4 and maps.numel() and self._let_through(maps.shape)):
             return None
         kinds = {maps.dtype, *(stage.conv.weight.dtype for stage in self.stages)}
         if kinds == {torch.bfloat16}:
-            return True if KNOWN_PAIRS else None
+            return True if known_pairs else None
         if kinds != {torch.float32}:
             return None
         if not torch.is_autocast_enabled("cpu"):
             return False if KNOWN else None
-        return True if KNOWN_PAIRS and torch.get_autocast_dtype("cpu") == torch.bfloat16 else None
+        return True if known_pairs and torch.get_autocast_dtype("cpu") == torch.bfloat16 else None
 
     def _let_through(self, shape: Sequence[int]) -> bool:
         """Whether maps of this shape get through, and every module is in training and as kernels know it."""
@@ -85,6 +88,8 @@ class Run:
         if channels != self.stages[0].conv.in_channels:
             return False
         for stage in self.stages:
+            if not stage.adds_up(height, width):
+                return False
             above = height + 2 * stage.border - stage.size + 1, width + 2 * stage.border - stage.size + 1
             height, width = stage.shrinks(height, width)
             if min(height, width) < 1:
@@ -97,6 +102,10 @@ class Run:
 
     def _parameters(self) -> list[Tensor]:
         return [parameter for stage in self.stages for parameter in stage.parameters]
+
+    def _attended(self) -> list[list[Tensor]]:
+        """The parameters of each stage's attention."""
+        return [[] if stage.attention is None else list(stage.attention.parameters()) for stage in self.stages]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"stages": self.stages, "_rooms": {}}
@@ -117,16 +126,20 @@ class _Pass(Function):
     """All stages of a run, and their gradients."""
 
     @staticmethod
-    def forward(ctx: Any, maps: Tensor, run: Run, pairs: bool, *parameters: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, maps: Tensor, run: Run, pairs: bool, attended: Sequence[Sequence[Tensor]], *parameters: Tensor
+    ) -> Tensor:
         ctx.lease = run.lend(maps.shape, pairs=pairs)
         room: Room = ctx.lease.room
         laying.lay(_array(maps), room.places[0].src, run.stages[0].border)
+        parameters = parameters[: len(room.parameters)]
         torch._foreach_copy_(room.parameters, [parameter.detach() for parameter in parameters])
-        ctx.scales = []
-        for stage, place in zip(run.stages, room.places, strict=True):
+        ctx.passed = []
+        for stage, place, its in zip(run.stages, room.places, attended, strict=True):
             drops = _drops(stage.activation)
             direct.forward(*place.forward, *_running(stage.norm), *drops)
-            ctx.scales.append(drops[0])
+            gates = None if place.finish is None else place.finish.forward(stage.attention, its, len(maps))
+            ctx.passed.append((drops[0], gates))
         result = torch.empty(room.shape)
         laying.picked_up(room.out, result.numpy())
         ctx.shape, ctx.dtype = maps.shape, maps.dtype
@@ -139,19 +152,30 @@ class _Pass(Function):
         room: Room = ctx.lease.room
         laying.lay_maps(_array(gradient), room.on_out)
         for_maps = ctx.needs_input_grad[0]
-        for number, scale in reversed(list(enumerate(ctx.scales))):
-            direct.backward(*room.places[number].backward, scale, number > 0 or for_maps)
+        on_attended: list[Tensor | None] = []
+        for number, (scale, gates) in reversed(list(enumerate(ctx.passed))):
+            place, asked = room.places[number], number > 0 or for_maps
+            if place.finish is not None and gates is not None:
+                on_attended = place.finish.back_to_maps(gates) + on_attended
+            direct.backward(*place.backward, scale, asked)
+            if place.finish is not None and asked:
+                place.finish.back_to_src()
         to_maps = None
         if for_maps:
             found = torch.empty(ctx.shape)
             laying.picked_up(room.places[0].to_src, found.numpy())
             to_maps = found.to(ctx.dtype)
-        return to_maps, None, None, *room.gradients(ctx.saved_tensors)
+        return to_maps, None, None, None, *room.gradients(ctx.saved_tensors), *on_attended
 
 
 _NOTHING = np.empty(0, np.float32)
 _NO_BATCH_NORM = (_NOTHING, _NOTHING, 0.0, 0.0)
 _NO_DROPS = (np.float32(1), np.uint32(0), np.zeros(2, np.uint32))
+
+
+def _is_watched(parameter: Tensor) -> bool:
+    """Whether a hook would see the gradient of a part of a pass, and then that of the whole."""
+    return bool(parameter._backward_hooks)
 
 
 def _array(tensor: Tensor) -> Matrix:

@@ -6,6 +6,8 @@ from typing import Any, Self, TypeGuard
 
 from torch import nn
 
+from architectures.attention import ChannelAttention
+from architectures.residual import Residual
 from bench.train.fast.activation import WIDEST_POOL, Activation, has_hooks
 from bench.train.fast.chain import Chain, Run
 from bench.train.fast.room import Stage
@@ -127,16 +129,47 @@ def _runs(parts: Sequence[nn.Module]) -> Iterator[nn.Module | Run]:
     while at < len(parts):
         stages: list[Stage] = []
         first = at
-        while at < len(parts) and _is_usual_convolution(convolution := parts[at]):
-            after = parts[at + 1] if at + 1 < len(parts) else None
-            activation = after if isinstance(after, Activation) else None
-            stages.append(Stage(convolution, activation))
-            at += 1 if activation is None else 2
+        while (found := _stage(parts[at:])) is not None:
+            stages.append(found[0])
+            at += found[1]
         if len(stages) >= _SHORTEST:
             yield Run(stages)
             continue
         at = max(at, first + 1)
         yield from parts[first:at]
+
+
+def _stage(parts: Sequence[nn.Module]) -> tuple[Stage, int] | None:
+    """The stage that the parts begin with, and how many of them it is."""
+    around = parts[0] if parts else None
+    if type(around) is not Residual:
+        return _block(parts)
+    inside = list(_flat(around.block)) if type(around.block) in _SEQUENTIAL else [around.block]
+    block = _block(inside)
+    if block is None or block[1] < len(inside) or not _is_usual_shortcut(around, block[0].conv):
+        return None
+    return Stage(block[0].conv, block[0].activation, block[0].attention, around), 1
+
+
+def _block(parts: Sequence[nn.Module]) -> tuple[Stage, int] | None:
+    """As `_stage`, without a shortcut."""
+    if not (parts and _is_usual_convolution(convolution := parts[0])):
+        return None
+    activation = attention = None
+    length = 1
+    if length < len(parts) and isinstance(after := parts[length], Activation):
+        activation, length = after, length + 1
+    if length < len(parts) and _is_usual_attention(after := parts[length]):
+        attention, length = after, length + 1
+    return Stage(convolution, activation, attention), length
+
+
+def _is_usual_attention(layer: nn.Module) -> TypeGuard[ChannelAttention]:
+    return isinstance(layer, ChannelAttention) and type(layer).forward is ChannelAttention.forward
+
+
+def _is_usual_shortcut(layer: Residual, conv: nn.Conv2d) -> bool:
+    return layer.crop >= 0 and 1 <= layer.pool <= WIDEST_POOL and conv.in_channels == conv.out_channels
 
 
 def _is_usual_convolution(layer: nn.Module) -> TypeGuard[nn.Conv2d]:

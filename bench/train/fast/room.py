@@ -8,25 +8,48 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from architectures.attention import ChannelAttention
+from architectures.residual import Residual
 from bench.train.fast.activation import Activation
+from bench.train.fast.finish import Finish
 from bench.train.fast.kernels import Matrix
 from bench.train.fast.tiles import LANES, OUTPUTS, WIDE
 
 
 class Stage:
-    """A convolution (square, without strides) and the `Activation` that follows it, if one does.
+    """A convolution (square, without strides) and the `Activation` and the attention that follow it, if they do.
 
     `size` is that of its kernel, `border` the rows and columns of zeros around what it reads, `pool` the width of its
-    max pool, 1 for none.
+    max pool, 1 for none. `residual`, where there is one, computes all of it and adds a shortcut.
     """
 
-    def __init__(self, conv: nn.Conv2d, activation: Activation | None) -> None:
+    def __init__(
+        self,
+        conv: nn.Conv2d,
+        activation: Activation | None,
+        attention: ChannelAttention | None = None,
+        residual: Residual | None = None,
+    ) -> None:
         self.conv = conv
         self.activation = activation
+        self.attention = attention
+        self.residual = residual
         self.norm = None if activation is None else activation.norm
         self.pool = 1 if activation is None else activation.pool
         self.size = int(conv.kernel_size[0])
         self.border = cast(tuple[int, int], conv.padding)[0]
+
+    @property
+    def modules(self) -> list[nn.Module]:
+        """What computes the stage one after the other."""
+        if self.residual is not None:
+            return [self.residual]
+        return [module for module in (self.conv, self.activation, self.attention) if module is not None]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has neither attention nor a shortcut."""
+        return self.attention is None and self.residual is None
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -48,16 +71,24 @@ class Stage:
         less = 2 * self.border - self.size + 1
         return (height + less) // self.pool, (width + less) // self.pool
 
+    def adds_up(self, height: int, width: int) -> bool:
+        """Whether the shortcut, if there is one, has as many rows and columns as what it is added to."""
+        if self.residual is None:
+            return True
+        less, pool = 2 * self.residual.crop, self.residual.pool
+        return ((height - less) // pool, (width - less) // pool) == self.shrinks(height, width)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """What one stage reads first and writes last, and the arguments of `direct.forward` and `direct.backward`, in their
-    order, that are the same at every pass."""
+    order, that are the same at every pass; `finish` is None for a plain stage."""
 
     src: Matrix
     to_src: Matrix
     forward: tuple[Any, ...]
     backward: tuple[Any, ...]
+    finish: Finish | None
 
 
 class Room:
@@ -145,6 +176,10 @@ class Room:
         in_words, out_words = -(-inputs // self._apiece), -(-outputs // self._apiece)
         packed = np.empty((read // OUTPUTS, in_words * taps, OUTPUTS), self._word)
         turned = np.empty((written // OUTPUTS, out_words * taps, OUTPUTS), self._word)
+        finish = None
+        if not stage.is_plain:
+            finish = self._finish(stage, (below, beside), src, out, gradient, to_src)
+            out, gradient = (finish.maps, 0), finish.on_maps
         doing = (statistics, stage.activation is not None, stage.pool, where, *out)
         pair = 2 * (self._apiece - 1)
         return Place(
@@ -159,7 +194,24 @@ class Room:
                 to_src,
                 *found,
             ),
+            finish,
         )
+
+    def _finish(
+        self,
+        stage: Stage,
+        size: tuple[int, int],
+        src: Matrix,
+        out: tuple[Matrix, int],
+        gradient: Matrix,
+        to_src: Matrix,
+    ) -> Finish:
+        rows, columns = size
+        maps = np.empty((self._blocks, stage.conv.out_channels, rows, columns * LANES), np.float32)
+        crop, pool = (0, 0) if stage.residual is None else (stage.residual.crop, stage.residual.pool)
+        where = np.empty((*maps.shape[:3], maps.shape[3] * (pool > 1)), np.uint8)
+        on_maps = gradient if stage.attention is None else self._share("finished", maps.shape, np.float32)
+        return Finish(maps, on_maps, *out, gradient, src, stage.border, to_src, crop, pool, where)
 
     def _share(self, name: str, shape: tuple[int, ...], kind: Any) -> Matrix:
         """Memory that holds nothing from one stage to the next."""
