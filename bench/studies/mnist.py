@@ -52,7 +52,7 @@ RATES = Rates(
     chosen_with=("model1", "model2", "model3"),
 )
 
-# On the few digits, where steps are fewer and batches smaller: `bench select --dataset digits --val 200 --seeds 5`.
+# On the few digits, where steps are fewer and batches smaller: `bench select --dataset digits --val 200`.
 RATES_ON_DIGITS = Rates(
     by=RATES.by,
     rate={
@@ -69,7 +69,7 @@ RATES_ON_DIGITS = Rates(
         ("cosine", False): (0.02, 0.03, 0.05),
         ("cosine", True): (0.03, 0.1, 0.3),
         ("onecycle", False): (0.03, 0.05, 0.1),
-        ("onecycle", True): (0.03, 0.1, 0.3),
+        ("onecycle", True): (0.01, 0.03, 0.1),
     },
     source="selected on held-out training images",
 )
