@@ -1,7 +1,7 @@
 """The models at their presets: layers, techniques, cost."""
 
 from bench.plan.catalogue import catalogue, find_architecture
-from bench.plan.factors import level_of
+from bench.plan.factors import Factor, level_of
 from bench.plan.levels import format_level
 from bench.report.report import Report
 from bench.report.sections.architectures.layers import layers
@@ -29,7 +29,7 @@ def architecture_table(report: Report) -> Table:
             number_column("parameters", "parameters", count, falling=False),
             number_column("layers", "layers", str),
             number_column("pools", "pools", str),
-            *(text_column(factor.name.replace("_", " "), factor.name) for factor in catalogue().factors),
+            *(text_column(factor.name.replace("_", " "), factor.column) for factor in _listed_factors()),
             number_column("receptive field", "receptive_field", str),
             number_column("MACs", "macs", count, falling=False),
             *([number_column("published", "published", percent)] if published else []),
@@ -52,7 +52,7 @@ def _architecture_row(report: Report, result: CellResult) -> TableRow:
         "parameters": result.cost.parameters,
         "layers": None if known is None else sum(layer.macs > 0 for layer in known),
         "pools": None if known is None else sum(layer.is_pool for layer in known),
-        **{factor.name: format_level(level_of(levels, factor)) for factor in catalogue().factors},
+        **{factor.column: format_level(level_of(levels, factor)) for factor in _listed_factors()},
         "receptive_field": WHOLE_IMAGE if result.cost.receptive_field is None else result.cost.receptive_field,
         "macs": result.cost.macs,
         "published": published_accuracies(report).get(result.cell),
@@ -60,6 +60,11 @@ def _architecture_row(report: Report, result: CellResult) -> TableRow:
         "train_speed": result.cost.train_speed,
         "inference_speed": result.cost.inference_speed,
     }
+
+
+def _listed_factors() -> list[Factor]:
+    """Those with levels to choose from: the text of an open one would fill the page."""
+    return [factor for factor in catalogue().factors if not factor.is_open]
 
 
 SECTION = Section("architectures", "The models", tables=(architecture_table,))
