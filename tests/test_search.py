@@ -258,7 +258,7 @@ def test_a_kill_changes_nothing_of_what_follows(searcher: Searcher, monkeypatch:
         return train(stack, data)
 
     _train_with(monkeypatch, killed)
-    with pytest.raises(InterruptedRunError, match=r"best .* on held-out images; run the same command again"):
+    with pytest.raises(InterruptedRunError, match="run the same command again"):
         searcher(Budget(trials=60))
     assert len(searcher.trained()) == 23
     _train_with(monkeypatch, train)
