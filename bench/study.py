@@ -121,7 +121,7 @@ class Study:
         for name in arguments.listed("readouts", "['ema', 'swa']", self.readouts):
             arguments.text("readouts: the name of a readout", name)
         chosen_readouts(self.readouts)
-        arguments.mapping("rates_on", "{'digits': 0.03}", self.rates_on)
+        arguments.mapping("rates_on", "{'flowers': 0.03}", self.rates_on)
         arguments.mapping("preset", "{'scheduler': 'onecycle'}", self.preset)
         for name in ("title", "name"):
             arguments.text(name, getattr(self, name))

@@ -108,7 +108,7 @@ def test_the_committed_baseline_has_both_batches_and_enough_seeds() -> None:
 def test_the_plan_on_digits_has_every_level_of_every_factor_on_few_cells() -> None:
     cells = CHECKS["digits"]().cells
     for factor in catalogue().factors:
-        assert {level_of(cell.levels, factor) for cell in cells} == set(factor.levels)
+        assert factor.is_open or {level_of(cell.levels, factor) for cell in cells} == set(factor.levels)
     assert {cell.architecture for cell in cells} == set(catalogue().models)
     assert len(set(cells)) == len(cells) <= 7
 

@@ -203,8 +203,8 @@ def test_growth_leaves_every_key_of_what_does_not_use_it(tmp_path: Path) -> None
         tmp_path / "after",
         (
             "architectures/spec.py",
-            "    shortcut: bool = False\n\n\n@dataclass",
-            "    shortcut: bool = False\n    bias: bool = True\n\n\n@dataclass",
+            '    attention: str = "off"\n\n\n@dataclass',
+            '    attention: str = "off"\n    bias: bool = True\n\n\n@dataclass',
         ),
         (
             "bench/plan/factors.py",

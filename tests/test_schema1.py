@@ -38,7 +38,7 @@ def study() -> pd.DataFrame:
 
 def key_today(row: "pd.Series[Any]") -> str:
     """The key that a row's trial has today, on data with the row's digest."""
-    cell = Cell(str(row["architecture"]), read_levels({f.name: row[f.name] for f in FACTORS}))
+    cell = Cell(str(row["architecture"]), read_levels({f.name: row[f.column] for f in FACTORS}))
     names = ("dataset", "epochs", "batch_size", "optimizer", "lr", "precision", "device", "val")
     trial = Trial(cell, int(str(row["seed"])), Protocol(**{name: row[name] for name in names}))
     import torch
@@ -62,8 +62,8 @@ def test_the_study_is_read_whole(study: pd.DataFrame) -> None:
 
 def test_the_studys_networks_are_todays(study: pd.DataFrame) -> None:
     last = study[study["code"] == "1905bfeb03dccb16"]
-    for _, row in last.drop_duplicates(["architecture", *(f.name for f in FACTORS)]).iterrows():
-        cell = Cell(str(row["architecture"]), read_levels({f.name: row[f.name] for f in FACTORS}))
+    for _, row in last.drop_duplicates(["architecture", *(f.column for f in FACTORS)]).iterrows():
+        cell = Cell(str(row["architecture"]), read_levels({f.name: row[f.column] for f in FACTORS}))
         assert row["network"] == network_today(cell, "1x28x28", 10), cell.label
 
 

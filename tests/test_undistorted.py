@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
@@ -71,7 +72,9 @@ def test_fit_measures_every_trial_and_ends_where_the_training_does(few_digits: D
     alone = [fit([trial], few_digits)[0] for trial in trials]
     for trial, outcome in zip(trials, alone, strict=True):
         [plain] = train(begin([trial], few_digits), few_digits)
-        assert without_times(replace(outcome, undistorted_accuracy=None, undistorted_loss=None)) == without_times(plain)
+        assert without_times(
+            replace(outcome, undistorted_accuracy=None, undistorted_loss=None, train_images=None)
+        ) == without_times(plain)
     for outcome, expected in zip(fit(trials, few_digits), alone, strict=True):
         assert outcome.undistorted_loss == pytest.approx(expected.undistorted_loss, abs=1e-4)
     assert len({outcome.undistorted_loss for outcome in alone}) == 3
@@ -121,9 +124,8 @@ def test_files_without_the_columns_are_read_and_get_them_with_the_next_row(tmp_p
     """As the first rows of schema 2 were written."""
     store = Store(tmp_path)
     store.add_trial(ROW)
-    lines = [line.rsplit(",", len(NEW))[0] for line in store.trials_path.read_text().splitlines()]
-    assert not any(name in lines[0] for name in NEW)
-    store.trials_path.write_text("\n".join(lines) + "\n")
+    rows = pd.read_csv(store.trials_path, dtype=str, keep_default_na=False)
+    rows[rows.columns[: rows.columns.get_loc(NEW[0])]].to_csv(store.trials_path, index=False, lineterminator="\n")
     before = Store(tmp_path).trials()
     assert before[NEW].isna().all(axis=None)
     assert (before[NEW].dtypes == "float64").all()

@@ -19,7 +19,7 @@ def compare(
         list[str],
         typer.Argument(
             help="The study, where it is one of yours, and what to compare: two cells as tables call them, in quotes, "
-            "such as model1 'model1 batch_norm=on'; or two runs, each its name or a folder of rows.",
+            "such as tiny 'tiny width=16'; or two runs, each its name or a folder of rows.",
             metavar="[STUDY] A B",
             show_default=False,
         ),

@@ -22,8 +22,8 @@ def report(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help="The study, where it is one of yours, and folders of rows that are joined, as results-a/mnist "
-            "results-b/mnist. Default: what --results says.",
+            help="The study, where it is one of yours, and folders of rows that are joined, as theirs/flowers "
+            "mine/flowers. Default: what --results says.",
             metavar="[STUDY] [FOLDER]...",
             show_default=False,
         ),

@@ -10,7 +10,7 @@ from bench.commands import options as opt
 from bench.commands.report import Margin, Reports
 from bench.session.reports import DEFAULT_MARGIN, chosen_margin
 
-# Without --val one training image in so many is held out: 10,000 of MNIST's 60,000.
+# Without --val one training image in so many is held out.
 HELD_OUT = 6
 
 

@@ -117,7 +117,10 @@ def readable(trials: pd.DataFrame, machines: pd.DataFrame) -> pd.DataFrame:
 
 
 def _written(factors: Sequence[str], levels: Sequence[Any]) -> list[str]:
-    return [f"{name}={level}" for name, level in zip(factors, levels, strict=True) if not pd.isna(level)]
+    known = catalogue().by_column
+    open_and_off = {name: format_level(one.off) for name, one in known.items() if one.is_open}
+    pairs = zip(factors, levels, strict=True)
+    return [f"{name}={level}" for name, level in pairs if not pd.isna(level) and level != open_and_off.get(name)]
 
 
 def _levels(column: str, levels: "pd.Series[Any]") -> "pd.Series[Any]":

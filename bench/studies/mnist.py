@@ -52,28 +52,6 @@ RATES = Rates(
     chosen_with=("model1", "model2", "model3"),
 )
 
-# On the few digits, where steps are fewer and batches smaller: `bench select --dataset digits --val 200`.
-RATES_ON_DIGITS = Rates(
-    by=RATES.by,
-    rate={
-        ("step", False): 0.02,
-        ("step", True): 0.03,
-        ("cosine", False): 0.03,
-        ("cosine", True): 0.1,
-        ("onecycle", False): 0.03,
-        ("onecycle", True): 0.1,
-    },
-    tried={
-        ("step", False): (0.01, 0.02, 0.03),
-        ("step", True): (0.01, 0.03, 0.1),
-        ("cosine", False): (0.02, 0.03, 0.05),
-        ("cosine", True): (0.03, 0.1, 0.3),
-        ("onecycle", False): (0.03, 0.05, 0.1),
-        ("onecycle", True): (0.01, 0.03, 0.1),
-    },
-    source="selected on held-out training images",
-)
-
 MODEL1 = Architecture(
     model1,
     preset={"augmentation": "basic"},
@@ -158,7 +136,6 @@ STUDY = Study(
     factors=[RESIDUAL, ATTENTION],
     data=list(DATASETS.values()),
     rates=RATES,
-    rates_on={"digits": RATES_ON_DIGITS},
     claims=_claims,
     search=Search(MODEL7, suggest, parameters=8_000),
     title="Four MNIST networks of no more than 8,000 parameters",

@@ -16,8 +16,8 @@ class Phase:
     the other layers learn. With `own_images` the phase makes as many updates on the trial's own training images, and
     hands on the whole network: what the updates alone do. Raises UsageError for what can't be.
 
-    `data` is one of the study's data sets or a built-in one. EMNIST's digits and QMNIST are none of these: both hold
-    images of MNIST's test set, so that a network that has seen them has seen what it would be tested on.
+    `data` is one of the study's data sets or a built-in one. None may hold images of the trial's test set: a
+    network that has seen them has seen what it would be tested on.
     """
 
     data: str

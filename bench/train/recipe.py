@@ -99,7 +99,7 @@ class Recipe:
     def with_start(self, phase: Phase) -> "Recipe":
         """Begins with a phase of training, on another data set, and starts from the body that it leaves."""
         if not isinstance(phase, Phase):
-            raise UsageError(f"with_start takes a phase, as Phase('mnist', epochs=5), not {_kind(phase)}")
+            raise UsageError(f"with_start takes a phase, as Phase('flowers', epochs=5), not {_kind(phase)}")
         return replace(self, start=phase)
 
     def with_images(self, per_class: int) -> "Recipe":

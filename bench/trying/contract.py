@@ -21,6 +21,7 @@ from bench.train.data import Data
 from bench.train.fit import check_batches
 from bench.train.identity import training_parts
 from bench.train.network_identity import network_part
+from bench.train.recipe import recipe_of
 from bench.trying.checks import Check, by_message
 from bench.trying.factors import Tried, idle_levels
 from bench.trying.images import FEW, check_data, few_images
@@ -81,7 +82,7 @@ class Contract:
         use_one_thread()
         trials = [Trial(cell, 0, self._protocol) for cell in self._tries.cells]
         alone = find_dataset(self._protocol.dataset).load(self._data_dir)
-        data, self._absent = with_others(alone, trials, self._data_dir)
+        data, self._absent = with_others(alone, filter(_has_recipe, trials), self._data_dir)
         yield (first := check_data(data))
         few = few_images(data, min(FEW, self._protocol.batch_size))
         cells = in_turns(self._tries.cells)
@@ -220,6 +221,15 @@ _DRAW = (
     "draw what is random from torch's, numpy's or Python's global generator, which a trial's seed sets, or from the "
     "generator that a change of the batch is given"
 )
+
+
+def _has_recipe(trial: Trial) -> bool:
+    """Whether the study's changes give one; that they don't is found where the cell is tried."""
+    try:
+        recipe_of(trial)
+    except BenchError:
+        return False
+    return True
 
 
 def _one_line(error: Exception) -> str:

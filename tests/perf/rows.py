@@ -108,7 +108,7 @@ def _rows_of(
     labels = np.arange(images) % _CLASSES
     pattern = synthetic._trial(cell, 0, right[0], labels, np.where(right[0], labels, (labels + 1) % 10), DATASET)
     trial, *epochs = [row for row in pattern if isinstance(row, TrialRow | EpochRow)]
-    protocol = Protocol(DATASET)
+    protocol = Protocol(DATASET, batch_size=16)
     named = list(name_trials((Trial(cell, seed, protocol) for seed in range(seeds)), data, data.digest))
     names = [one.key for one in named]
     parts = named[0].parts
