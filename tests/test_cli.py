@@ -275,7 +275,7 @@ def test_status_counts_the_lines_that_a_crash_cut_short(tmp_path: Path, capsys: 
 def test_status_says_what_a_stale_trial_lacks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], column: str, value: str, reason: str
 ) -> None:
-    protocol = Protocol("digits", epochs=1, batch_size=16)
+    protocol = Protocol("digits", epochs=1)
     run = prepare_run([Trial(preset_cell("model3"), 0, protocol)], "presets", tmp_path, tmp_path)
     [named] = run.named
     recorded: dict[str, Any] = {"architecture": "model3", "epochs": 1, "lr": 0.1, "trial": "1" * 16}
@@ -293,6 +293,8 @@ def test_status_says_what_a_stale_trial_lacks(
         "2",
         "--epochs",
         "1",
+        "--batch-size",
+        "64",
         "--precision",
         "fp32",
     ]

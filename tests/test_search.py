@@ -275,6 +275,7 @@ def test_a_budget_of_time_is_kept_and_the_runs_file_has_each_rung(searcher: Sear
     assert {trial.protocol.epochs for trial in again} == {1, 3, 9}
 
 
+@pytest.mark.slow
 def test_winners_meet_the_test_set_on_fresh_seeds_and_a_report_says_how_they_do(
     searcher: Searcher, capsys: pytest.CaptureFixture[str]
 ) -> None:
