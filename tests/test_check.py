@@ -106,7 +106,7 @@ def test_a_baseline_reads_as_it_was_written_and_its_changes_are_named(tmp_path: 
     changed = replace(rows[0], parameters=9)
     said = write_baseline(tmp_path, ExactRow, [changed, *rows[2:]])
     assert "1 rows changed, 0 new, 1 gone" in said
-    assert "~ model1 off off 0.0 off off: parameters 7616 to 9" in said
+    assert "~ model1 off off 0.0 off off none: parameters 7616 to 9" in said
     assert "- model1 off off 0.1 off off" in said
     write_baseline(tmp_path, ExactRow, [replace(rows[0], receptive_field=None), *rows[1:]])
     assert [row.receptive_field for row in read_baseline(tmp_path, ExactRow)][:2] == [None, 34]

@@ -18,7 +18,7 @@ from bench.train.network import plain_network
 from bench.train.plain import plain_loader, plain_losses
 from bench.train.single import Training
 
-ARCHITECTURES = catalogue().architectures
+ARCHITECTURES = catalogue().models
 FACTORS = catalogue().factors
 
 STEPS = 10
