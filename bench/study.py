@@ -160,11 +160,12 @@ class Study:
         factors = self._factors(architectures, search)
         datasets = self._datasets()
         names = [one.name for one in architectures]
+        rates = self._rates(self.rates, factors, names)
         found = Catalogue(
             architectures={one.name: one for one in architectures},
             factors=factors,
-            rates=self._rates(self.rates, factors, names),
-            rates_on={on: self._rates(own, factors, names) for on, own in self.rates_on.items()},
+            rates=rates,
+            rates_on={on: self._rates_like(rates, own, factors, names) for on, own in self.rates_on.items()},
             datasets=datasets,
             defaults=Defaults(
                 design=self.design,
@@ -235,6 +236,14 @@ class Study:
         if search is not None and isinstance(search.architecture, Architecture):
             known += open_factors(search.architecture, {factor.name: factor for factor in known})
         return tuple(known)
+
+    def _rates_like(self, usual: Rates, said: Any, factors: Sequence[Factor], architectures: Sequence[str]) -> Rates:
+        """A data set's own; one number is for all that the study's usual ones go by."""
+        if isinstance(said, int | float) and not isinstance(said, bool):
+            return Rates(
+                usual.by, dict.fromkeys(usual.rate, checked_rate(said)), dict.fromkeys(usual.rate, DEFAULT_TRIED)
+            )
+        return self._rates(said, factors, architectures)
 
     def _rates(self, said: Any, factors: Sequence[Factor], architectures: Sequence[str]) -> Rates:
         if isinstance(said, Rates):

@@ -3,13 +3,13 @@
 from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from bench.errors import UsageError
 from bench.plan.augmentation import AUGMENTATIONS, BASIC_CANDIDATES, Augmentation
-from bench.plan.catalogue import catalogue, find_factors, using
+from bench.plan.catalogue import Rates, catalogue, find_factors, using
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.designs import DESIGNS
 from bench.plan.factors import TAKEN, Factor, level_of
@@ -23,6 +23,7 @@ from bench.record.columns import columns
 from bench.record.schema import Row
 from bench.record.store import Store
 from bench.report.selection import augmentation_table, rate_table
+from bench.study import Study
 from tests.catalogues import grown, untouched
 
 ARCHITECTURES = catalogue().architectures
@@ -252,3 +253,40 @@ def test_a_factor_never_takes_the_place_of_a_column() -> None:
         if "levels" in {field.name for field in fields(row_type)}:
             assert set(columns(row_type, ())) <= TAKEN
     assert Factor("optimizer", ("sgd", "adamw"), change=untouched).column == "factor_optimizer"
+
+
+def test_a_data_set_may_have_rates_of_its_own() -> None:
+    study = Study(
+        ["model3"],
+        data=["mnist", "digits"],
+        rates={("step",): 0.1, ("cosine",): 0.2, ("onecycle",): 0.3},
+        rates_by=["scheduler"],
+        rates_on={"digits": {("step",): 1.0, ("cosine",): 2.0, ("onecycle",): 3.0}},
+    )
+    with using(study.catalogue("own")):
+        cell = preset_cell("model3")
+        assert Protocol("mnist").rate(cell) == Protocol("mnist").selected_rate(cell) == 0.3
+        assert Protocol("digits").rate(cell) == Protocol("digits").selected_rate(cell) == 3.0
+    with using(replace(study, rates_on={"digits": 0.5}).catalogue("own")):
+        assert Protocol("digits").rate(cell) == 0.5
+        assert set(first_candidates("digits")) == {("step",), ("cosine",), ("onecycle",)}
+
+
+@pytest.mark.parametrize(
+    ("rates_on", "said"),
+    [
+        ({"digit": 0.1}, "no data set is called 'digit': did you mean digits"),
+        ({"digits": Rates((), {(): 0.1})}, "go by what `rates` go by"),
+    ],
+)
+def test_rates_of_a_data_set_that_cannot_be(rates_on: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Study(["model3"], data="digits", rates={("step",): 0.1}, rates_by=["scheduler"], rates_on=rates_on).catalogue(
+            "own"
+        )
+
+
+def test_epochs_and_batch_size_that_a_study_leaves_open_are_the_data_sets() -> None:
+    assert Study(["model3"], data=["mnist", "digits"]).catalogue("own").length_on("digits") == (15, 16)
+    assert Study(["model3"], data=["mnist", "digits"]).catalogue("own").length_on("mnist") == (15, 64)
+    assert Study(["model3"], data="digits", epochs=3, batch_size=8).catalogue("own").length_on("digits") == (3, 8)
