@@ -12,7 +12,7 @@ NARROW = {
     "NUMBA_CPU_NAME": "haswell",
     "NUMBA_CPU_FEATURES": "+avx2,+fma",
 }
-FILES = ("activation", "architectures", "chain", "fit", "plain", "stack")
+FILES = ("activation", "chain", "fit", "plain")
 HOW = ("--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadgroup")
 
 

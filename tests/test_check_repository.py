@@ -121,6 +121,7 @@ def test_its_networks_are_timed_in_both_trees_with_the_package_that_is_installed
     assert [subject.has(tree, "test_training[wide]") for tree in (base, head)] == [False, True]
 
 
+@pytest.mark.slow
 def test_its_own_tests_are_timed_as_this_tree_has_them(repository: Path) -> None:
     head = head_tree(None, Path("tests/perf"))
     with checked_out("HEAD", head) as base:

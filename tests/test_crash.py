@@ -409,6 +409,7 @@ def test_a_full_disk_loses_nothing_once_there_is_room(small_disk: Path) -> None:
     assert len(Store(small_disk / "digits").correct()) == 48
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_grow_loses_nothing_once_it_may(tmp_path: Path) -> None:
     """The limit on the size of files stands in for the disk where no file system may be mounted."""
     process = start(tmp_path, seeds=24, workers=1)

@@ -163,7 +163,7 @@ def rows_or_answer(store: Store) -> pd.DataFrame | str:
         return str(error)
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=hostile_texts())
 def test_no_file_is_believed_or_changed_or_answered_with_a_traceback(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "trials.csv"
@@ -206,7 +206,7 @@ def test_a_truth_value_is_no_number(tmp_path: Path, text: str) -> None:
     assert "val_accuracy is not a number" in str(frame_or_answer(path, TrialRow))
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=hostile_texts())
 def test_the_quick_way_reads_what_reading_field_by_field_does(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "trials.csv"
@@ -219,7 +219,7 @@ NUMBERS = st.text("0123456789.-+eE", max_size=6) | st.sampled_from(
 )
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(column=st.sampled_from(columns(EpochRow)[1:]), text=NUMBERS, ending=st.sampled_from(["\n", "\r\n"]))
 def test_the_quick_way_knows_a_number_when_it_sees_one(tmp_path: Path, column: str, text: str, ending: str) -> None:
     path = tmp_path / "epochs.csv"

@@ -141,6 +141,7 @@ def test_both_loops_are_timed_in_turns(tmp_path: Path, capsys: pytest.CaptureFix
     assert "timing 14/14" in printed.err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_core")
 def test_a_stack_counts_every_member_and_steps_outlast_the_schedule(
     few_digits: Data, monkeypatch: pytest.MonkeyPatch

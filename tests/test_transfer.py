@@ -309,7 +309,7 @@ def test_a_study_without_such_factors_says_so() -> None:
         (lambda: Phase("mnist", frozen=1), "Phase: frozen is True or False, not 1"),  # type: ignore[arg-type]
         (lambda: Phase("mnist", frozen=True, own_images=True), "nothing could be frozen"),
         (lambda: Phase(3), "Phase: data is a text, not 3"),  # type: ignore[arg-type]
-        (lambda: Recipe().with_start("mnist"), r"with_start takes a phase, as Phase\('mnist', epochs=5\)"),  # type: ignore[arg-type]
+        (lambda: Recipe().with_start("mnist"), r"with_start takes a phase, as Phase\('flowers', epochs=5\)"),  # type: ignore[arg-type]
         (lambda: Recipe().with_images(0), "with_images: a number of images is a whole number above 0"),
         (lambda: Study([deaf], factors=[replace(FEW, design="mine")]).here(), "factor few: design is no 'mine'"),
     ],

@@ -171,6 +171,7 @@ def test_a_full_disk_leaves_the_older_report(rows: Path, older: Path) -> None:
     assert not list(older.glob(".*"))
 
 
+@pytest.mark.slow
 def test_a_kill_leaves_the_older_report_and_the_next_one_tidies_up(rows: Path, report: Path, older: Path) -> None:
     before = files_of(older)
     killed = (

@@ -25,7 +25,7 @@ STEPS = 10
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)])
 @pytest.mark.benchmark(group="training: ten steps of 64 images")
 def test_a_harness_trial(benchmark: BenchmarkFixture, name: str, precision: str, digits: Data) -> None:
     protocol = Protocol("digits", precision="bf16" if precision == "bf16" else "fp32")
