@@ -236,13 +236,14 @@ def test_a_missing_batch_norm_is_caught(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("    size = (height, width)\n", "    # a comment\n    size = (height, width)\n"),
-        (
+        pytest.param("    size = (height, width)\n", "    # a comment\n    size = (height, width)\n", id="comment"),
+        pytest.param(
             "    channels, height, width = shape\n    size",
             "    channels, *sides = shape\n    height, width = sides\n    size",
+            id="refactoring",
+            marks=pytest.mark.slow,
         ),
     ],
-    ids=["comment", "refactoring"],
 )
 def test_a_harmless_change_passes(tmp_path: Path, old: str, new: str) -> None:
     assert planted(tmp_path, "architectures/blocks.py", old, new) == 0

@@ -247,6 +247,7 @@ def unfit(stack: Sequence[Trial], data: Data) -> list[Trained]:
     raise ModuleNotFoundError(f"No module named 'torch' for {len(stack)} trial of {data.name}")
 
 
+@pytest.mark.slow
 @needs_ray
 @pytest.mark.usefixtures("cluster")
 def test_nodes_that_lack_a_package_end_the_run_with_one_line(digits: Data) -> None:

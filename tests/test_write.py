@@ -333,6 +333,7 @@ def test_blocks_are_rewritten_and_the_rest_is_left(analysis: Report) -> None:
     assert drifted(README, text) == ["mnist targets", "mnist chart:curves", "mnist findings"]
 
 
+@pytest.mark.slow
 def test_line_ends_stay_as_they_are(rows: Path, tmp_path: Path, analysis: Report) -> None:
     expected = rewrite(README, lambda _: analysis, "reports").replace("\n", "\r\n")
     assert rewrite(README.replace("\n", "\r\n"), lambda _: analysis, "reports") == expected
