@@ -1,5 +1,6 @@
 """`bench compare`: two cells, or two runs, side by side."""
 
+import glob
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,14 +70,9 @@ def _run_of(text: str, roots: Sequence[Path], dataset: str | None) -> _Run | Non
     stores = {
         path.parent.parent.name: Store(path.parent.parent)
         for root in roots
-        for path in root.glob(f"{dataset or '*'}/runs/{_plain(text)}.json")
+        for path in root.glob(f"{dataset or '*'}/runs/{glob.escape(text.replace('/', '_'))}.json")
     }
     return (stores, {"run": text}) if stores else None
-
-
-def _plain(text: str) -> str:
-    """As a pattern of `glob` that matches nothing but this."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in text.replace("/", "_"))
 
 
 def _compare_runs(first: _Run, second: _Run, names: Sequence[str]) -> None:
@@ -95,18 +91,18 @@ def _compare_cells(first: str, second: str, roots: Sequence[Path], dataset: str 
     from bench.report.comparing import render_cells
 
     known: dict[str, None] = {}
-    printed = False
+    labels, printed = [" ".join(text.split()) for text in (first, second)], False
     for name, stores in find_stores(roots, dataset).items():
         evidence = _evidence(as_one(stores), name, {})
         cells = {cell.label: cell for cell in evidence.cells}
         known |= dict.fromkeys(cells)
-        sides = [cells.get(" ".join(text.split())) for text in (first, second)]
+        sides = [cells.get(label) for label in labels]
         if sides[0] and sides[1]:
             print(f"{chr(10) if printed else ''}{render_cells(evidence, sides[0], sides[1])}")
             printed = True
-    for text in (first, second):
-        if " ".join(text.split()) not in known:
-            raise UsageError(f"no cell or run is called {text!r}: {near_matches(text, known)}")
+    for label in labels:
+        if label not in known:
+            raise UsageError(f"no cell or run is called {label!r}: {near_matches(label, known)}")
     if not printed:
         raise UsageError(f"no data set has rows of both {first!r} and {second!r}")
 

@@ -4,8 +4,9 @@ Switches are true or false here, not on or off as in the files; whole numbers wi
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -94,13 +95,13 @@ def readable(trials: pd.DataFrame, machines: pd.DataFrame) -> pd.DataFrame:
     """
     known = ["architecture", *catalogue().columns]
     others = [name for name in trials.columns if name not in columns(TrialRow)]
+    open_and_off = {one.column: format_level(one.off) for one in catalogue().factors if one.is_open}
     names, presets = [], []
     for values in trials[[*known, *others]].itertuples(index=False, name=None):
         cell = recorded_cell(values[: len(known)])
         rest = _written(others, values[len(known) :])
-        names.append(
-            " ".join([*([cell.label] if cell else [values[0], *_written(known[1:], values[1 : len(known)])]), *rest])
-        )
+        levels = [] if cell else _written(known[1:], values[1 : len(known)], open_and_off)
+        names.append(" ".join([cell.label if cell else values[0], *levels, *rest]))
         presets.append(cell is not None and cell.is_preset and not rest)
     with_cells = trials.assign(
         cell=pd.Series(names, dtype=object, index=trials.index),
@@ -116,11 +117,11 @@ def readable(trials: pd.DataFrame, machines: pd.DataFrame) -> pd.DataFrame:
     return with_cells[ordered].assign(**machine)
 
 
-def _written(factors: Sequence[str], levels: Sequence[Any]) -> list[str]:
-    known = catalogue().by_column
-    open_and_off = {name: format_level(one.off) for name, one in known.items() if one.is_open}
+def _written(
+    factors: Sequence[str], levels: Sequence[Any], unsaid: Mapping[str, str] = MappingProxyType({})
+) -> list[str]:
     pairs = zip(factors, levels, strict=True)
-    return [f"{name}={level}" for name, level in pairs if not pd.isna(level) and level != open_and_off.get(name)]
+    return [f"{name}={level}" for name, level in pairs if not pd.isna(level) and level != unsaid.get(name)]
 
 
 def _levels(column: str, levels: "pd.Series[Any]") -> "pd.Series[Any]":

@@ -12,7 +12,7 @@ from bench.plan.cells import Cell
 from bench.plan.factors import level_of
 from bench.report.evidence import Evidence
 from bench.report.show.words import few, listed, percent, percent_interval, plural, points, points_interval, signed
-from bench.report.stats.contrast import aligned, contrast
+from bench.report.stats.contrast import Values, difference_of
 from bench.report.stats.estimate import Estimate, estimate
 
 _ALIGN = ("left", *["right"] * 5)
@@ -31,15 +31,15 @@ class Cells:
     shared: int
 
 
-def compared(first: dict[int, float], second: dict[int, float], step: float) -> Cells:
+def compared(first: Values, second: Values, step: float) -> Cells:
     """By seed; `step` as in `estimate`. Raises ValueError where one has no value."""
     one, other = (estimate(list(values.values()), step) for values in (first, second))
-    return Cells(one, other, contrast((1, -1), aligned([second, first]), step), len(first.keys() & second.keys()))
+    return Cells(one, other, difference_of(second, first, step), len(first.keys() & second.keys()))
 
 
 def render_cells(evidence: Evidence, first: Cell, second: Cell) -> str:
     """A line for each thing that was measured, with the difference, and what the two differ in."""
-    found = compared(dict(evidence.values(first)), dict(evidence.values(second)), evidence.step)
+    found = compared(evidence.values(first), evidence.values(second), evidence.step)
     one, other = evidence.rows(first), evidence.rows(second)
     spread = [points(each.sd).lstrip("+") if each.has_interval else "" for each in (found.first, found.second)]
     lines: list[tuple[str, ...]] = [
@@ -69,7 +69,7 @@ def render_runs(first: Evidence, second: Evidence, names: Sequence[str]) -> str:
     lines = []
     for cell in first.cells:
         if cell in second.cells:
-            found = compared(dict(first.values(cell)), dict(second.values(cell)), max(first.step, second.step))
+            found = compared(first.values(cell), second.values(cell), max(first.step, second.step))
             lines.append(
                 (
                     cell.label,

@@ -147,7 +147,8 @@ def plan_search(run: Run, design: Halving, place: Place) -> None:
     waiting = state.waiting()
     print(state.announced(waiting) if waiting else "Everything that can be suggested has been.")
     if waiting:
-        each = sum(map(state.cost, state.batch())) / max(sum(one.protocol.epochs for one in state.batch()), 1)
+        batch = state.batch()
+        each = sum(map(state.cost, batch)) / sum(trial.protocol.epochs for trial in batch)
         total = each * sum(trial.protocol.epochs for trial in waiting) / min(max(place.workers, 1), len(waiting))
         print(f"About {format_duration(total)} of training, from a few timed steps; what they show decides the rest.")
 

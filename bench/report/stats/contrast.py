@@ -35,6 +35,11 @@ def aligned(cells: Sequence[Values]) -> NDArray[np.float64]:
     return np.array([[cell.get(seed, math.nan) for cell in cells] for seed in seeds], dtype=float)
 
 
+def difference_of(treated: Values, baseline: Values, step: float = 0.0) -> Estimate:
+    """Treated minus baseline, over all seeds of both; `step` as in `estimate`. Raises ValueError where one has none."""
+    return contrast((1, -1), aligned([treated, baseline]), step)
+
+
 def contrast(
     weights: Sequence[float] | NDArray[np.float64], values: NDArray[np.float64], step: float = 0.0
 ) -> Estimate:

@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from bench.train.fast import direct, laying
 from bench.train.fast.activation import BITS, Activation, has_hooks
+from bench.train.fast.finish import matrix_of
 from bench.train.fast.kernels import Matrix
 from bench.train.fast.room import Room, Stage
 from bench.train.fast.tiles import KNOWN, KNOWN_PAIRS
@@ -131,7 +132,7 @@ class _Pass(Function):
     ) -> Tensor:
         ctx.lease = run.lend(maps.shape, pairs=pairs)
         room: Room = ctx.lease.room
-        laying.lay(_array(maps), room.places[0].src, run.stages[0].border)
+        laying.lay(matrix_of(maps), room.places[0].src, run.stages[0].border)
         parameters = parameters[: len(room.parameters)]
         torch._foreach_copy_(room.parameters, [parameter.detach() for parameter in parameters])
         ctx.passed = []
@@ -150,7 +151,7 @@ class _Pass(Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         room: Room = ctx.lease.room
-        laying.lay_maps(_array(gradient), room.on_out)
+        laying.lay_maps(matrix_of(gradient), room.on_out)
         for_maps = ctx.needs_input_grad[0]
         on_attended: list[Tensor | None] = []
         for number, (scale, gates) in reversed(list(enumerate(ctx.passed))):
@@ -176,11 +177,6 @@ _NO_DROPS = (np.float32(1), np.uint32(0), np.zeros(2, np.uint32))
 def _is_watched(parameter: Tensor) -> bool:
     """Whether a hook would see the gradient of a part of a pass, and then that of the whole."""
     return bool(parameter._backward_hooks)
-
-
-def _array(tensor: Tensor) -> Matrix:
-    """As float32 in torch's usual order."""
-    return tensor.detach().float().contiguous().numpy()
 
 
 def _running(norm: nn.BatchNorm2d | None) -> tuple[Matrix, Matrix, float, float]:

@@ -27,7 +27,7 @@ class Gates:
     @property
     def array(self) -> Matrix:
         """(N, C) float32."""
-        return _matrix(self.gates.detach().flatten(1))
+        return matrix_of(self.gates.detach().flatten(1))
 
     def gradients(self, on_gates: Matrix) -> tuple[Matrix, list[Tensor | None]]:
         """Those of means and parameters, from the (N, C) one of the gates. A pass may be gone through again."""
@@ -40,7 +40,7 @@ class Gates:
         )
         each = iter(found)
         on_parameters = [next(each) if parameter.requires_grad else None for parameter in self.parameters]
-        return np.zeros_like(on_gates) if on_means is None else _matrix(on_means), on_parameters
+        return np.zeros_like(on_gates) if on_means is None else matrix_of(on_means), on_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,5 +105,6 @@ _NOTHING = np.empty((0, 0), np.float32)
 _NO_MAPS = np.empty((0, 0, 0, 0), np.float32)
 
 
-def _matrix(tensor: Tensor) -> Matrix:
+def matrix_of(tensor: Tensor) -> Matrix:
+    """As float32 in torch's usual order."""
     return tensor.detach().float().contiguous().numpy()

@@ -11,7 +11,7 @@ from bench.plan.halving import AT_RANDOM, SEARCHED
 from bench.report.evidence import Evidence
 from bench.report.report import Report, once
 from bench.report.searched import with_arms
-from bench.report.stats.contrast import aligned, contrast
+from bench.report.stats.contrast import difference_of
 from bench.report.stats.estimate import Estimate, estimate
 
 
@@ -65,7 +65,7 @@ def _searched(evidence: Evidence, limit: int, rows: pd.DataFrame) -> Searched:
     arms = tuple(_arms(evidence, limit, rows))
     difference = None
     if len(arms) == 2 and arms[0].winner != arms[1].winner and all(arm.fresh for arm in arms):
-        difference = contrast((1, -1), aligned([arm.fresh for arm in arms]), evidence.step)
+        difference = difference_of(arms[0].fresh, arms[1].fresh, evidence.step)
     return Searched(limit, arms, difference)
 
 

@@ -11,7 +11,7 @@ from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import Factor, level_of
 from bench.report.evidence import Evidence
 from bench.report.report import Report, once
-from bench.report.stats.contrast import aligned, contrast
+from bench.report.stats.contrast import difference_of
 from bench.report.stats.estimate import Estimate, estimate
 from bench.report.stats.verdict import Verdict, judge_family
 
@@ -166,7 +166,7 @@ def _control(one: _Trained, usual: list[_Trained], dataset: str, starting: Facto
 
 
 def _difference(one: _Trained, other: _Trained | None, step: float) -> Estimate | None:
-    return None if other is None else contrast((1, -1), aligned([one.values, other.values]), step)
+    return None if other is None else difference_of(one.values, other.values, step)
 
 
 def _order(one: _Trained, starting: Factor) -> tuple[int, int, int]:
