@@ -1,5 +1,6 @@
 """`bench speed`: training speed against the plain loop, and what a run costs around the training."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from bench.commands import options as opt
 from bench.errors import UsageError
+from bench.plan.catalogue import catalogue
 
 
 def speed(
@@ -51,8 +53,11 @@ def speed(
     from bench.run.runner import prepare_run
     from bench.run.speed import GPU_STACK, compare_speeds
     from bench.session.training import settle
+    from bench.train.device import multiplies_bf16
 
     protocol = settle(checked, dataset, data_dir, precision, device)
+    if (precision or catalogue().defaults.precision) == "auto" and multiplies_bf16(protocol.device):
+        protocol = replace(protocol, precision="bf16")  # beside fp32, which is timed anyway
     trials = {cell: Trial(cell, 0, protocol) for cell in map(preset_cell, names)}
     run = prepare_run(list(trials.values()), "speed", data_dir, opt.root_of(results))
     store = run.store
