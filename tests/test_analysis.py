@@ -215,7 +215,7 @@ def test_speeds_of_other_rounds_make_no_ratio(tmp_path: Path) -> None:
     assert apart.cost.inference_speed is None
     assert together.cost.train_speed is not None
     assert together.cost.train_speed.n == 5
-    for row, speed in zip(effect_table(analysis).texts(), ("", "%"), strict=True):
+    for row, speed in zip(effect_table(analysis).texts, ("", "%"), strict=True):
         assert speed in row[-2]
         assert bool(row[-2]) == bool(speed)
 

@@ -292,7 +292,7 @@ def test_the_claims_and_the_targets_hold_a_published_figure_to_one_rule(
     assert finding.status == status
     assert f"{reached} seed" in finding.evidence
     table = target_table(analysis)
-    row = dict(zip([column.title for column in table.columns], table.texts()[0], strict=True))
+    row = dict(zip([column.title for column in table.columns], table.texts[0], strict=True))
     assert (row["these rows"], row["reached it"]) == (str(status), reached)
     claims = pd.DataFrame(claim_table(analysis).rows).set_index("claim")
     assert claims.loc["model1 reaches 98.89 %", "status"] == str(status)

@@ -69,7 +69,7 @@ def test_every_way_to_train_is_told_apart_and_like_is_compared_with_like_first(t
     assert speedup.headline.share == pytest.approx(0.25, rel=0.1)
     assert speedup.headline.flops == pytest.approx(1e11, rel=0.1)
     table = speedup_table((speedup,))
-    lines = [dict(zip([column.title for column in table.columns], texts, strict=True)) for texts in table.texts()]
+    lines = [dict(zip([column.title for column in table.columns], texts, strict=True)) for texts in table.texts]
     assert [line["precision"] for line in lines] == ["fp32", "fp32", "fp32", "bf16"]
     assert [line["processes x threads"] for line in lines] == ["1 x 2", "2 x 1", "2 x 1", "2 x 1"]
     assert "All cores at once did 400 GFLOP/s" in table.caption

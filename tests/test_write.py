@@ -74,7 +74,7 @@ def test_every_table_has_rows_and_no_empty_column(tables: dict[str, Table]) -> N
         "attribution", "variance", "mcnemar", "hardest", "recall", "speed", "overhead",
     }  # fmt: skip
     for table in tables.values():
-        for column, texts in zip(table.columns, zip(*table.texts(), strict=True), strict=True):
+        for column, texts in zip(table.columns, zip(*table.texts, strict=True), strict=True):
             assert any(texts), f"{table.name}: {column.title}"
 
 

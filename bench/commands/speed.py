@@ -73,5 +73,5 @@ def speed(
             store.add_speeds(speed_row(sample, trials[sample.cell], run.provenance) for sample in samples)
             table, file = speedup_table(speedups(store.speeds())), "speed.csv"
     headers = [column.title for column in table.columns]
-    print(tabulate(table.texts(), headers, disable_numparse=True, colalign=("left",) + ("right",) * (len(headers) - 1)))
+    print(tabulate(table.texts, headers, disable_numparse=True, colalign=("left",) + ("right",) * (len(headers) - 1)))
     print(f"Rows: {store.folder / file}")

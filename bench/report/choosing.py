@@ -130,26 +130,21 @@ def _along(column: str, chosen: pd.DataFrame, elsewhere: pd.DataFrame, rate: str
 def _known(rows: pd.DataFrame, networks: Networks | None) -> tuple[pd.DataFrame, dict[str, Cell], int]:
     """The rows whose cells there are today, with their label in `cell`, the cells by label, and how many others there
     are."""
-    cells = [
-        recorded_cell(values)
-        for values in rows[["architecture", *catalogue().columns]].itertuples(index=False, name=None)
+    named = ["architecture", *catalogue().columns, "input", "classes", "network"]
+    numbers = rows.groupby(named, sort=False, dropna=False).ngroup().to_numpy()
+    kinds = rows[named][~pd.Series(numbers).duplicated().to_numpy()]  # a group is numbered as it occurs
+    cells = [recorded_cell(values) for values in kinds[named[:-3]].itertuples(index=False, name=None)]
+    by_label = {cell.label: cell for cell in cells if cell is not None}
+    fits = [
+        cell is not None and (networks is None or networks(cell, shape, int(classes)) == network)
+        for cell, (shape, classes, network) in zip(
+            cells, kinds[named[-3:]].itertuples(index=False, name=None), strict=True
+        )
     ]
-    known = rows[np.array([cell is not None for cell in cells], dtype=bool)]
-    own = [cell for cell in cells if cell is not None]
-    known = known.assign(cell=[cell.label for cell in own])
-    by_label = {cell.label: cell for cell in own}
-    if networks is not None:
-        kinds = known[["cell", "input", "classes", "network"]].drop_duplicates()
-        today = {
-            (label, shape, classes): networks(by_label[label], shape, int(classes))
-            for label, shape, classes in kinds[["cell", "input", "classes"]].drop_duplicates().itertuples(index=False)
-        }
-        fits = [
-            today[label, shape, classes] == network
-            for label, shape, classes, network in known[kinds.columns].itertuples(index=False, name=None)
-        ]
-        known = known[np.array(fits, dtype=bool)]
-    else:
+    fit = np.array(fits, dtype=bool)[numbers]
+    labels = np.array([cell and cell.label for cell in cells], dtype=object)
+    known = rows[fit].assign(cell=labels[numbers[fit]])
+    if networks is None:
         newest = known.sort_values("started_at", kind="stable").groupby("cell")["network"].last()
         known = known[known["network"] == known["cell"].map(newest)]
     return known, by_label, len(rows) - len(known)

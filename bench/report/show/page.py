@@ -118,6 +118,6 @@ def _table(table: Table) -> dict[str, object]:
         "columns": table.columns,
         "rows": [
             [_Cell(text, key) for text, key in zip(texts, keys, strict=True)]
-            for texts, keys in zip(table.texts(), table.sort_keys(), strict=True)
+            for texts, keys in zip(table.texts, table.sort_keys(), strict=True)
         ],
     }

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -59,6 +60,7 @@ class Table:
         said = f"Shown are the {most:,} {which} of {len(self.rows):,} rows; tables/{self.name}.csv has them all."
         return replace(self, rows=tuple(self.rows[place] for place in places[:most]), caption=f"{self.caption} {said}")
 
+    @cached_property
     def texts(self) -> list[list[str]]:
         """What people see, row by row."""
         return [[column.show(row) for column in self.columns] for row in self.rows]
@@ -69,12 +71,12 @@ class Table:
 
     def markdown(self) -> str:
         """A table as GitHub draws it."""
-        escaped = [[markdown_text(text) for text in texts] for texts in self.texts()]
+        escaped = [[markdown_text(text) for text in texts] for texts in self.texts]
         return self._tabulated(escaped, "pipe")
 
     def latex(self) -> str:
         """A tabular for the booktabs package."""
-        return self._tabulated(self.texts(), "latex_booktabs")
+        return self._tabulated(self.texts, "latex_booktabs")
 
     def csv(self) -> str:
         """Every raw value at full precision; an empty field was not measured."""
