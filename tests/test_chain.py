@@ -3,6 +3,7 @@
 import copy
 import pickle
 from collections.abc import Callable
+from unittest import mock
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from bench.plan.cells import preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.train.data import Data
+from bench.train.fast import direct
 from bench.train.fast.activation import Activation, fast_generator
 from bench.train.fast.chain import Chain, Run
 from bench.train.fast.fuse import fuse
@@ -315,6 +317,38 @@ def test_what_a_chain_cannot_do_torch_does() -> None:
         network.train()(torch.zeros(2, 1, 4, 4))
 
 
+@pytest.mark.parametrize("count", [1, 37, 64])
+@pytest.mark.parametrize("attention", [*ATTENTIONS])
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_networks_are_measured_by_chains_too(attention: str, count: int, batch_norm: bool) -> None:
+    """With the running statistics, which stay, and without dropout; as near to float64 as by modules."""
+    network = attended_network(attention, residual=True, pool=2, batch_norm=batch_norm, dropout=0.3)
+    for _ in range(3):
+        network(3 + torch.randn(32, 6, 13, 13))
+    images, fused = torch.randn(count, 6, 13, 13), fuse(copy.deepcopy(network))
+    before = [buffer.clone() for buffer in fused.buffers()]
+    exact = copy.deepcopy(network).double().eval()
+    with torch.inference_mode(), mock.patch.object(direct, "forward", wraps=direct.forward) as kernel:
+        mine, theirs, right = fused.eval()(images), network.eval()(images), exact(images.double())
+    assert kernel.call_count == 4
+    assert all(torch.equal(was, is_now) for was, is_now in zip(before, fused.buffers(), strict=True))
+    (my_error,), (their_error,) = errors([mine], [right]), errors([theirs], [right])
+    assert my_error <= 2 * their_error + 4 * ROUNDING
+
+
+def test_who_asks_a_network_in_evaluation_for_gradients_gets_them() -> None:
+    network = fuse(small_network(batch_norm=True, pool=2)).eval()
+    images = torch.randn(8, 2, 13, 11, requires_grad=True)
+    (gradient,) = torch.autograd.grad(network(images).sum(), images)
+    assert gradient.abs().sum() > 0
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.train()
+    with torch.no_grad(), mock.patch.object(direct, "forward", wraps=direct.forward) as kernel:
+        network(images)
+    assert not kernel.called
+
+
 @pytest.mark.parametrize("name", ["model1", "model3", "model4"])
 def test_trainings_by_chain_and_by_modules_have_the_same_losses(name: str, few_digits: Data) -> None:
     trial = Trial(preset_cell(name), 0, Protocol("digits", lr=0.01, batch_size=50, precision="fp32"))
@@ -327,4 +361,5 @@ def test_trainings_by_chain_and_by_modules_have_the_same_losses(name: str, few_d
         if not chained:
             del training.network.forward
         losses.append(torch.stack([training.step(torch.arange(50) + 50 * (step % 4))[0] for step in range(8)]))
+        losses[-1] = torch.cat([losses[-1], torch.tensor([training.evaluate()[0][1]])])
     torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-5)

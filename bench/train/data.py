@@ -26,7 +26,7 @@ class Split:
 
     def take(self, indices: Tensor) -> "Split":
         """The images at `indices`, in that order."""
-        return Split(self.images[indices], self.labels[indices])
+        return Split(self.images.index_select(0, indices), self.labels.index_select(0, indices))
 
 
 @dataclass(frozen=True)

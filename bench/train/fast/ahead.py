@@ -24,7 +24,7 @@ def arguments_of(name: str, *, pairs: bool) -> tuple[Any, ...]:
     after = (floats[4], statistics, truth, count, where, maps, count, floats[1])
     if name == "forward":
         drops = (types.float32, types.uint32, types.Array(types.uint32, 1, "C"))
-        norm = (floats[1], floats[1], floats[1], types.float64, types.float64)
+        norm = (floats[1], floats[1], floats[1], types.float64, types.float64, truth)
         return (count, maps, floats[4], floats[1], packed, *after, *norm, *drops)
     room = (maps, count, packed, packed, floats[5])
     found = (floats[4], floats[4], floats[1], floats[1], floats[1])

@@ -1,4 +1,4 @@
-"""Runs of convolutions in a network, each with its `Activation`, attention and shortcut, trained with the images
+"""Runs of convolutions in a network, each with its `Activation`, attention and shortcut, computed with the images
 innermost (see `direct`)."""
 
 from collections.abc import Sequence
@@ -13,12 +13,13 @@ from torch.autograd.function import once_differentiable
 
 from bench.train.fast import direct, laying
 from bench.train.fast.activation import BITS, Activation, has_hooks
-from bench.train.fast.finish import matrix_of
+from bench.train.fast.finish import Gates, matrix_of
 from bench.train.fast.kernels import Matrix
 from bench.train.fast.room import Room, Stage
 from bench.train.fast.tiles import KNOWN, KNOWN_PAIRS
 
-# Rooms for so many shapes of batches are kept: usually the last batch of an epoch is smaller than the others.
+# Rooms for so many shapes of batches are kept: usually the last batch, of an epoch or of the images that networks are
+# measured on, is smaller than the others.
 _MOST_ROOMS = 4
 
 
@@ -27,7 +28,8 @@ class Chain:
     the modules between these as they are.
 
     The sequential keeps its kind, its modules and its parameters, and computes by itself where somebody looks into it
-    (hooks) and where it doesn't train. Results differ by rounding alone: the same values are dropped.
+    (hooks) and where it doesn't train and yet may be asked for gradients. Results differ by rounding alone: the same
+    values are dropped.
     """
 
     def __init__(self, module: nn.Module, steps: "Sequence[nn.Module | Run]", watched: Sequence[nn.Module]) -> None:
@@ -37,7 +39,8 @@ class Chain:
 
     def __call__(self, maps: Any) -> Any:
         """As `nn.Sequential.forward`."""
-        if not self._module.training or any(map(has_hooks, self._watched)):
+        asked = torch.is_grad_enabled() and not self._module.training
+        if asked or any(map(has_hooks, self._watched)):
             return type(self._module).forward(self._module, maps)
         for step in self._steps:
             maps = step(maps)
@@ -54,7 +57,10 @@ class Run:
     def __call__(self, maps: Tensor) -> Tensor:
         """(N, C, H, W) maps through all stages."""
         pairs, attended = self._pairs(maps), self._attended()
-        if pairs is not None and not any(map(_is_watched, chain(*attended))):
+        if pairs is not None and not self.learns and not torch.is_grad_enabled():
+            lease = self.lend(maps.shape, pairs=pairs)
+            return _forward(self, lease.room, maps, self._parameters(), attended)[0]
+        if pairs is not None and self.learns and not any(map(_is_watched, chain(*attended))):
             return cast(Tensor, _Pass.apply(maps, self, pairs, attended, *self._parameters(), *chain(*attended)))
         for stage in self.stages:
             for module in stage.modules:
@@ -68,6 +74,11 @@ class Run:
             del self._rooms[next(iter(self._rooms))]
         free = self._rooms.setdefault(key, [])
         return _Lease(free.pop() if free else Room(self.stages, shape, pairs=pairs), free)
+
+    @property
+    def learns(self) -> bool:
+        """Whether it is in training; if some modules are and others aren't, `_let_through` says no."""
+        return self.stages[0].conv.training
 
     def _pairs(self, maps: Tensor) -> bool | None:
         """Whether to compute with pairs of bfloat16; None where the stages' modules must compute."""
@@ -84,20 +95,22 @@ class Run:
         return True if known_pairs and torch.get_autocast_dtype("cpu") == torch.bfloat16 else None
 
     def _let_through(self, shape: Sequence[int]) -> bool:
-        """Whether maps of this shape get through, and every module is in training and as kernels know it."""
+        """Whether maps of this shape get through, and every module is as kernels know it: all of them in training, or
+        none."""
         count, channels, height, width = shape
         if channels != self.stages[0].conv.in_channels:
             return False
         for stage in self.stages:
-            if not stage.adds_up(height, width):
-                return False
             above = height + 2 * stage.border - stage.size + 1, width + 2 * stage.border - stage.size + 1
+            adds_up = stage.adds_up(height, width)
             height, width = stage.shrinks(height, width)
-            if min(height, width) < 1:
+            if not adds_up or min(height, width) < 1:
                 return False
-            if stage.norm is not None and not (stage.norm.training and count * above[0] * above[1] > 1):
+            if stage.learns != self.learns:
                 return False
-            if stage.activation is not None and not (stage.activation.training and stage.activation.rate < 1):
+            if stage.learns and stage.norm is not None and count * above[0] * above[1] < 2:
+                return False
+            if stage.activation is not None and stage.activation.rate >= 1:
                 return False
         return True
 
@@ -132,20 +145,11 @@ class _Pass(Function):
     ) -> Tensor:
         ctx.lease = run.lend(maps.shape, pairs=pairs)
         room: Room = ctx.lease.room
-        laying.lay(matrix_of(maps), room.places[0].src, run.stages[0].border)
         parameters = parameters[: len(room.parameters)]
-        torch._foreach_copy_(room.parameters, [parameter.detach() for parameter in parameters])
-        ctx.passed = []
-        for stage, place, its in zip(run.stages, room.places, attended, strict=True):
-            drops = _drops(stage.activation)
-            direct.forward(*place.forward, *_running(stage.norm), *drops)
-            gates = None if place.finish is None else place.finish.forward(stage.attention, its, len(maps))
-            ctx.passed.append((drops[0], gates))
-        result = torch.empty(room.shape)
-        laying.picked_up(room.out, result.numpy())
+        result, ctx.passed = _forward(run, room, maps, parameters, attended)
         ctx.shape, ctx.dtype = maps.shape, maps.dtype
         ctx.save_for_backward(*parameters)
-        return result.bfloat16() if pairs else result
+        return result
 
     @staticmethod
     @once_differentiable
@@ -169,6 +173,26 @@ class _Pass(Function):
         return to_maps, None, None, None, *room.gradients(ctx.saved_tensors), *on_attended
 
 
+def _forward(
+    run: Run, room: Room, maps: Tensor, parameters: Sequence[Tensor], attended: Sequence[Sequence[Tensor]]
+) -> tuple[Tensor, list[tuple[np.float32, Gates | None]]]:
+    """(N, C, H, W) maps through all stages; and of each what its dropout scales by, and its attention's gates."""
+    laying.lay(matrix_of(maps), room.places[0].src, run.stages[0].border)
+    torch._foreach_copy_(room.parameters, [parameter.detach() for parameter in parameters])
+    learns = run.learns
+    if learns and (counts := [cast(Tensor, stage.norm.num_batches_tracked) for stage in run.stages if stage.norm]):
+        torch._foreach_add_(counts, 1)
+    passed: list[tuple[np.float32, Gates | None]] = []
+    for stage, place, its in zip(run.stages, room.places, attended, strict=True):
+        drops = _drops(stage.activation)
+        direct.forward(*place.forward, *_running(stage.norm), learns, *drops)
+        gates = None if place.finish is None else place.finish.forward(stage.attention, its, len(maps))
+        passed.append((drops[0], gates))
+    result = torch.empty(room.shape)
+    laying.picked_up(room.out, result.numpy())
+    return (result.bfloat16() if room.holds_pairs else result), passed
+
+
 _NOTHING = np.empty(0, np.float32)
 _NO_BATCH_NORM = (_NOTHING, _NOTHING, 0.0, 0.0)
 _NO_DROPS = (np.float32(1), np.uint32(0), np.zeros(2, np.uint32))
@@ -180,10 +204,9 @@ def _is_watched(parameter: Tensor) -> bool:
 
 
 def _running(norm: nn.BatchNorm2d | None) -> tuple[Matrix, Matrix, float, float]:
-    """Mean, variance, momentum and epsilon. The batch is counted."""
+    """Mean, variance, momentum and epsilon."""
     if norm is None:
         return _NO_BATCH_NORM
-    cast(Tensor, norm.num_batches_tracked).add_(1)
     mean, var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     return mean.numpy(), var.numpy(), cast(float, norm.momentum), norm.eps
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from bench.train.fast.kernels import Matrix, within
-from bench.train.fast.rows import clear, numbers
+from bench.train.fast.rows import numbers
 from bench.train.fast.tiles import LANES, OUTPUTS, VECTOR, WIDE, WORD, correlate_tile, moments_tile
 from bench.train.fast.words import channels_apiece, pair_images, to_word
 
@@ -51,10 +51,12 @@ def _offsets(channels: int, size: int, rows: int, row: int, count: int) -> Matri
 
 
 @within()
-def correlate(src: Matrix, inputs: int, size: int, packed: Matrix, bias: Matrix, out: Matrix) -> None:
-    """The first `inputs` channels of `src` with packed weights, and with `bias` where there is any, into the float32
-    maps `out`."""
-    blocks, _, rows, row = src.shape
+def correlate(
+    src: Matrix, block: int, inputs: int, size: int, packed: Matrix, bias: Matrix, out: Matrix, at: int
+) -> None:
+    """The first `inputs` channels of a block of `src` with packed weights, and with `bias` where there is any, into the
+    block that lies `at` in the float32 maps `out`."""
+    _, _, rows, row = src.shape
     height, width = rows - size + 1, row // LANES - size + 1
     apiece = channels_apiece(src)
     taps = (inputs + apiece - 1) // apiece * size * size
@@ -64,30 +66,30 @@ def correlate(src: Matrix, inputs: int, size: int, packed: Matrix, bias: Matrix,
     for channel in range(len(bias)):
         padded[channel] = bias[channel]
     by_tap, by_tile, start = offsets.ctypes.data, packed.ctypes.data, padded.ctypes.data
-    for block in range(blocks):
-        from_block, to_block = src[block].ctypes.data, out[block].ctypes.data
-        for y in range(height):
-            for tile in range(packed.shape[0]):
-                here = from_block + y * row * WORD
-                there = to_block + tile * OUTPUTS * plane + y * width * VECTOR
-                weights, biases = by_tile + tile * taps * OUTPUTS * WORD, start + tile * OUTPUTS * WORD
-                left = width
-                while left >= WIDE:
-                    correlate_tile(here, by_tap, taps, weights, biases, there, plane, WIDE, word)
-                    left, here, there = left - WIDE, here + WIDE * VECTOR, there + WIDE * VECTOR
-                while left >= 3:
-                    correlate_tile(here, by_tap, taps, weights, biases, there, plane, 3, word)
-                    left, here, there = left - 3, here + 3 * VECTOR, there + 3 * VECTOR
-                while left >= 2:
-                    correlate_tile(here, by_tap, taps, weights, biases, there, plane, 2, word)
-                    left, here, there = left - 2, here + 2 * VECTOR, there + 2 * VECTOR
-                if left:
-                    correlate_tile(here, by_tap, taps, weights, biases, there, plane, 1, word)
+    from_block, to_block = src[block].ctypes.data, out[at].ctypes.data
+    for y in range(height):
+        for tile in range(packed.shape[0]):
+            here = from_block + y * row * WORD
+            there = to_block + tile * OUTPUTS * plane + y * width * VECTOR
+            weights, biases = by_tile + tile * taps * OUTPUTS * WORD, start + tile * OUTPUTS * WORD
+            left = width
+            while left >= WIDE:
+                correlate_tile(here, by_tap, taps, weights, biases, there, plane, WIDE, word)
+                left, here, there = left - WIDE, here + WIDE * VECTOR, there + WIDE * VECTOR
+            while left >= 3:
+                correlate_tile(here, by_tap, taps, weights, biases, there, plane, 3, word)
+                left, here, there = left - 3, here + 3 * VECTOR, there + 3 * VECTOR
+            while left >= 2:
+                correlate_tile(here, by_tap, taps, weights, biases, there, plane, 2, word)
+                left, here, there = left - 2, here + 2 * VECTOR, there + 2 * VECTOR
+            if left:
+                correlate_tile(here, by_tap, taps, weights, biases, there, plane, 1, word)
 
 
 @within()
 def moments(
     src: Matrix,
+    block: int,
     inputs: int,
     size: int,
     on_maps: Matrix,
@@ -96,30 +98,26 @@ def moments(
     paired: Matrix,
     sums: Matrix,
 ) -> None:
-    """Into `sums` the products of `on_maps` and the pixels of `src` that each tap has read, lane by lane."""
+    """Adds to `sums` the products of the blocks in `on_maps` and the pixels that each tap has read of those in `src`
+    from `block` on, lane by lane: of one block, or of two where words are pairs."""
     rows, row = src.shape[2], src.shape[3]
     gradient_rows, gradient_row = on_maps.shape[2], on_maps.shape[3]
     height, width = rows - size + 1, row // LANES - size + 1
     offsets = _offsets(inputs, size, rows, row, sums.shape[1] * WIDE)
     inner = (around * gradient_row + around * LANES) * WORD
     plane = gradient_rows * gradient_row * WORD
-    clear(sums.ravel())
     by_tap, to_sums, word = offsets.ctypes.data, sums.ctypes.data, src[0, 0, 0, 0]
-    apiece = channels_apiece(src)
-    for block in range(0, src.shape[0], apiece):
-        from_src, from_gradient = src[block].ctypes.data, on_maps[block].ctypes.data
-        if apiece == 2:
-            pair_images(src, block, paired_src)
-            pair_images(on_maps, block, paired)
-            from_src, from_gradient = paired_src.ctypes.data, paired.ctypes.data
-        for tile in range(sums.shape[0]):
-            channels = from_gradient + tile * OUTPUTS * plane + inner
-            for group in range(sums.shape[1]):
-                place = to_sums + (tile * sums.shape[1] + group) * OUTPUTS * WIDE * VECTOR
-                taps = by_tap + group * WIDE * 8
-                moments_tile(
-                    channels, plane, gradient_row * WORD, from_src, taps, row * WORD, height, width, place, word
-                )  # fmt: skip
+    from_src, from_gradient = src[block].ctypes.data, on_maps.ctypes.data
+    if channels_apiece(src) == 2:
+        pair_images(src, block, paired_src)
+        pair_images(on_maps, 0, paired)
+        from_src, from_gradient = paired_src.ctypes.data, paired.ctypes.data
+    for tile in range(sums.shape[0]):
+        channels = from_gradient + tile * OUTPUTS * plane + inner
+        for group in range(sums.shape[1]):
+            place = to_sums + (tile * sums.shape[1] + group) * OUTPUTS * WIDE * VECTOR
+            taps = by_tap + group * WIDE * 8
+            moments_tile(channels, plane, gradient_row * WORD, from_src, taps, row * WORD, height, width, place, word)
 
 
 @within()

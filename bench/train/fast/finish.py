@@ -73,8 +73,9 @@ class Finish:
             means = np.empty((images, self.maps.shape[1]), np.float32)
             sums_of(self.maps, _NO_MAPS, means)
             means /= self._pixels
-            asked = torch.from_numpy(means).requires_grad_()
-            with torch.enable_grad():
+            learns = attention.training
+            asked = torch.from_numpy(means).requires_grad_(learns)
+            with torch.set_grad_enabled(learns):
                 gates = Gates(asked, attention.gates(asked).expand(*means.shape, 1, 1), parameters)
         inside = self.beyond + self.crop
         factors = _NOTHING if gates is None else gates.array

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from bench.train.fast.after import _larger, _step_pixels
+from bench.train.fast.after import take_larger
 from bench.train.fast.kernels import Matrix, compiled, within
-from bench.train.fast.rows import clear, numbers
+from bench.train.fast.rows import clear, numbers, step_pixels
 from bench.train.fast.tiles import LANES
 
 
@@ -69,7 +69,7 @@ def finish(
                 elif pool > 1:
                     for down in range(pool):
                         wide = src[block, channel, inside + y * pool + down, inside * LANES :]
-                        _larger(wide, down, pool, pixels, beside, places)
+                        take_larger(wide, down, pool, pixels, beside, places)
                     for i in range(row):
                         where[block, channel, y, i] = places[i]
                 for i in range(row):
@@ -106,6 +106,6 @@ def add_shortcut(gradient: Matrix, where: Matrix, crop: int, pool: int, to_src: 
                         place = np.uint8(down * pool + along)
                         for i in range(row):
                             pixels[i] = line[i] if places[i] == place else np.float32(0)
-                        _step_pixels(pixels, 1, spread[along * LANES :], pool, row // LANES)
+                        step_pixels(pixels, 1, spread[along * LANES :], pool, row // LANES)
                     for i in range(len(spread)):
                         to[i] += spread[i]

@@ -47,6 +47,12 @@ class Stage:
         return [module for module in (self.conv, self.activation, self.attention) if module is not None]
 
     @property
+    def learns(self) -> bool | None:
+        """Whether all of its modules are in training; None where some are and others aren't."""
+        modes = {part.training for part in (self.conv, self.activation, self.norm, self.attention) if part is not None}
+        return modes.pop() if len(modes) == 1 else None
+
+    @property
     def is_plain(self) -> bool:
         """Whether it has neither attention nor a shortcut."""
         return self.attention is None and self.residual is None
@@ -100,6 +106,7 @@ class Room:
 
     def __init__(self, stages: Sequence[Stage], images: Sequence[int], *, pairs: bool) -> None:
         count, _, height, width = images
+        self.holds_pairs = pairs
         self._count = count
         self._apiece = 2 if pairs else 1
         self._word: Any = np.uint32 if pairs else np.float32
@@ -116,7 +123,7 @@ class Room:
         height, width = sizes[-1]
         channels = stages[-1].conv.out_channels
         self.shape = (count, channels, height, width)
-        self.out = self._words(channels, height, width)
+        self.out = self._words(channels, height, width, self._blocks)
         self.on_out = np.zeros((self._blocks, channels, height, width * LANES), np.float32)
         borders = [*(stage.border for stage in stages[1:]), 0]
         outs = list(zip([*srcs[1:], self.out], borders, strict=True))
@@ -136,15 +143,15 @@ class Room:
 
     def gradients(self, parameters: Sequence[Tensor]) -> list[Tensor]:
         """Those of the stages' parameters that a pass has found, in memory of their own and of the parameters' type."""
-        kinds = {parameter.dtype: self._gradient.to(parameter.dtype, copy=True) for parameter in parameters}
-        parts = {kind: flat.split(self._sizes) for kind, flat in kinds.items()}
+        kinds = {parameter.dtype for parameter in parameters}
+        parts = {kind: self._gradient.to(kind, copy=True).split(self._sizes) for kind in kinds}
         return [parts[like.dtype][number].view(like.shape) for number, like in enumerate(parameters)]
 
-    def _words(self, channels: int, rows: int, columns: int) -> Matrix:
-        return np.zeros((self._blocks, -(-channels // self._apiece), rows, columns * LANES), self._word)
+    def _words(self, channels: int, rows: int, columns: int, blocks: int) -> Matrix:
+        return np.zeros((blocks, -(-channels // self._apiece), rows, columns * LANES), self._word)
 
     def _src(self, stage: Stage, height: int, width: int) -> Matrix:
-        return self._words(stage.conv.in_channels, height + 2 * stage.border, width + 2 * stage.border)
+        return self._words(stage.conv.in_channels, height + 2 * stage.border, width + 2 * stage.border, self._blocks)
 
     def _place(
         self,
@@ -163,13 +170,13 @@ class Room:
         high, wide = height - around + stage.border, width - around + stage.border
         # Tiles write all their channels.
         written, read = _whole_tiles(inputs), _whole_tiles(outputs)
-        maps_shape = (self._blocks, read, high, wide * LANES)
         normed = stage.norm is not None
-        # Nothing reads the maps again but batch norm's gradient.
+        # Nothing reads the maps again but batch norm, which needs all of them.
+        maps_shape = (self._blocks if normed else 1, read, high, wide * LANES)
         maps = np.empty(maps_shape, np.float32) if normed else self._share("maps", maps_shape, np.float32)
         statistics = np.empty((2, outputs if normed else 0))
         where = np.empty((self._blocks, outputs, below, beside * LANES * (stage.pool > 1)), np.uint8)
-        on_maps = self._words(read, high + 2 * around, wide + 2 * around)
+        on_maps = self._words(read, high + 2 * around, wide + 2 * around, self._apiece)
         # The gradient of one stage's input is read while that of the stage before is written.
         to_src = self._share(f"to_src{number % 2}", (self._blocks, written, height, width * LANES), np.float32)
         weight, bias, norm_weight, norm_bias = parameters
