@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from bench.train.fast import direct, laying
 from bench.train.fast.activation import BITS, Activation, has_hooks
-from bench.train.fast.finish import Gates, matrix_of
+from bench.train.fast.attend import Gates, matrix_of
 from bench.train.fast.kernels import Matrix
 from bench.train.fast.room import Room, Stage
 from bench.train.fast.tiles import KNOWN, KNOWN_PAIRS

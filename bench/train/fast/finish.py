@@ -1,46 +1,19 @@
 """What follows a stage's `Activation`: channel attention, then a shortcut around the stage, forward and backward.
 
-The kernels have the maps; the attention itself computes its gates, from a mean a map, as a small graph of torch's own.
+The kernels have the maps; of an attention they know the gates, which `attend` computes from a mean a map.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from architectures.attention import ChannelAttention
+from bench.train.fast.attend import Gates, gates_of
 from bench.train.fast.gates import add_shortcut, finish, sums_of
 from bench.train.fast.kernels import Matrix
 from bench.train.fast.tiles import LANES
-
-
-@dataclass(frozen=True, slots=True)
-class Gates:
-    """The (N, C, 1, 1) gates of a pass, the (N, C) means and the parameters that they come from."""
-
-    means: Tensor
-    gates: Tensor
-    parameters: Sequence[Tensor]
-
-    @property
-    def array(self) -> Matrix:
-        """(N, C) float32."""
-        return matrix_of(self.gates.detach().flatten(1))
-
-    def gradients(self, on_gates: Matrix) -> tuple[Matrix, list[Tensor | None]]:
-        """Those of means and parameters, from the (N, C) one of the gates. A pass may be gone through again."""
-        asked = [parameter for parameter in self.parameters if parameter.requires_grad]
-        if not self.gates.requires_grad:
-            return np.zeros_like(on_gates), [None] * len(self.parameters)
-        towards = torch.from_numpy(on_gates).view(self.gates.shape)
-        on_means, *found = torch.autograd.grad(
-            self.gates, [self.means, *asked], towards, retain_graph=True, allow_unused=True
-        )
-        each = iter(found)
-        on_parameters = [next(each) if parameter.requires_grad else None for parameter in self.parameters]
-        return np.zeros_like(on_gates) if on_means is None else matrix_of(on_means), on_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +46,7 @@ class Finish:
             means = np.empty((images, self.maps.shape[1]), np.float32)
             sums_of(self.maps, _NO_MAPS, means)
             means /= self._pixels
-            learns = attention.training
-            asked = torch.from_numpy(means).requires_grad_(learns)
-            with torch.set_grad_enabled(learns):
-                gates = Gates(asked, attention.gates(asked).expand(*means.shape, 1, 1), parameters)
+            gates = gates_of(attention, parameters, means)
         inside = self.beyond + self.crop
         factors = _NOTHING if gates is None else gates.array
         finish(self.maps, factors, _NOTHING, self.src, inside, self.pool, self.where, self.out, self.border)
@@ -84,7 +54,7 @@ class Finish:
 
     def back_to_maps(self, gates: Gates) -> list[Tensor | None]:
         """From `gradient` to `on_maps`; the gradients of the attention's parameters."""
-        on_gates = np.empty(gates.means.shape, np.float32)
+        on_gates = np.empty(gates.array.shape, np.float32)
         sums_of(self.gradient, self.maps, on_gates)
         on_means, found = gates.gradients(on_gates)
         each = on_means / self._pixels
@@ -104,8 +74,3 @@ class Finish:
 
 _NOTHING = np.empty((0, 0), np.float32)
 _NO_MAPS = np.empty((0, 0, 0, 0), np.float32)
-
-
-def matrix_of(tensor: Tensor) -> Matrix:
-    """As float32 in torch's usual order."""
-    return tensor.detach().float().contiguous().numpy()
