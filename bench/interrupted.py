@@ -23,9 +23,15 @@ def listen() -> None:
     """Makes this process's signals raise KeyboardInterrupt and Terminated. Ctrl-C that is ignored, as in the background
     of a shell, stays so."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _receive)
-    signal.signal(signal.SIGTERM, _receive)
+        signal.signal(signal.SIGINT, receive)
+    signal.signal(signal.SIGTERM, receive)
     sys.unraisablehook = _tell
+
+
+def receive(number: int, _frame: FrameType | None) -> None:
+    """The handler."""
+    _received.append(number)
+    raise_for(number)
 
 
 def raise_if_lost() -> None:
@@ -38,11 +44,6 @@ def raise_if_lost() -> None:
 def raise_for(number: int) -> None:
     """Raises what a signal means."""
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
-
-
-def _receive(number: int, _frame: FrameType | None) -> None:
-    _received.append(number)
-    raise_for(number)
 
 
 def _tell(lost: "sys.UnraisableHookArgs") -> None:

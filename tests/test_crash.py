@@ -192,6 +192,24 @@ def test_an_interrupted_run_stops_and_says_how_to_go_on(tmp_path: Path, number: 
     assert Store(tmp_path / "digits").trials()["status"].eq("done").all()
 
 
+@pytest.mark.parametrize("gap", [0.0, pytest.param(0.7, marks=pytest.mark.slow)])
+def test_a_run_that_is_interrupted_twice_ends_without_a_traceback(tmp_path: Path, gap: float) -> None:
+    """At once, as `timeout` does, or by an impatient user."""
+    process = start(tmp_path)
+    assert wait_for(lambda: recorded(tmp_path) >= 1)
+    workers = children(process.pid)
+    for _ in range(2):
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(gap)
+    _, error = process.communicate(timeout=30)
+    # In its last steps, when all has been said, the interpreter leaves signals to the system.
+    assert process.returncode in {130, -signal.SIGINT}
+    assert error.splitlines()[-1].startswith("bench: interrupted"), error
+    assert "Traceback" not in error
+    assert wait_for(lambda: not any(map(alive, workers)), 5)
+    assert Store(tmp_path / "digits").trials()["status"].eq("done").all()
+
+
 @pytest.mark.parametrize(
     ("number", "code", "delay"),
     [

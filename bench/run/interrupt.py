@@ -2,14 +2,17 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from types import FrameType
 
-from bench.interrupted import raise_for, raise_if_lost
+from bench.interrupted import raise_for, raise_if_lost, receive
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_AT_ONCE_SECONDS = 0.5
 
 
 class Interrupts:
@@ -17,12 +20,15 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._received: int | None = None
+        self._since = 0.0
 
-    def receive(self, number: int, _frame: FrameType | None) -> None:
-        """The handler. Another signal of an impatient user is not held back."""
-        if self._received is not None:
-            raise_for(number)
-        self._received = number
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        """The handler. Another signal of an impatient user is not held back; one that comes at once is the same, which
+        was sent to the process and to its group, as `timeout` does."""
+        if self._received is None:
+            self._received, self._since = number, time.monotonic()
+        elif time.monotonic() - self._since > _AT_ONCE_SECONDS:
+            receive(number, frame)
 
     @property
     def received(self) -> bool:
