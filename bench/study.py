@@ -79,7 +79,7 @@ class Study:
     seeds: int = 5
     epochs: int | None = None
     batch_size: int | None = None
-    optimizer: str = "sgd"
+    optimizer: str | None = None
     lr: float | None = None
     precision: str = "auto"
     readouts: Sequence[str] = ()
@@ -116,7 +116,8 @@ class Study:
         for name in arguments.listed("rates_by", "['scheduler']", self.rates_by):
             arguments.text("rates_by: the name of a factor", name)
         arguments.one_of("design", DESIGNS, self.design)
-        arguments.one_of("optimizer", get_args(Optimizer), self.optimizer)
+        if self.optimizer is not None:
+            arguments.one_of("optimizer", get_args(Optimizer), self.optimizer)
         arguments.one_of("precision", ("auto", *get_args(Precision)), self.precision)
         for name in arguments.listed("readouts", "['ema', 'swa']", self.readouts):
             arguments.text("readouts: the name of a readout", name)
@@ -240,9 +241,8 @@ class Study:
     def _rates_like(self, usual: Rates, said: Any, factors: Sequence[Factor], architectures: Sequence[str]) -> Rates:
         """A data set's own; one number is for all that the study's usual ones go by."""
         if isinstance(said, int | float) and not isinstance(said, bool):
-            return Rates(
-                usual.by, dict.fromkeys(usual.rate, checked_rate(said)), dict.fromkeys(usual.rate, DEFAULT_TRIED)
-            )
+            rate = dict.fromkeys(usual.rate, checked_rate(said))
+            return Rates(usual.by, rate, dict.fromkeys(rate, DEFAULT_TRIED), optimizer=self.optimizer or "sgd")
         return self._rates(said, factors, architectures)
 
     def _rates(self, said: Any, factors: Sequence[Factor], architectures: Sequence[str]) -> Rates:
@@ -251,13 +251,14 @@ class Study:
         if said is None and not self.rates_by:
             return default_rates(factors)
         if isinstance(said, int | float) and not isinstance(said, bool):
-            return Rates((), {(): checked_rate(said)}, {(): DEFAULT_TRIED})
+            return Rates((), {(): checked_rate(said)}, {(): DEFAULT_TRIED}, optimizer=self.optimizer or "sgd")
         if not isinstance(said, Mapping) or not self.rates_by:
             raise UsageError(
                 "rates are a number, or numbers by levels with the names of the factors that they go by: "
                 "rates={('sgd',): 0.05, ('adamw',): 0.001}, rates_by=['optimizer']"
             )
-        return rates_by(tuple(self.rates_by), said, factors, architectures)
+        found = rates_by(tuple(self.rates_by), said, factors, architectures)
+        return replace(found, optimizer=self.optimizer or "sgd")
 
     def _datasets(self) -> dict[str, Any]:
         if self.data is None:

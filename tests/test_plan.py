@@ -9,7 +9,7 @@ import pytest
 
 from bench.errors import UsageError
 from bench.plan.augmentation import AUGMENTATIONS, BASIC_CANDIDATES, Augmentation
-from bench.plan.catalogue import Rates, catalogue, find_factors, using
+from bench.plan.catalogue import Rates, Usual, catalogue, find_factors, using
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.designs import DESIGNS
 from bench.plan.factors import TAKEN, Factor, level_of
@@ -22,7 +22,7 @@ from bench.plan.trials import Trial, trials
 from bench.record.columns import columns
 from bench.record.schema import Row
 from bench.record.store import Store
-from bench.report.selection import augmentation_table, rate_table
+from bench.report.selection import CHOSEN, TIED, augmentation_table, rate_table
 from bench.study import Study
 from tests.catalogues import grown, untouched
 
@@ -140,12 +140,12 @@ def test_rate_follows_scheduler_and_batch_norm_unless_it_is_held() -> None:
         ({"lr": float("nan")}, "--lr is a number above 0"),
         ({"lr": float("inf")}, "--lr is a number above 0"),
         ({"optimizer": "adam"}, "--optimizer is one of sgd, adamw"),
-        ({"optimizer": "adamw"}, "--optimizer adamw needs --lr"),
+        ({"dataset": "mnist", "optimizer": "adamw"}, "--optimizer adamw needs --lr"),
     ],
 )
 def test_protocol_refuses_values_out_of_range(values: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Protocol("digits", **values)  # type: ignore[arg-type]
+        Protocol(**({"dataset": "digits"} | values))  # type: ignore[arg-type]
 
 
 def test_key_changes_with_everything_that_can_change_the_outcome() -> None:
@@ -185,10 +185,11 @@ def test_a_level_of_a_factor_that_nothing_else_speaks_for_is_part_of_the_key() -
 
 
 def test_selection_tries_every_candidate_on_held_out_images_only() -> None:
-    planned = list(rate_trials(["model1", "model3"], range(2), Protocol("mnist", val=5000), first_candidates("mnist")))
+    protocol = Protocol("mnist", val=5000)
+    planned = list(rate_trials(["model1", "model3"], range(2), protocol, first_candidates(protocol)))
     assert len(planned) == len(set(planned)) == 2 * 2 * sum(map(len, CANDIDATE_RATES.values()))
     with pytest.raises(UsageError, match="would choose on test images"):
-        next(rate_trials(MODELS, range(1), Protocol("mnist"), first_candidates("mnist")))
+        next(rate_trials(MODELS, range(1), Protocol("mnist"), first_candidates(Protocol("mnist"))))
 
     planned = list(augmentation_trials(MODELS, range(2), Protocol("mnist", val=5000)))
     tried = {(trial.cell.architecture, trial.cell.levels["augmentation"]) for trial in planned}
@@ -205,13 +206,13 @@ def test_unknown_level_is_answered_with_the_levels(text: str) -> None:
         dropout.parse(text)
 
 
-@pytest.mark.parametrize(("dataset", "held_out"), [("mnist", 5000)])
-def test_rates_are_those_that_the_kept_selection_rows_give(dataset: str, held_out: int) -> None:
+@pytest.mark.parametrize(("dataset", "optimizer", "held_out"), [("mnist", "sgd", 5000), ("digits", "adamw", 200)])
+def test_rates_are_those_that_the_kept_selection_rows_give(dataset: str, optimizer: str, held_out: int) -> None:
     """Each that is said to be selected; of the others there are no rows."""
     rows = Store(ROOT / "results" / dataset, "selection.csv").trials()
     assert (rows["val"] == held_out).all()
     assert rows["test_accuracy"].isna().all()
-    table, rates = rate_table(rows, classes=10), catalogue().rates_for(dataset)
+    table, rates = rate_table(rows, classes=10), catalogue().rates_for(dataset, optimizer)
     tried = {key: tuple(sorted(group["lr"])) for key, group in table.groupby(["scheduler", "batch_norm"])}
     selected, candidates = (
         {
@@ -222,8 +223,9 @@ def test_rates_are_those_that_the_kept_selection_rows_give(dataset: str, held_ou
         for of in (rates.rate, rates.tried)
     )
     assert tried == candidates
-    first = table[table["first"]].set_index(["scheduler", "batch_norm"])["lr"].to_dict()
-    assert first == selected
+    best = table[table["verdict"].isin([CHOSEN, TIED])].groupby(["scheduler", "batch_norm"])["lr"].agg(set)
+    assert best.index.tolist() == sorted(selected)
+    assert all(rate in best[key] for key, rate in selected.items())
 
 
 def test_the_basic_augmentation_is_what_the_kept_selection_rows_give() -> None:
@@ -269,7 +271,25 @@ def test_a_data_set_may_have_rates_of_its_own() -> None:
         assert Protocol("digits").rate(cell) == Protocol("digits").selected_rate(cell) == 3.0
     with using(replace(study, rates_on={"digits": 0.5}).catalogue("own")):
         assert Protocol("digits").rate(cell) == 0.5
-        assert set(first_candidates("digits")) == {("step",), ("cosine",), ("onecycle",)}
+        assert set(first_candidates(Protocol("digits"))) == {("step",), ("cosine",), ("onecycle",)}
+
+
+def test_a_data_set_may_have_an_optimizer_and_epochs_that_its_rates_are_for() -> None:
+    adam = Rates((), {(): 0.002}, {(): (0.001, 0.002)}, optimizer="adamw", epochs=6)
+    study = Study(["model3"], data=["mnist", "digits"], rates=0.1, rates_on={"digits": adam})
+    known, cell = study.catalogue("own"), preset_cell("model3")
+    assert known.usual_on("digits") == Usual(6, 16, "adamw")
+    assert known.usual_on("mnist") == Usual(15, 64, "sgd")
+    with using(known):
+        own = Protocol("digits", optimizer="adamw")
+        assert (own.rate(cell), own.selected_rate(cell)) == (0.002, 0.002)
+        assert first_candidates(own) == {(): (0.001, 0.002)}
+        assert Protocol("digits").rate(cell) == 0.1
+        with pytest.raises(UsageError, match="--optimizer adamw needs --lr: the rates that there are are sgd's"):
+            Protocol("mnist", optimizer="adamw")
+    assert replace(study, epochs=9, optimizer="sgd").catalogue("own").usual_on("digits") == Usual(9, 16, "sgd")
+    with using(Study(["model3"], data="mnist", rates=0.001, optimizer="adamw").catalogue("own")):
+        assert Protocol("mnist", optimizer="adamw").rate(cell) == 0.001
 
 
 @pytest.mark.parametrize(
@@ -287,6 +307,7 @@ def test_rates_of_a_data_set_that_cannot_be(rates_on: dict[str, Any], said: str)
 
 
 def test_epochs_and_batch_size_that_a_study_leaves_open_are_the_data_sets() -> None:
-    assert Study(["model3"], data=["mnist", "digits"]).catalogue("own").length_on("digits") == (15, 16)
-    assert Study(["model3"], data=["mnist", "digits"]).catalogue("own").length_on("mnist") == (15, 64)
-    assert Study(["model3"], data="digits", epochs=3, batch_size=8).catalogue("own").length_on("digits") == (3, 8)
+    assert Study(["model3"], data=["mnist", "digits"]).catalogue("own").usual_on("digits") == Usual(15, 16, "sgd")
+    assert Study(["model3"], data=["mnist", "digits"]).catalogue("own").usual_on("mnist") == Usual(15, 64, "sgd")
+    own = Study(["model3"], data="digits", epochs=3, batch_size=8).catalogue("own")
+    assert own.usual_on("digits") == Usual(3, 8, "sgd")

@@ -72,7 +72,7 @@ def test_candidates_grow_until_the_best_is_inside(
     assert tried(rows, PLAIN) == [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
     assert tried(rows, NORMED) == [0.001, 0.003, 0.01, 0.03, 0.1]
     assert tried(rows, ("onecycle", True)) == [0.01, 0.03, 0.1, 0.3, 1.0]
-    assert tried(rows, ("cosine", True)) == list(first_candidates("digits")["cosine", True])
+    assert tried(rows, ("cosine", True)) == list(first_candidates(PROTOCOL)["cosine", True])
     table = rate_table(rows, classes=10)
     for (scheduler, batch_norm), lines in table.groupby(["scheduler", "batch_norm"]):
         [first] = lines.loc[lines["first"], "lr"]
@@ -144,7 +144,7 @@ def test_nothing_is_widened_where_no_rate_is_better_than_chance() -> None:
 )
 def test_the_next_rate_is_well_away(rate: float, below: float, above: float) -> None:
     with using(dataclasses.replace(catalogue(), rates=Rates((), {(): rate}, {(): (rate,)}))):
-        first = candidates = first_candidates("mnist")
+        first = candidates = first_candidates(Protocol("mnist"))
         assert widened(candidates, first, [()], [()]) == {(): (below, rate, above)}
         for _ in range(9):
             candidates = widened(candidates, first, [()], [])
@@ -162,10 +162,10 @@ def test_rates_may_go_by_architecture() -> None:
             cell = preset_cell(name)
             assert Trial(cell, 0, PROTOCOL).lr == rate[name, cell.levels["batch_norm"]]
         # Every model is trained at what any of them is to try.
-        assert first_candidates("digits") == {
+        assert first_candidates(PROTOCOL) == {
             (on,): tuple(sorted(value for (_, level), value in rate.items() if level == on)) for on in (False, True)
         }
-        assert len(list(rate_trials(MODELS, range(2), PROTOCOL, first_candidates("digits")))) == 2 * len(MODELS) * len(
+        assert len(list(rate_trials(MODELS, range(2), PROTOCOL, first_candidates(PROTOCOL)))) == 2 * len(MODELS) * len(
             rate
         )
 

@@ -76,7 +76,7 @@ def try_study(
             f"{busy} worker{'' if busy == 1 else 's'}"
             + ("." if memory is None else f", {memory / 2**20:,.0f} MB each at their peak.")
         )
-    if not catalogue().rates_for(protocol.dataset).selected and protocol.lr is None:
+    if not catalogue().rates_for(protocol.dataset, protocol.optimizer).selected and protocol.lr is None:
         print("Nobody chose its learning rates: Study(rates=...), or `bench select rates`.")
 
 

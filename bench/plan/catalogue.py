@@ -38,7 +38,8 @@ class Rates:
     `tried` has what `bench select rates` tries for each entry. `selected` says whether they were chosen for this study,
     or are what the harness takes where nobody chose; `source` how they were, in half a sentence. `unselected` are the
     entries that nobody chose among those that somebody did, `chosen_with` the names of the architectures that they were
-    chosen with, where that isn't all: others take them unselected.
+    chosen with, where that isn't all: others take them unselected. They are for an `optimizer`, and for so many
+    `epochs`, where that isn't None: what a run on their data set takes if nobody says otherwise.
     """
 
     by: tuple[str, ...]
@@ -48,6 +49,8 @@ class Rates:
     source: str = ""
     unselected: Collection[tuple[Level, ...]] = ()
     chosen_with: Collection[str] = ()
+    optimizer: str = "sgd"
+    epochs: int | None = None
 
     def of(self, cell: "Cell") -> float | None:
         """The cell's rate; None where there is none."""
@@ -68,17 +71,26 @@ class Rates:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a run of the study is when the command line doesn't say otherwise. Epochs and batch size that are None are
-    the data set's."""
+    """What a run of the study is when the command line doesn't say otherwise. Epochs, batch size and optimiser that are
+    None are `Catalogue.usual_on` a data set."""
 
     design: str = "toggles"
     seeds: int = 5
     epochs: int | None = None
     batch_size: int | None = None
-    optimizer: str = "sgd"
+    optimizer: str | None = None
     lr: float | None = None
     precision: str = "auto"
     readouts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What a run takes that nobody says more of."""
+
+    epochs: int
+    batch_size: int
+    optimizer: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,15 +134,20 @@ class Catalogue:
         """The command that trains the study as it is."""
         return self.command("run", *([] if self.name else ["--all"]))
 
-    def length_on(self, dataset: str) -> tuple[int, int]:
-        """Epochs and batch size on a data set: the study's, or where it says nothing of them the data set's."""
-        said, its = self.defaults, self.datasets[dataset]
-        epochs = its.epochs if said.epochs is None else said.epochs
-        return epochs, its.batch_size if said.batch_size is None else said.batch_size
+    def usual_on(self, dataset: str) -> Usual:
+        """What a run on a data set takes: what the study says, or else what its rates there are for, or else what the
+        data set does."""
+        said, its, rates = self.defaults, self.datasets[dataset], self.rates_on.get(dataset, self.rates)
+        return Usual(
+            epochs=said.epochs or rates.epochs or its.epochs,
+            batch_size=said.batch_size or its.batch_size,
+            optimizer=said.optimizer or rates.optimizer,
+        )
 
-    def rates_for(self, dataset: object) -> Rates:
-        """The learning rates on a data set."""
-        return self.rates_on.get(str(dataset), self.rates)
+    def rates_for(self, dataset: object, optimizer: object) -> Rates:
+        """The learning rates on a data set; those that it has of its own are for one optimiser."""
+        own = self.rates_on.get(str(dataset))
+        return own if own is not None and own.optimizer == optimizer else self.rates
 
     @cached_property
     def by_name(self) -> dict[str, Factor]:

@@ -51,13 +51,12 @@ class _Presets:
     dataset: str
 
     def __call__(self) -> Plan:
-        said = catalogue().defaults
-        epochs, batch_size = catalogue().length_on(self.dataset)
+        usual = catalogue().usual_on(self.dataset)
         protocol = Protocol(
             self.dataset,
-            epochs=min(epochs, _EPOCHS),
-            batch_size=batch_size,
-            optimizer=cast(Optimizer, said.optimizer),
-            lr=said.lr,
+            epochs=min(usual.epochs, _EPOCHS),
+            batch_size=usual.batch_size,
+            optimizer=cast(Optimizer, usual.optimizer),
+            lr=catalogue().defaults.lr,
         )
         return Plan(tuple(map(preset_cell, catalogue().models)), protocol, _SEEDS, _MARGIN)

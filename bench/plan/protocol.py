@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from bench.errors import UsageError
-from bench.plan.catalogue import catalogue
+from bench.plan.catalogue import Rates, catalogue
 from bench.plan.cells import Cell
 from bench.plan.levels import format_level
 from bench.plan.readouts import chosen_readouts
@@ -53,15 +53,15 @@ class Protocol:
             raise UsageError(f"--device is one of auto, {', '.join(get_args(Device))}, not {self.device!r}")
         if self.lr is not None and not (math.isfinite(self.lr) and self.lr > 0):
             raise UsageError(f"--lr is a number above 0, not {self.lr}")
-        if self.lr is None and self.optimizer != "sgd":
-            raise UsageError(f"--optimizer {self.optimizer} needs --lr: only SGD's rates have been selected")
+        if self.dataset and self.lr is None and (known := self._rates.optimizer) != self.optimizer:
+            raise UsageError(f"--optimizer {self.optimizer} needs --lr: the rates that there are are {known}'s")
 
     def rate(self, cell: Cell) -> float:
         """The learning rate of a cell: where the schedule moves it, its peak. Raises UsageError for a
         cell that the study gives no rate."""
         if self.lr is not None:
             return self.lr
-        rates = catalogue().rates_for(self.dataset)
+        rates = self._rates
         found = rates.of(cell)
         if found is None:
             lacking = ", ".join(map(format_level, rates.key(cell)))
@@ -75,4 +75,8 @@ class Protocol:
 
     def selected_rate(self, cell: Cell) -> float | None:
         """The rate that goes with a cell, whether or not another one is given; None where there is none."""
-        return catalogue().rates_for(self.dataset).of(cell) if self.optimizer == "sgd" else None
+        return self._rates.of(cell) if self._rates.optimizer == self.optimizer else None
+
+    @property
+    def _rates(self) -> Rates:
+        return catalogue().rates_for(self.dataset, self.optimizer)

@@ -26,9 +26,9 @@ def rate_factors() -> list[Factor]:
     return [catalogue().by_name[name] for name in catalogue().rates.by if name != ARCHITECTURE]
 
 
-def first_candidates(dataset: str) -> Candidates:
-    """The rates that the study says to try on a data set, in ascending order."""
-    rates = catalogue().rates_for(dataset)
+def first_candidates(protocol: Protocol) -> Candidates:
+    """The rates that the study says to try under a protocol, in ascending order."""
+    rates = catalogue().rates_for(protocol.dataset, protocol.optimizer)
     found: dict[tuple[Level, ...], set[float]] = {}
     for key, tried in rates.tried.items():
         levels = tuple(level for name, level in zip(rates.by, key, strict=True) if name != ARCHITECTURE)

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.errors import BenchError
-from bench.plan.catalogue import catalogue
+from bench.plan.catalogue import Rates, catalogue
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import level_of
 from bench.record.store import Store
@@ -72,6 +72,11 @@ class Evidence:
     apart: pd.DataFrame
     apart_cells: tuple[Cell, ...]
     probabilities: Callable[[str, str], NDArray[np.float16] | None]
+
+    @cached_property
+    def known_rates(self) -> Rates:
+        """The study's, for the data set and the optimiser."""
+        return catalogue().rates_for(self.dataset, self.protocol["optimizer"])
 
     @cached_property
     def _by_cell(self) -> dict[Cell, pd.DataFrame]:

@@ -93,7 +93,7 @@ def record_run(run: Run, given: Mapping[str, Any]) -> Path:
         seeds_of.setdefault(trial.arm, []).append(trial.seed)
     unequal = len({tuple(sorted(seeds)) for seeds in seeds_of.values()}) > 1
     protocol = run.protocol
-    rates = known.rates_for(protocol.dataset)
+    rates = known.rates_for(protocol.dataset, protocol.optimizer)
     content = {
         "run": run.provenance.run,
         "study": {"name": known.name, "named": known.named, "digest": known.digest, "title": known.title},
@@ -121,6 +121,7 @@ def record_run(run: Run, given: Mapping[str, Any]) -> Path:
             "source": rates.source,
             "unselected": [list(levels) for levels in rates.unselected],
             "chosen_with": list(rates.chosen_with),
+            "optimizer": rates.optimizer,
         },
         "given": {name: _plain(value) for name, value in given.items()},
         "machine": run.provenance.machine,
@@ -177,6 +178,7 @@ def read_run(path: Path) -> Recorded:
                 source=_text(rates["source"]),
                 unselected=tuple(map(tuple, rates.get("unselected", []))),
                 chosen_with=tuple(map(_text, rates.get("chosen_with", []))),
+                optimizer=_text(rates.get("optimizer", "sgd")),
             ),
             data=_text(said["data"]["digest"]),
             given={**said["given"]},

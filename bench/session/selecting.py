@@ -17,7 +17,7 @@ def select_rates(
 ) -> int:
     """Trains every architecture with every seed at every candidate until the best ones lie inside, or have been looked
     for far enough, and prints the choice; the exit code. Raises BenchError."""
-    first, code = first_candidates(protocol.dataset), 0
+    first, code = first_candidates(protocol), 0
     candidates = first
     while True:
         wanted = list(rate_trials(architectures, seeds, protocol, candidates))

@@ -2,8 +2,9 @@
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 import torch
@@ -14,6 +15,9 @@ from bench.plan.trials import Trial
 from bench.train.data import Data
 from bench.train.evaluation import EVALUATION_BATCH
 from bench.train.fit import begin
+from bench.train.general import GeneralTraining
+from bench.train.single import Training
+from bench.train.stack import StackTraining
 
 Metric = Literal["train", "inference", "latency"]
 
@@ -21,8 +25,8 @@ TRAIN_STEPS = 8
 
 # Of more networks than that an estimate times some only.
 MOST_ESTIMATED = 100
-INFERENCE_BATCHES = 4
-LATENCY_IMAGES = 40
+# The batch size and the number of batches.
+INFERENCE: Mapping[Metric, tuple[int, int]] = {"inference": (EVALUATION_BATCH, 2), "latency": (1, 20)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,13 @@ def time_networks(
     Training is timed per network and augmentation, inference and latency per network. A round times everything once, so
     a machine that slows down slows all alike. `on_step` is told of each of the `timing_steps`.
     """
-    tasks = []
+    tasks, measured = list[_Task](), cache(lambda trial: begin([trial], data))
     for metric, trial in _timed(trials):
-        tasks.append(_task(metric, trial, data))
+        tasks.append(
+            _training_task(trial, data, TRAIN_STEPS)
+            if metric == "train"
+            else _inference_task(metric, measured(trial), *INFERENCE[metric])
+        )
         tasks[-1].run()
         on_step(f"{trial.cell.label} warmed up")
     samples = []
@@ -99,14 +107,6 @@ def _timed(trials: Sequence[Trial]) -> list[tuple[Metric, Trial]]:
     return timed
 
 
-def _task(metric: Metric, trial: Trial, data: Data) -> _Task:
-    if metric == "train":
-        return _training_task(trial, data, TRAIN_STEPS)
-    if metric == "inference":
-        return _inference_task(metric, trial, data, EVALUATION_BATCH, INFERENCE_BATCHES)
-    return _inference_task(metric, trial, data, 1, LATENCY_IMAGES)
-
-
 def _training_task(trial: Trial, data: Data, steps: int) -> _Task:
     training = begin([replace(trial, cell=trial.cell.step)], data)
     batch_size = trial.protocol.batch_size
@@ -119,8 +119,10 @@ def _training_task(trial: Trial, data: Data, steps: int) -> _Task:
     return _Task("train", trial.cell, batch_size, steps * batch_size, trial.protocol.device, run)
 
 
-def _inference_task(metric: Metric, trial: Trial, data: Data, batch_size: int, batches: int) -> _Task:
-    training = begin([trial], data)
+def _inference_task(
+    metric: Metric, training: Training | StackTraining | GeneralTraining, batch_size: int, batches: int
+) -> _Task:
+    [trial], data = training.trials, training.data
     network = training.network.eval()
     images = data.held_out.take(torch.arange(batch_size) % len(data.held_out)).images
 

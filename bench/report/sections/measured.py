@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bench.plan.catalogue import catalogue
+from bench.plan.catalogue import Rates, catalogue
 from bench.report.choosing import SELECTED
 from bench.report.report import Report
 from bench.report.sections.cells.cost import costs
@@ -42,9 +42,11 @@ def report_title(report: Report) -> str:
     return known.title if known.name and known.title else f"Which technique helps on {report.evidence.dataset}?"
 
 
-def rates_in_words(dataset: object) -> str:
+_OPTIMIZERS = {"sgd": "SGD, momentum 0.9", "adamw": "AdamW"}
+
+
+def rates_in_words(rates: Rates) -> str:
     """`one for each scheduler and batch norm, selected on held-out training images`."""
-    rates = catalogue().rates_for(dataset)
     each = f"one for each {listed([name.replace('_', ' ') for name in rates.by])}" if rates.by else "one for all cells"
     return f"{each}, {rates.source or ('as the study says' if rates.selected else 'the default')}"
 
@@ -57,10 +59,10 @@ def protocol_facts(report: Report) -> list[tuple[str, str]]:
         ("Data set", report.evidence.dataset),
         ("Epochs", str(protocol["epochs"])),
         ("Batch size", str(protocol["batch_size"])),
-        ("Optimiser", {"sgd": "SGD, momentum 0.9"}.get(str(protocol["optimizer"]), str(protocol["optimizer"]))),
+        ("Optimiser", _OPTIMIZERS.get(str(protocol["optimizer"]), str(protocol["optimizer"]))),
         (
             "Learning rate",
-            rates_in_words(report.evidence.dataset) if rate == SELECTED else f"{rate} for every cell",
+            rates_in_words(report.evidence.known_rates) if rate == SELECTED else f"{rate} for every cell",
         ),
         *looks_facts(report.evidence),
         ("Precision", str(protocol["precision"])),

@@ -48,7 +48,7 @@ def _rows(report: Report) -> Iterator[TableRow]:
 
 def _caveats(report: Report) -> Iterator[Caveat]:
     """Where nobody chose the rates."""
-    rates = catalogue().rates_for(report.evidence.dataset)
+    rates = report.evidence.known_rates
     if report.evidence.protocol["rate"] == SELECTED and not rates.selected:
         yield Caveat(
             Weight.LIMIT,
@@ -61,7 +61,7 @@ def _caveats(report: Report) -> Iterator[Caveat]:
 
 def _unselected(report: Report) -> Iterator[Caveat]:
     """Cells at a rate that nobody chose, in a study whose other rates somebody did."""
-    rates = catalogue().rates_for(report.evidence.dataset)
+    rates = report.evidence.known_rates
     cells = [cell.label for cell in report.evidence.cells if not rates.is_selected(cell)]
     if rates.selected and cells and report.evidence.protocol["rate"] == SELECTED:
         yield Caveat(

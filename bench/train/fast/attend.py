@@ -23,13 +23,16 @@ class Gates(Protocol):
 
 def gates_of(attention: ChannelAttention, parameters: Sequence[Tensor], means: Matrix) -> Gates:
     """The gates for (N, C) float32 means. `parameters` are the attention's."""
-    if all(parameter.dtype == torch.float32 for parameter in parameters):
-        arrays = [parameter.detach().numpy() for parameter in parameters]
-        if _is_usual_squeeze(attention):
-            return _Squeezed(means, *arrays)
-        if _is_usual_efficient(attention):
-            return _Convolved(means, *arrays)
-    return _Graph(attention, parameters, means)
+    if not is_known(attention):
+        return _Graph(attention, parameters, means)
+    arrays = [parameter.detach().numpy() for parameter in parameters]
+    return _Squeezed(means, *arrays) if isinstance(attention, SqueezeExcitation) else _Convolved(means, *arrays)
+
+
+def is_known(attention: ChannelAttention) -> bool:
+    """Whether its gates are computed without it: then each image's depend on that image alone."""
+    usual = _is_usual_squeeze(attention) or _is_usual_efficient(attention)
+    return usual and all(parameter.dtype == torch.float32 for parameter in attention.parameters())
 
 
 def matrix_of(tensor: Tensor) -> Matrix:

@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from bench.train.fast import direct, laying
 from bench.train.fast.activation import BITS, Activation, has_hooks
-from bench.train.fast.attend import Gates, matrix_of
+from bench.train.fast.attend import Gates, is_known, matrix_of
 from bench.train.fast.kernels import Matrix
 from bench.train.fast.room import Room, Stage
 from bench.train.fast.tiles import KNOWN, KNOWN_PAIRS
@@ -21,6 +21,9 @@ from bench.train.fast.tiles import KNOWN, KNOWN_PAIRS
 # Rooms for so many shapes of batches are kept: usually the last batch, of an epoch or of the images that networks are
 # measured on, is smaller than the others.
 _MOST_ROOMS = 4
+
+# Images at a time where networks are measured.
+_FEW = 32
 
 
 class Chain:
@@ -58,14 +61,22 @@ class Run:
         """(N, C, H, W) maps through all stages."""
         pairs, attended = self._pairs(maps), self._attended()
         if pairs is not None and not self.learns and not torch.is_grad_enabled():
-            lease = self.lend(maps.shape, pairs=pairs)
-            return _forward(self, lease.room, maps, self._parameters(), attended)[0]
+            return self._measured(maps, pairs, attended)
         if pairs is not None and self.learns and not any(map(_is_watched, chain(*attended))):
             return cast(Tensor, _Pass.apply(maps, self, pairs, attended, *self._parameters(), *chain(*attended)))
         for stage in self.stages:
             for module in stage.modules:
                 maps = module(maps)
         return maps
+
+    def _measured(self, maps: Tensor, pairs: bool, attended: Sequence[Sequence[Tensor]]) -> Tensor:
+        """A few images at a time, where none depends on another: what one stage writes is still near when the next
+        reads it."""
+        apart = all(stage.attention is None or is_known(stage.attention) for stage in self.stages)
+        few = min(_FEW, len(maps)) if apart else len(maps)
+        lease = self.lend((few, *maps.shape[1:]), pairs=pairs)
+        parameters = self._parameters()
+        return torch.cat([_forward(self, lease.room, part, parameters, attended)[0] for part in maps.split(few)])
 
     def lend(self, shape: Sequence[int], *, pairs: bool) -> "_Lease":
         """A room that nobody else uses."""
@@ -176,7 +187,8 @@ class _Pass(Function):
 def _forward(
     run: Run, room: Room, maps: Tensor, parameters: Sequence[Tensor], attended: Sequence[Sequence[Tensor]]
 ) -> tuple[Tensor, list[tuple[np.float32, Gates | None]]]:
-    """(N, C, H, W) maps through all stages; and of each what its dropout scales by, and its attention's gates."""
+    """(N, C, H, W) maps through all stages, in training as many as the room is for, else no more; and of each stage
+    what its dropout scales by, and its attention's gates."""
     laying.lay(matrix_of(maps), room.places[0].src, run.stages[0].border)
     torch._foreach_copy_(room.parameters, [parameter.detach() for parameter in parameters])
     learns = run.learns
@@ -188,7 +200,7 @@ def _forward(
         direct.forward(*place.forward, *_running(stage.norm), learns, *drops)
         gates = None if place.finish is None else place.finish.forward(stage.attention, its, len(maps))
         passed.append((drops[0], gates))
-    result = torch.empty(room.shape)
+    result = torch.empty(len(maps), *room.shape[1:])
     laying.picked_up(room.out, result.numpy())
     return (result.bfloat16() if room.holds_pairs else result), passed
 

@@ -33,7 +33,7 @@ def draw(report: Report) -> Chart | None:
         _draw_rates(axes, own, highest=max(rate for rates in used.values() for rate in rates))
     panels[0].set_ylabel("learning rate")
     rates = [f"{name} {listed([f'{rate:g}' for rate in sorted(own)])}" for name, own in used.items()]
-    chosen = catalogue().rates_for(report.evidence.dataset)
+    chosen = report.evidence.known_rates
     selected = report.evidence.protocol["rate"] == SELECTED and bool(chosen.source)
     return Chart(
         name="schedules",
