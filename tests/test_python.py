@@ -18,6 +18,7 @@ from torch import nn
 import bench.study
 from bench.errors import BenchError, UsageError
 from bench.plan.catalogue import catalogue
+from bench.record.store import Store
 from bench.run.progress import Progress
 from bench.study import Factor, Study
 from tests.test_record import ROOT
@@ -67,6 +68,21 @@ def test_rows_are_a_data_frame_with_a_column_a_factor(tmp_path: Path) -> None:
     page = bench.study.report(STUDY, results=tmp_path, reports=tmp_path / "reports")
     assert page == tmp_path / "reports" / "test_python" / "digits" / "index.html"
     assert "tiny" in page.read_text()
+
+
+def test_seeds_go_where_they_decide(tmp_path: Path) -> None:
+    """The rows are those of the run, whose looks stand beside them; the same again trains nothing."""
+
+    def once() -> pd.DataFrame:
+        where = {"results": tmp_path, "workers": 0, "timing": False}
+        return bench.study.run(STUDY, until="settled", seeds=10, margin=0.5, factors=["width"], **where)  # type: ignore[arg-type]
+
+    rows = once()
+    assert rows["cell"].value_counts().to_dict() == {"tiny": 10, "tiny width=6": 10}
+    looks = Store(tmp_path / "test_python" / "digits").looks()
+    assert set(looks["cell"]) == {"tiny", "tiny width=6"}
+    assert looks["look"].max() > 1
+    pd.testing.assert_frame_equal(once(), rows)
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bench.errors import BenchError, UsageError
 from bench.plan.catalogue import Catalogue, catalogue, using
 from bench.plan.trials import planned
-from bench.session.reports import chosen_margin, write_reports
+from bench.session.reports import DEFAULT_MARGIN, chosen_margin, write_reports
 from bench.session.request import (
     chosen_cells,
     chosen_design,
     chosen_place,
     chosen_seeds,
+    chosen_until,
     plain_name,
     protocol_of,
     root_of,
@@ -40,6 +41,9 @@ def run(
     design: str | None = None,
     factors: str | Sequence[str] | None = None,
     seeds: int | str | Iterable[int] | None = None,
+    until: str | None = None,
+    budget: str | None = None,
+    margin: float = DEFAULT_MARGIN,
     epochs: int | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
@@ -60,7 +64,9 @@ def run(
     """Trains what of the study has no row yet, with the options of `bench run` by name, and returns a row a trial, in
     the plan's order, with columns as `bench rows` prints them: `cell`, `is_preset`, a column a factor, accuracies as
     fractions. A toggle whose rate isn't its preset's has rows at both: `lr` is `selected_lr` at its own. `models`,
-    `factors`, `seeds` and `readouts` may be lists. Raises BenchError, which says in one line what is wrong."""
+    `factors`, `seeds` and `readouts` may be lists. With `until="settled"` seeds go where they decide, until each
+    technique is settled within the margin, in percentage points, or the budget, as in "3h", is spent. Raises
+    BenchError, which says in one line what is wrong."""
     given = {name: value for name, value in locals().items() if name != "study" and value is not None}
     # What trains takes a second to import, and a study's file is read for less.
     from bench.report.summary import outcome_counts
@@ -70,7 +76,9 @@ def run(
     with using(_catalogue(study)), redirect_stdout(sys.stderr):
         cells = chosen_cells(False, _joined(models), design, _joined(factors))
         place = chosen_place(workers, cluster, gpus_per_stack)
-        numbers = chosen_seeds(_joined(seeds))
+        numbers = chosen_seeds(_joined(seeds)) if until is None else (0,)
+        most, allowed = chosen_until(until, budget, _joined(seeds), design, val)
+        fraction = chosen_margin(margin)
         asked = _joined(readouts)
         checked = protocol_of(
             dataset,
@@ -89,7 +97,18 @@ def run(
         chosen = chosen_design(design)
         wanted = list(planned(chosen, cells, numbers, protocol))
         run = prepare_run(wanted, chosen, Path(data_dir), root_of(Path(results)))
-        train_and_time(run, place, cluster is None if timing is None else timing, retry_failed, given)
+        timed = cluster is None if timing is None else timing
+        if until is None:
+            train_and_time(run, place, timed, retry_failed, given)
+        else:
+            from bench.session.batches import trials_a_look
+            from bench.session.settling import train_until
+            from bench.session.until import until_settled
+
+            asked_cells = [cell for cell in cells if cell not in run.left_out]
+            a_look = trials_a_look(place, protocol.device)
+            endless = until_settled(asked_cells, protocol, fraction, most, a_look, run.step)
+            run = train_until(run, endless, place, allowed, timed, retry_failed, given)
         if val == 0 and outcome_counts(run.rows())["done"]:
             record_hardest(run)
         return _in_order(run)
@@ -101,7 +120,7 @@ def report(
     dataset: str | None = None,
     results: Path | str = "results",
     reports: Path | str = "reports",
-    margin: float = 0.05,
+    margin: float = DEFAULT_MARGIN,
     where: Mapping[str, str] | None = None,
     png: bool = False,
 ) -> Path:

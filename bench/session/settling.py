@@ -140,9 +140,23 @@ def carry_out_until(
     reports: Path | None = None,
     given: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
-    """Trains until every contrast is settled or the budget is spent, times networks, prints the table and writes the
-    report to `reports`; the exit code. Raises InterruptedRunError on Ctrl-C and SIGTERM, which keep what is
-    finished."""
+    """As `train_until`, then prints the table and writes the report to `reports`; the exit code."""
+    run = train_until(run, design, place, budget, timing, retry_failed, given)
+    finish(run, reports, design.margin)
+    return exit_code(run)
+
+
+def train_until(
+    run: Run,
+    design: UntilSettled,
+    place: Place,
+    budget: Budget,
+    timing: bool,
+    retry_failed: bool = False,
+    given: Mapping[str, Any] = MappingProxyType({}),
+) -> Run:
+    """Trains until every contrast is settled or the budget is spent, and times networks; the run with all trials that
+    have rows. Raises InterruptedRunError on Ctrl-C and SIGTERM, which keep what is finished."""
     state = resumed(run, design, retry_failed)
     _print_expectation(state, place)
     with interruptible(lambda: concluded(state.standing)), run.store.lock():
@@ -153,8 +167,7 @@ def carry_out_until(
             print(f"{'The budget is spent: ' if spent else ''}{concluded(state.standing)}.", flush=True)
         if timing:
             time_networks(state.run)
-    finish(state.run, reports, design.margin)
-    return exit_code(state.run)
+    return run.asking(sorted(state.run.trials, key=lambda trial: (trial.seed, design.arms.index(trial.arm))))
 
 
 def _print_expectation(state: Settling, place: Place) -> None:
