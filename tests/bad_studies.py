@@ -53,7 +53,7 @@ FINE = {
     ("Study", "seeds"): {"3"},
     ("Study", "epochs"): {"None", "3"},
     ("Study", "batch_size"): {"None", "3"},
-    ("Study", "optimizer"): set(),
+    ("Study", "optimizer"): {"None"},
     ("Study", "lr"): {"None", "3", "2.5"},
     ("Study", "precision"): set(),
     ("Study", "rates"): {"None", "3", "2.5"},

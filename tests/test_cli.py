@@ -295,6 +295,8 @@ def test_status_says_what_a_stale_trial_lacks(
         "1",
         "--batch-size",
         "64",
+        "--optimizer",
+        "sgd",
         "--precision",
         "fp32",
     ]

@@ -279,6 +279,7 @@ def test_a_data_set_may_have_an_optimizer_and_epochs_that_its_rates_are_for() ->
     study = Study(["model3"], data=["mnist", "digits"], rates=0.1, rates_on={"digits": adam})
     known, cell = study.catalogue("own"), preset_cell("model3")
     assert known.usual_on("digits") == Usual(6, 16, "adamw")
+    assert known.usual_on("digits", "sgd") == Usual(15, 16, "sgd")
     assert known.usual_on("mnist") == Usual(15, 64, "sgd")
     with using(known):
         own = Protocol("digits", optimizer="adamw")

@@ -91,6 +91,7 @@ def test_the_command_trains_once_and_resumes(tmp_path: Path, capsys: pytest.Capt
         "images",
         "timings",
         "machines",
+        "parts",
     }
     page = tmp_path / "reports" / "digits" / "index.html"
     assert f"Report: {page}" in first.out

@@ -186,6 +186,7 @@ def test_a_sibling_that_is_missing_is_not_called_stale(tmp_path: Path) -> None:
 def test_status_has_a_line_for_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--models", "model1", "--factors", "batch_norm", "--dataset", "digits", "--epochs", "1"]
     options += ["--batch-size", "64", "--precision", "fp32", "--seeds", "2", "--results", str(tmp_path)]
+    options += ["--optimizer", "sgd"]
     recorded(prepared(tmp_path, list(planned("presets", CELLS, 2, SHORT))))
     assert run_command_line(["status", *options]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("model1")]

@@ -134,15 +134,13 @@ class Catalogue:
         """The command that trains the study as it is."""
         return self.command("run", *([] if self.name else ["--all"]))
 
-    def usual_on(self, dataset: str) -> Usual:
-        """What a run on a data set takes: what the study says, or else what its rates there are for, or else what the
-        data set does."""
+    def usual_on(self, dataset: str, optimizer: str | None = None) -> Usual:
+        """What a run on a data set takes, with an optimiser or the usual one: what the study says, or else what its
+        rates there are for, or else what the data set does."""
         said, its, rates = self.defaults, self.datasets[dataset], self.rates_on.get(dataset, self.rates)
-        return Usual(
-            epochs=said.epochs or rates.epochs or its.epochs,
-            batch_size=said.batch_size or its.batch_size,
-            optimizer=said.optimizer or rates.optimizer,
-        )
+        chosen = optimizer or said.optimizer or rates.optimizer
+        epochs = said.epochs or (rates.epochs if chosen == rates.optimizer else None) or its.epochs
+        return Usual(epochs, said.batch_size or its.batch_size, chosen)
 
     def rates_for(self, dataset: object, optimizer: object) -> Rates:
         """The learning rates on a data set; those that it has of its own are for one optimiser."""

@@ -11,6 +11,8 @@ from bench.run.spawning import BareSpawnContext, follow_parent
 from bench.train.fast.ahead import KERNELS, compile_kernel
 from bench.train.fast.tiles import KNOWN, KNOWN_PAIRS, LANES
 
+COMPILING = "Compiling the kernels, once for this version ..."
+
 
 def compile_ahead(protocol: Protocol) -> None:
     """When it returns, the kernels of convolutions that trials of the protocol train with are on the disk, from where
@@ -23,7 +25,7 @@ def compile_ahead(protocol: Protocol) -> None:
     done = Path(folder) / f"{'pairs' if pairs else 'floats'}-of-{LANES}.compiled"
     if done.exists():
         return
-    print("Compiling the kernels, once for this version ...", file=sys.stderr, flush=True)
+    print(COMPILING, file=sys.stderr, flush=True)
     helper = BareSpawnContext().Process(target=_compile_beside, args=("backward", pairs), daemon=True)
     with kept_from_new_processes():
         helper.start()

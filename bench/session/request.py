@@ -60,12 +60,12 @@ def protocol_of(
     study = catalogue().defaults
     precision = precision or study.precision
     chosen, _ = choose_dataset(dataset, data_dir)
-    usual = catalogue().usual_on(chosen.name)
+    usual = catalogue().usual_on(chosen.name, optimizer)
     return Protocol(
         dataset="",
         epochs=usual.epochs if epochs is None else epochs,
         batch_size=usual.batch_size if batch_size is None else batch_size,
-        optimizer=cast(Optimizer, optimizer or usual.optimizer),
+        optimizer=cast(Optimizer, usual.optimizer),
         lr=study.lr if lr is None else lr,
         precision=cast(Precision, "fp32" if precision == "auto" else precision),
         device=cast(Device, "cpu" if device == "auto" else device),

@@ -105,7 +105,7 @@ def _measure_commands(stages: Stages, folder: Path, models: list[str], cells: in
     """Raises RuntimeError unless every trial of the plan is recorded: a run must have nothing to do."""
     places = ["--results", str(folder / "results"), "--reports", str(folder / "reports")]
     plan = ["--models", ",".join(models), "--design", "factorial", "--seeds", str(seeds)]
-    plan += ["--dataset", DATASET, "--precision", "fp32"]
+    plan += ["--dataset", DATASET, "--precision", "fp32", "--optimizer", "sgd"]
     status = stages.measure_command(["status", *plan, *places[:2]], cells)
     done = sum(map(int, re.findall(r"(\d+)(?: +\d+){4}$", status, re.MULTILINE)))
     if done != cells * seeds:
