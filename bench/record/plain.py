@@ -8,9 +8,7 @@ each text that occurs is judged once.
 
 import csv
 import io
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +18,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 _CHUNK = 4_000_000
-# So many pieces wait to be put together.
-_AHEAD = 3
 
 # What a field may begin with that the parser takes for a number: signs, spaces, and true and false.
 _OVERLOOKED = np.frombuffer(b"+ TtFf", dtype=np.uint8)
@@ -50,30 +46,23 @@ def read_plain(
 
     The first line is not looked at. `otherwise` reads a text that isn't plain into columns; it may raise ValueError.
     """
-
-    def read(lines: bytes) -> dict[str, NDArray[Any]]:
-        try:
-            return _columns(lines, columns)
-        except (ValueError, OverflowError):
-            return {name: np.asarray(values) for name, values in otherwise(lines.decode()).items()}
-
     torn = False
     parts: list[dict[str, NDArray[Any]]] = []
-    reading: deque[Future[dict[str, NDArray[Any]]]] = deque()
-    # The parser lets other threads run.
-    with path.open("rb") as file, ThreadPoolExecutor(2) as readers:
+    with path.open("rb") as file:
         file.readline()
-        try:
-            for chunk in _chunks(file):
-                whole, newline, rest = chunk.rpartition(b"\n")
-                torn = bool(rest)
-                if newline:
-                    reading.append(readers.submit(read, whole + newline))
-                if len(reading) > _AHEAD:
-                    parts.append(reading.popleft().result())
-            parts += [piece.result() for piece in reading]
-        except ValueError:
-            return None
+        for chunk in _chunks(file):
+            whole, newline, rest = chunk.rpartition(b"\n")
+            torn = bool(rest)
+            if not newline:
+                continue
+            try:
+                parts.append(_columns(whole + newline, columns))
+            except (ValueError, OverflowError):
+                try:
+                    read = otherwise((whole + newline).decode())
+                except ValueError:
+                    return None
+                parts.append({name: np.asarray(values) for name, values in read.items()})
     if not parts:
         return None
     whole_columns = {c.name: np.concatenate([part.pop(c.name) for part in parts]) for c in columns}
