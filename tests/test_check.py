@@ -217,6 +217,7 @@ def messages(folder: Path) -> list[str]:
     return [f"{row['name']}: {row['message']}" for row in rows if row["verdict"] == "fail"]
 
 
+@pytest.mark.slow
 def test_one_more_channel_is_caught(tmp_path: Path) -> None:
     assert planted(tmp_path, "architectures/model2.py", "Conv(12, padding=1)", "Conv(13, padding=1)") == 3
     failed = messages(tmp_path)
