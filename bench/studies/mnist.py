@@ -139,7 +139,7 @@ MODEL7 = Architecture(
 RESIDUAL = Factor(
     "residual",
     (False, True),
-    words=("no residual connections", "residual connections"),
+    words=("no residual connection", "a residual connection"),
     summary="shortcuts without parameters around the hidden blocks that keep the number of channels",
 )
 

@@ -43,14 +43,15 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """Something to time: `run` does it once, for `images` images."""
+    """Something to time: `run` does it so many times, `count` in a sample, which are `images` images."""
 
     metric: Metric
     cell: Cell
     batch_size: int
     images: int
     device: Device
-    run: Callable[[], None]
+    count: int
+    run: Callable[[int], None]
 
 
 def time_networks(
@@ -68,7 +69,7 @@ def time_networks(
             if metric == "train"
             else _inference_task(metric, measured(trial), *INFERENCE[metric])
         )
-        tasks[-1].run()
+        tasks[-1].run(tasks[-1].count)
         on_step(f"{trial.cell.label} warmed up")
     samples = []
     for number in range(rounds):
@@ -91,7 +92,7 @@ def seconds_per_image(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
     seconds = {}
     for trial in distinct[:: -(-len(distinct) // MOST_ESTIMATED)]:
         task = _training_task(trial, data, 3)
-        task.run()
+        task.run(task.count)
         seconds[task.cell.step] = _time(task, 0).seconds / task.images
     middle = statistics.median(seconds.values())
     return {trial.cell: seconds.get(trial.cell.step, middle) for trial in trials}
@@ -112,11 +113,11 @@ def _training_task(trial: Trial, data: Data, steps: int) -> _Task:
     batch_size = trial.protocol.batch_size
     indices = torch.arange(batch_size)
 
-    def run() -> None:
-        for _ in range(steps):
+    def run(count: int) -> None:
+        for _ in range(count):
             training.step(indices)
 
-    return _Task("train", trial.cell, batch_size, steps * batch_size, trial.protocol.device, run)
+    return _Task("train", trial.cell, batch_size, steps * batch_size, trial.protocol.device, steps, run)
 
 
 def _inference_task(
@@ -127,17 +128,18 @@ def _inference_task(
     images = data.held_out.take(torch.arange(batch_size) % len(data.held_out)).images
 
     @torch.inference_mode()
-    def run() -> None:
-        for _ in range(batches):
+    def run(count: int) -> None:
+        for _ in range(count):
             network(training.prepare(images.float().div_(255), training.dtype))
 
-    return _Task(metric, trial.cell, batch_size, batches * batch_size, trial.protocol.device, run)
+    return _Task(metric, trial.cell, batch_size, batches * batch_size, trial.protocol.device, batches, run)
 
 
 def _time(task: _Task, number: int) -> Sample:
+    task.run(1)  # since its last sample others have had the caches, and its memory may have been put away
     wait_for(task.device)
     start = time.perf_counter()
-    task.run()
+    task.run(task.count)
     wait_for(task.device)
     seconds = time.perf_counter() - start
     return Sample(task.metric, task.cell, task.batch_size, number, task.images, seconds)
