@@ -241,8 +241,7 @@ class Study:
     def _rates_like(self, usual: Rates, said: Any, factors: Sequence[Factor], architectures: Sequence[str]) -> Rates:
         """A data set's own; one number is for all that the study's usual ones go by."""
         if isinstance(said, int | float) and not isinstance(said, bool):
-            rate = dict.fromkeys(usual.rate, checked_rate(said))
-            return Rates(usual.by, rate, dict.fromkeys(rate, DEFAULT_TRIED), optimizer=self.optimizer or "sgd")
+            return self._chosen(usual.by, dict.fromkeys(usual.rate, checked_rate(said)))
         return self._rates(said, factors, architectures)
 
     def _rates(self, said: Any, factors: Sequence[Factor], architectures: Sequence[str]) -> Rates:
@@ -251,14 +250,18 @@ class Study:
         if said is None and not self.rates_by:
             return default_rates(factors)
         if isinstance(said, int | float) and not isinstance(said, bool):
-            return Rates((), {(): checked_rate(said)}, {(): DEFAULT_TRIED}, optimizer=self.optimizer or "sgd")
+            return self._chosen((), {(): checked_rate(said)})
         if not isinstance(said, Mapping) or not self.rates_by:
             raise UsageError(
                 "rates are a number, or numbers by levels with the names of the factors that they go by: "
                 "rates={('sgd',): 0.05, ('adamw',): 0.001}, rates_by=['optimizer']"
             )
-        found = rates_by(tuple(self.rates_by), said, factors, architectures)
-        return replace(found, optimizer=self.optimizer or "sgd")
+        by = tuple(self.rates_by)
+        return self._chosen(by, rates_by(by, said, factors, architectures))
+
+    def _chosen(self, by: tuple[str, ...], rate: Mapping[tuple[Level, ...], float]) -> Rates:
+        """Rates that the study says: they are for its optimiser."""
+        return Rates(by, rate, dict.fromkeys(rate, DEFAULT_TRIED), optimizer=self.optimizer or "sgd")
 
     def _datasets(self) -> dict[str, Any]:
         if self.data is None:

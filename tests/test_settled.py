@@ -32,7 +32,8 @@ from bench.run.worker import Trained
 from bench.session import batches, settling
 from bench.session.recorded import read_run
 from bench.session.request import Place
-from bench.session.settling import carry_out_until, plan_until
+from bench.session.settling import plan_until, train_until
+from bench.session.training import exit_code, finish
 from bench.session.until import UntilSettled, until_settled
 from bench.train.data import Data
 from bench.train.outcome import Epoch, Outcome
@@ -73,7 +74,9 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         monkeypatch.setattr(batches, "executor_at", lambda _place, _device, data, _stacks: Serial(data, own))
         monkeypatch.setattr(settling, "expected_seconds", lambda trials, _: {trial.cell: 1.0 for trial in trials})
         run, design = prepared(folder)
-        return carry_out_until(run, design, Place(1), budget, False, **options)  # type: ignore[arg-type]
+        run = train_until(run, design, Place(1), budget, False, **options)  # type: ignore[arg-type]
+        finish(run, None, design.margin)
+        return exit_code(run)
 
     return carry_out
 

@@ -95,7 +95,7 @@ def run(
     )
 
     from bench.run.runner import prepare_run
-    from bench.session.training import carry_out, print_plan, settle
+    from bench.session.training import carry_out, exit_code, finish, print_plan, settle
 
     protocol = settle(checked, dataset, data_dir, precision, device, cluster is not None)
     chosen = opt.chosen_design(design)
@@ -105,16 +105,15 @@ def run(
     pages = opt.root_of(reports) if report else None
     if until is not None:
         # Statistics take a second to import, and a static design needs none.
-        from bench.session.batches import trials_a_look
-        from bench.session.settling import carry_out_until, plan_until
-        from bench.session.until import until_settled
+        from bench.session.settling import design_until, plan_until, train_until
 
-        asked = [cell for cell in cells if cell not in prepared.left_out]
-        endless = until_settled(asked, protocol, fraction, most, trials_a_look(place, protocol.device), prepared.step)
+        endless = design_until(prepared, cells, place, fraction, most)
         if plan:
             plan_until(prepared, endless, place)
             return 0
-        return carry_out_until(prepared, endless, place, allowed, timed, retry_failed, pages, given)
+        settled = train_until(prepared, endless, place, allowed, timed, retry_failed, given)
+        finish(settled, pages, fraction)
+        return exit_code(settled)
     if plan:
         print_plan(prepared, place)
         return 0

@@ -40,9 +40,9 @@ def default_rates(factors: Sequence[Factor]) -> Rates:
 
 def rates_by(
     by: tuple[str, ...], given: Mapping[Any, float], factors: Sequence[Factor], architectures: Sequence[str]
-) -> Rates:
-    """The rates that a study gives, by the levels of the factors called `by`, or by architecture as well. Raises
-    UsageError."""
+) -> Mapping[tuple[Level, ...], float]:
+    """The rates that a study gives, by the levels of the factors called `by`, or by architecture as well, checked.
+    Raises UsageError."""
     known = {factor.name: tuple(factor.levels) for factor in factors} | {ARCHITECTURE: tuple(architectures)}
     for name in by:
         if name not in known:
@@ -51,7 +51,7 @@ def rates_by(
     for levels in rates:
         if len(levels) != len(by) or any(level not in known[name] for name, level in zip(by, levels, strict=True)):
             raise UsageError(f"rates: {levels!r} isn't one level of each of {', '.join(by)}")
-    return Rates(by, rates, dict.fromkeys(rates, DEFAULT_TRIED))
+    return rates
 
 
 def checked_rate(value: object) -> float:

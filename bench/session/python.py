@@ -101,13 +101,9 @@ def run(
         if until is None:
             train_and_time(run, place, timed, retry_failed, given)
         else:
-            from bench.session.batches import trials_a_look
-            from bench.session.settling import train_until
-            from bench.session.until import until_settled
+            from bench.session.settling import design_until, train_until
 
-            asked_cells = [cell for cell in cells if cell not in run.left_out]
-            a_look = trials_a_look(place, protocol.device)
-            endless = until_settled(asked_cells, protocol, fraction, most, a_look, run.step)
+            endless = design_until(run, cells, place, fraction, most)
             run = train_until(run, endless, place, allowed, timed, retry_failed, given)
         if val == 0 and outcome_counts(run.rows())["done"]:
             record_hardest(run)

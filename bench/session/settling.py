@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -14,13 +13,13 @@ from bench.plan.trials import Trial
 from bench.report.looked import PROTOCOL
 from bench.report.sections.effects.looks import answerable
 from bench.run.runner import Run, expected_seconds
-from bench.session.batches import train_batches
+from bench.session.batches import train_batches, trials_a_look
 from bench.session.looking import concluded, expectation, look_rows, looks_of, next_line, seeds_at, settled_count
 from bench.session.recorded import record_run
 from bench.session.reports import todays_evidence
 from bench.session.request import Place
-from bench.session.training import exit_code, finish, interruptible, time_networks
-from bench.session.until import Standing, UntilSettled
+from bench.session.training import interruptible, time_networks
+from bench.session.until import Standing, UntilSettled, until_settled
 
 
 @dataclass
@@ -125,25 +124,16 @@ def _others(run: Run, design: UntilSettled) -> int:
     return sum((one.treated, one.baseline, one.same_rate) not in asked for one in answerable(evidence))
 
 
+def design_until(run: Run, cells: Sequence[Cell], place: Place, margin: float, most: int) -> UntilSettled:
+    """The design on those of the cells that the run trains, with as many trials a look as suit the place. `margin` is a
+    fraction, `most` the most seeds of a cell."""
+    asked, protocol = [cell for cell in cells if cell not in run.left_out], run.protocol
+    return until_settled(asked, protocol, margin, most, trials_a_look(place, protocol.device), run.step)
+
+
 def plan_until(run: Run, design: UntilSettled, place: Place) -> None:
     """Says what it should take, and what would be trained first and why."""
     _print_expectation(resumed(run, design), place)
-
-
-def carry_out_until(
-    run: Run,
-    design: UntilSettled,
-    place: Place,
-    budget: Budget,
-    timing: bool,
-    retry_failed: bool = False,
-    reports: Path | None = None,
-    given: Mapping[str, Any] = MappingProxyType({}),
-) -> int:
-    """As `train_until`, then prints the table and writes the report to `reports`; the exit code."""
-    run = train_until(run, design, place, budget, timing, retry_failed, given)
-    finish(run, reports, design.margin)
-    return exit_code(run)
 
 
 def train_until(
@@ -167,7 +157,8 @@ def train_until(
             print(f"{'The budget is spent: ' if spent else ''}{concluded(state.standing)}.", flush=True)
         if timing:
             time_networks(state.run)
-    return run.asking(sorted(state.run.trials, key=lambda trial: (trial.seed, design.arms.index(trial.arm))))
+    places = {arm: place for place, arm in enumerate(design.arms)}
+    return run.asking(sorted(state.run.trials, key=lambda trial: (trial.seed, places[trial.arm])))
 
 
 def _print_expectation(state: Settling, place: Place) -> None:

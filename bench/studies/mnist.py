@@ -56,7 +56,7 @@ RATES = Rates(
 # cell off it in three hundred. `bench select --dataset digits --val 200 --seeds 5` compares the candidates. Where some
 # are tied, the one is taken that other combinations have as well: what is then compared differs in one thing.
 RATES_ON_DIGITS = Rates(
-    by=("scheduler", "batch_norm"),
+    by=RATES.by,
     rate={
         ("step", False): 0.003,
         ("step", True): 0.01,

@@ -22,7 +22,7 @@ from bench.train.identity import phase_key
 from bench.train.loop import train
 from bench.train.network import plain_network
 from bench.train.outcome import Began, OnEpoch, Outcome
-from bench.train.readouts import Followed
+from bench.train.readouts import AnyTraining, Followed
 from bench.train.recipe import recipe_of
 from bench.train.single import Training
 from bench.train.stack import StackTraining
@@ -92,9 +92,7 @@ def with_readouts(outcomes: Sequence[Outcome], readouts: Sequence[Mapping[str, N
     ]
 
 
-def measured_on_training(
-    training: Training | StackTraining | GeneralTraining, outcomes: Sequence[Outcome]
-) -> list[Outcome]:
+def measured_on_training(training: AnyTraining, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """The outcomes of trials that are trained, with what their networks reach on the undistorted training images.
 
     That is what overfitting shows in: the running accuracy of an epoch is of distorted images, of weights that still
@@ -126,7 +124,7 @@ def together(stack: Sequence[Trial], data: Data) -> list[list[Trial]]:
     return list(parts.values())
 
 
-def begin(stack: Sequence[Trial], data: Data, start: Start | None = None) -> Training | StackTraining | GeneralTraining:
+def begin(stack: Sequence[Trial], data: Data, start: Start | None = None) -> AnyTraining:
     """Trials that train as one, before their first step, on their protocol's device. A trial alone on a CPU trains as
     `Training`, one with a recipe of its own, or on a GPU with a network that can't be stacked, as `GeneralTraining`,
     all others as `StackTraining`. `data` are those of the trials' own images, `start` what a trial with a phase starts

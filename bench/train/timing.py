@@ -15,9 +15,7 @@ from bench.plan.trials import Trial
 from bench.train.data import Data
 from bench.train.evaluation import EVALUATION_BATCH
 from bench.train.fit import begin
-from bench.train.general import GeneralTraining
-from bench.train.single import Training
-from bench.train.stack import StackTraining
+from bench.train.readouts import AnyTraining
 
 Metric = Literal["train", "inference", "latency"]
 
@@ -43,15 +41,19 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """Something to time: `run` does it so many times, `count` in a sample, which are `images` images."""
+    """Something to time: `run` does it with so many batches, `count` in a sample."""
 
     metric: Metric
     cell: Cell
     batch_size: int
-    images: int
-    device: Device
     count: int
+    device: Device
     run: Callable[[int], None]
+
+    @property
+    def images(self) -> int:
+        """Of a sample."""
+        return self.count * self.batch_size
 
 
 def time_networks(
@@ -92,7 +94,6 @@ def seconds_per_image(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
     seconds = {}
     for trial in distinct[:: -(-len(distinct) // MOST_ESTIMATED)]:
         task = _training_task(trial, data, 3)
-        task.run(task.count)
         seconds[task.cell.step] = _time(task, 0).seconds / task.images
     middle = statistics.median(seconds.values())
     return {trial.cell: seconds.get(trial.cell.step, middle) for trial in trials}
@@ -117,12 +118,10 @@ def _training_task(trial: Trial, data: Data, steps: int) -> _Task:
         for _ in range(count):
             training.step(indices)
 
-    return _Task("train", trial.cell, batch_size, steps * batch_size, trial.protocol.device, steps, run)
+    return _Task("train", trial.cell, batch_size, steps, trial.protocol.device, run)
 
 
-def _inference_task(
-    metric: Metric, training: Training | StackTraining | GeneralTraining, batch_size: int, batches: int
-) -> _Task:
+def _inference_task(metric: Metric, training: AnyTraining, batch_size: int, batches: int) -> _Task:
     [trial], data = training.trials, training.data
     network = training.network.eval()
     images = data.held_out.take(torch.arange(batch_size) % len(data.held_out)).images
@@ -132,7 +131,7 @@ def _inference_task(
         for _ in range(count):
             network(training.prepare(images.float().div_(255), training.dtype))
 
-    return _Task(metric, trial.cell, batch_size, batches * batch_size, trial.protocol.device, batches, run)
+    return _Task(metric, trial.cell, batch_size, batches, trial.protocol.device, run)
 
 
 def _time(task: _Task, number: int) -> Sample:

@@ -23,16 +23,16 @@ class Gates(Protocol):
 
 def gates_of(attention: ChannelAttention, parameters: Sequence[Tensor], means: Matrix) -> Gates:
     """The gates for (N, C) float32 means. `parameters` are the attention's."""
-    if not is_known(attention):
+    if not is_known(attention, parameters):
         return _Graph(attention, parameters, means)
     arrays = [parameter.detach().numpy() for parameter in parameters]
     return _Squeezed(means, *arrays) if isinstance(attention, SqueezeExcitation) else _Convolved(means, *arrays)
 
 
-def is_known(attention: ChannelAttention) -> bool:
+def is_known(attention: ChannelAttention, parameters: Sequence[Tensor]) -> bool:
     """Whether its gates are computed without it: then each image's depend on that image alone."""
     usual = _is_usual_squeeze(attention) or _is_usual_efficient(attention)
-    return usual and all(parameter.dtype == torch.float32 for parameter in attention.parameters())
+    return usual and all(parameter.dtype == torch.float32 for parameter in parameters)
 
 
 def matrix_of(tensor: Tensor) -> Matrix:

@@ -18,8 +18,8 @@ from bench.train.fast.kernels import Matrix
 from bench.train.fast.room import Room, Stage
 from bench.train.fast.tiles import KNOWN, KNOWN_PAIRS
 
-# Rooms for so many shapes of batches are kept: usually the last batch, of an epoch or of the images that networks are
-# measured on, is smaller than the others.
+# Rooms for so many shapes of batches are kept: usually the last batch of an epoch is smaller than the others, and
+# networks are measured on a few images at a time.
 _MOST_ROOMS = 4
 
 # Images at a time where networks are measured.
@@ -72,7 +72,8 @@ class Run:
     def _measured(self, maps: Tensor, pairs: bool, attended: Sequence[Sequence[Tensor]]) -> Tensor:
         """A few images at a time, where none depends on another: what one stage writes is still near when the next
         reads it."""
-        apart = all(stage.attention is None or is_known(stage.attention) for stage in self.stages)
+        attentions = [stage.attention for stage in self.stages]
+        apart = all(one is None or is_known(one, its) for one, its in zip(attentions, attended, strict=True))
         few = min(_FEW, len(maps)) if apart else len(maps)
         lease = self.lend((few, *maps.shape[1:]), pairs=pairs)
         parameters = self._parameters()
