@@ -228,8 +228,9 @@ def _of_code(rows: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
 
 def _latest(rows: pd.DataFrame, by: str = "precision") -> pd.DataFrame:
     """The newest row of each cell, seed and precision, or whatever else tells rows apart, by seed."""
-    newest = rows.sort_values("started_at", kind="stable").drop_duplicates(["cell", "seed", by], keep="last")
-    return newest.sort_values("seed", kind="stable")
+    told = rows[["started_at", "cell", "seed", by]]
+    newest = told.sort_values("started_at", kind="stable").drop_duplicates(["cell", "seed", by], keep="last")
+    return rows.loc[newest.sort_values("seed", kind="stable").index]
 
 
 def _matches(found: object, value: str) -> bool:

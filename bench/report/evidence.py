@@ -94,7 +94,8 @@ class Evidence:
 
     @cached_property
     def _rates_by_cell(self) -> dict[str, pd.DataFrame]:
-        return {str(label): rows for label, rows in self.rates.groupby("cell", sort=False)}
+        told = self.rates[["cell", "lr", "seed", "test_accuracy"]]
+        return {str(label): rows for label, rows in told.groupby("cell", sort=False)}
 
     @cached_property
     def _no_rows(self) -> pd.DataFrame:

@@ -56,11 +56,12 @@ def _sweeps(evidence: Evidence) -> Iterator[Sweep]:
             lines = [line for name in trained if (line := _along_factor(evidence, factor, name)) is not None]
             if lines:
                 yield Sweep(factor.name.replace("_", " "), tuple(lines))
-    presets = [cell for cell in evidence.cells if cell.is_preset]
+    presets = {cell.label: cell for cell in evidence.cells if cell.is_preset}
     for column, words in _PROTOCOL.items():
         rows = evidence.rates if column == "lr" else evidence.swept[column]
-        by_cell = dict(iter(rows.groupby("cell", sort=False)))
-        lines = [_along_column(cell, by_cell[cell.label], column) for cell in presets if cell.label in by_cell]
+        own = rows.loc[rows["cell"].isin(presets), ["cell", column, "test_accuracy"]]
+        by_cell = dict(iter(own.groupby("cell", sort=False)))
+        lines = [_along_column(cell, by_cell[label], column) for label, cell in presets.items() if label in by_cell]
         lines = [line for line in lines if len(line.points) > 1]
         if lines:
             yield Sweep(words, tuple(lines))
