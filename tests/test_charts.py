@@ -255,11 +255,18 @@ def test_marks_keep_clear_of_the_axis_ends(either: Drawn) -> None:
         assert places.max() < high
 
 
-def test_captions_name_the_seeds(full: Drawn, wide: Drawn) -> None:
+def test_captions_and_figures_say_how_many_there_are(full: Drawn, wide: Drawn) -> None:
+    """A figure says it too: it may be shown without its caption."""
     for rows, seeds in ((full, 3), (wide, 2)):
+        said = {
+            name: "\n".join(text.get_text() for text in shown_texts(rows.charts[name].figure)) for name in EVERY_CHART
+        }
         for name in {*EVERY_CHART} - {"schedules", "receptive_field", "hardest", "speed", "overhead"}:
             assert f"({seeds} seeds)" in rows.charts[name].caption, name
+            assert f", {seeds} seeds" in said[name], name
         assert f"{len(rows.analysis.evidence.trials)} trials" in rows.charts["hardest"].caption
+        for name, what in {"hardest": "trials", "speed": "rounds", "overhead": "rounds"}.items():
+            assert re.search(rf"\b[0-9]+ {what}\b", said[name]), name
 
 
 def test_only_a_wide_range_stretches_the_axis(full: Drawn, wide: Drawn) -> None:
@@ -320,6 +327,7 @@ def cut_texts(figure: Figure) -> list[str]:
 def shown_texts(figure: Figure) -> Iterator[Text]:
     for legend in figure.legends:
         yield from legend.get_texts()
+    yield from figure.texts
     for axes in figure.axes:
         if not axes.get_visible():
             continue

@@ -29,8 +29,8 @@ from bench.report.sections import draw_charts, make_tables, transfer
 from bench.report.sections.transfer import transfer_table
 from bench.report.sections.transfer.results import beginnings
 from bench.report.stats.verdict import Verdict
-from bench.run.phases import PhaseFiles, read_learned, write_learned
-from bench.run.runner import prepare_run, train_missing
+from bench.run.phases import PhaseFiles, phases_to_learn, read_learned, write_learned
+from bench.run.runner import FORWARD_SHARE, phase_seconds, prepare_run, train_missing
 from bench.run.serial import Serial
 from bench.session.request import chosen_cells
 from bench.study import Factor, Phase, Recipe, Study, from_arrays
@@ -393,7 +393,12 @@ def test_a_study_trains_with_phases_and_rows_say_so(tmp_path: Path) -> None:
             if cell.levels["before"] == "on" or cell.is_preset
         ]
         run = prepare_run(trials, "toggles", tmp_path, tmp_path)
+        assert len(phases_to_learn(trials, run.data)) == 2
+        second_each = {trial.cell: 1.0 for trial in trials}
+        before = phase_seconds(run.missing(), run.data, second_each)
+        assert before == pytest.approx(2 * 60 / (60 + FORWARD_SHARE * 30))
         train_missing(run, run.missing(), lambda data, _stacks: Serial(data))
+        assert phase_seconds(trials, run.data, second_each) == 0
         assert not prepare_run(trials, "toggles", tmp_path, tmp_path).missing()
         rows = run.rows()
         on, off = rows[rows["before"] == "on"], rows[rows["before"] == "off"]

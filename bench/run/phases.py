@@ -18,9 +18,10 @@ from bench.sources.dataset import find_other_dataset
 from bench.train.data import Data
 from bench.train.few import FewError, few_of_each
 from bench.train.fit import check_batches
+from bench.train.identity import phase_key
 from bench.train.kept import Learned
 from bench.train.recipe import recipe_of
-from bench.train.start import StartError, first_of
+from bench.train.start import First, StartError, first_of
 
 # Beside the rows. A folder that may be deleted: what isn't there is learned again.
 FOLDER = "phases"
@@ -33,9 +34,13 @@ class PhaseFiles:
 
     folder: Path
 
+    def has(self, key: str) -> bool:
+        """Whether there is a file under `key`."""
+        return self._path(key).is_file()
+
     def __call__(self, key: str, learn: Callable[[], Learned]) -> Learned:
         """What is kept under `key`, or what `learn` gives."""
-        path, lock = self.folder / f"{key}.safetensors", self.folder / f".{key}.lock"
+        path, lock = self._path(key), self.folder / f".{key}.lock"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             held = FileLock(lock)
@@ -54,6 +59,9 @@ class PhaseFiles:
             return found
         finally:
             held.release()
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.safetensors"
 
 
 def write_learned(path: Path, learned: Learned) -> None:
@@ -125,6 +133,19 @@ def check_beginning(trial: Trial, data: Data, absent: Mapping[str, BenchError]) 
             raise StartError(str(absent[recipe.start.data]))
         first = first_of(trial, own, recipe, recipe.start)
         check_batches(first.trial, first.data)
+
+
+def phases_to_learn(trials: Iterable[Trial], data: Data) -> dict[str, First]:
+    """The phases that the trials begin with and that aren't kept, each once, by key."""
+    found = {}
+    for trial in trials:
+        recipe = recipe_of(trial)
+        if recipe.start is not None:
+            own = few_of_each(data, recipe.images_per_class, trial.seed)
+            first = first_of(trial, own, recipe, recipe.start)
+            found[phase_key(first)] = first
+    kept = data.keep.has if isinstance(data.keep, PhaseFiles) else lambda _key: False
+    return {key: first for key, first in found.items() if not kept(key)}
 
 
 def images_an_epoch(trial: Trial, data: Data) -> int:

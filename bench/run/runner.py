@@ -30,7 +30,7 @@ from bench.run.countdown import Countdown
 from bench.run.executor import Executor, Open
 from bench.run.interrupt import held_back
 from bench.run.networks import cell_summary
-from bench.run.phases import NOT_HERE, check_beginning, images_an_epoch, with_others
+from bench.run.phases import NOT_HERE, check_beginning, images_an_epoch, phases_to_learn, with_others
 from bench.run.progress import Progress
 from bench.run.rows import (
     Named,
@@ -258,19 +258,33 @@ def _not_here(trials: Sequence[Trial], data: Data, absent: Mapping[str, BenchErr
 
 
 def expected_seconds(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
-    """What one trial of each cell should take in one worker, from a few timed steps on this machine now; the phase that
-    it may begin with, which others share, is left out.
+    """What one trial of each cell should take in one worker, from a few timed steps on this machine now, without the
+    phase that it may begin with: `phase_seconds` has that.
+
     Without a GPU here, for trials that train on a cluster's, all count alike: finished ones correct it."""
     if trials[0].protocol.device == "cuda" and not torch.cuda.is_available():
         return {trial.cell: 1.0 for trial in trials}
     use_one_thread()
     cost = seconds_per_image(trials, data)
-    return {
-        trial.cell: cost[trial.cell]
-        * trial.protocol.epochs
-        * (images_an_epoch(trial, data) + FORWARD_SHARE * len(data.held_out))
-        for trial in trials
-    }
+    return {trial.cell: cost[trial.cell] * _images(trial, data) for trial in trials}
+
+
+def phase_seconds(trials: Sequence[Trial], data: Data, expected: Mapping[Cell, float]) -> float:
+    """What the phases that the trials begin with should take in one worker, each once and without those that are kept:
+    as long an image as the trial's own training, of which `expected` says what it takes."""
+    own = {trial.cell: trial for trial in trials}
+    return sum(
+        expected[phase.trial.cell]
+        * phase.trial.protocol.epochs
+        * len(phase.data.train)
+        / _images(own[phase.trial.cell], data)
+        for phase in phases_to_learn(trials, data).values()
+    )
+
+
+def _images(trial: Trial, data: Data) -> float:
+    """How many images a trial trains on, with those that it is measured on counted as what they cost beside them."""
+    return trial.protocol.epochs * (images_an_epoch(trial, data) + FORWARD_SHARE * len(data.held_out))
 
 
 def train_missing(run: Run, missing: Sequence[Trial], open_executor: Open) -> None:

@@ -20,7 +20,7 @@ from bench.run.executor import Executor
 from bench.run.networks import network_today
 from bench.run.pool import LocalPool
 from bench.run.progress import format_duration
-from bench.run.runner import Run, expected_seconds, record_images, time_trials, train_missing
+from bench.run.runner import Run, expected_seconds, phase_seconds, record_images, time_trials, train_missing
 from bench.run.serial import Serial
 from bench.session.recorded import record_run
 from bench.session.reports import DEFAULT_MARGIN, margin_option, write_reports
@@ -68,8 +68,11 @@ def print_plan(run: Run, place: Place) -> None:
     if missing:
         seconds = expected_seconds(missing, run.data)
         workers = max(place.workers, 1)
-        total = sum(seconds[trial.cell] for trial in missing) / min(workers, len(missing))
-        print(f"About {format_duration(total)} of training with {workers} workers, from a few timed steps.")
+        at_once = min(workers, len(missing))
+        first = phase_seconds(missing, run.data, seconds) / at_once
+        total = sum(seconds[trial.cell] for trial in missing) / at_once + first
+        of_phases = f", {format_duration(first)} of it in the phases that trials begin with" if first else ""
+        print(f"About {format_duration(total)} of training with {workers} workers{of_phases}, from a few timed steps.")
 
 
 def carry_out(

@@ -94,10 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             lines.append([f"mean of the last {count} epochs", f"cells, {name}", *_shown(seeds), f"{lower.mean:+.3%}"])
     for cell, table in by_readout(evidence).items():
         for name in (name for name in READOUTS if name in table and name != LAST_WEIGHTS):
-            own, last = table[name].to_numpy(), table[LAST_WEIGHTS].to_numpy()
-            middle, low, high = variance_ratio(own, last)
-            shown = [f"{middle:.2f}", f"{low:.2f} to {high:.2f}", f"{own.mean() - last.mean():+.3%}"]
-            lines.append([f"readout {name}", f"seeds, {cell.label}", str(len(own)), *shown])
+            read, last = table[name].to_numpy(), table[LAST_WEIGHTS].to_numpy()
+            middle, low, high = variance_ratio(read, last)
+            shown = [f"{middle:.2f}", f"{low:.2f} to {high:.2f}", f"{read.mean() - last.mean():+.3%}"]
+            lines.append([f"readout {name}", f"seeds, {cell.label}", str(len(read)), *shown])
     headers = ["less noise", "over", "n", "seeds, ratio", "95 % interval", "accuracy"]
     print(tabulate(lines, headers=headers, disable_numparse=True))
 

@@ -24,6 +24,7 @@ from bench.report.show.style import (
     hover,
     lanes,
     percent,
+    seeds_words,
 )
 from bench.report.show.words import points, points_interval
 from bench.report.stats.estimate import Estimate
@@ -52,14 +53,14 @@ class Row:
     details: str = ""
 
 
-def forest(panels: Sequence[tuple[str, Sequence[Row]]], margin: float) -> tuple[Figure, bool]:
+def forest(panels: Sequence[tuple[str, Sequence[Row]]], margin: float, counts: Sequence[int]) -> tuple[Figure, bool]:
     """A panel for each title and its rows, all on one axis in points, and whether an interval was cut. `margin` is
-    shaded."""
+    shaded; `counts` are the numbers of seeds."""
     heights = [len(rows) * (0.3 if any("\n" in row.name for row in rows) else 0.21) for _, rows in panels]
     page = figure(sum(heights) + 0.27 * len(panels) + 0.85)
     axes = page.subplots(len(panels), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     cut = [_draw_panel(*parts, margin * 100) for parts in zip(axes, panels, strict=True)]
-    axes[-1].set_xlabel("difference in test accuracy (points)")
+    axes[-1].set_xlabel(f"difference in test accuracy (points), {seeds_words(counts)}")
     everything = [row for _, rows in panels for row in rows]
     page.legend(handles=_key(everything, margin), loc="outside lower center", ncols=3)
     return page, any(cut)

@@ -222,8 +222,13 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
 
 def seeds_words(counts: Sequence[int]) -> str:
     """How many seeds: `5 seeds`, `3 to 5 seeds`."""
+    return range_words(counts, "seed")
+
+
+def range_words(counts: Sequence[int], what: str) -> str:
+    """From the fewest to the most: `5 groups`, `1 to 5 groups`."""
     low, *_, high = sorted(counts) * 2
-    return plural(high, "seed") if low == high else f"{low} to {plural(high, 'seed')}"
+    return plural(high, what) if low == high else f"{low} to {plural(high, what)}"
 
 
 def remark(said: bool, sentence: str) -> str:

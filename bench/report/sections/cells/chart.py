@@ -38,8 +38,8 @@ def draw(report: Report) -> Chart:
     cut = [_draw_model(axes, *group) for axes, group in zip(panels, groups, strict=True)]
     if stretched:
         name_accuracies(panels[0], "x", 0.075)
-    panels[-1].set_xlabel("test accuracy (%)")
     counts = [result.accuracy.n for result in shown]
+    panels[-1].set_xlabel(f"test accuracy (%), {seeds_words(counts)}")
     worst, *_, best = sorted(cell_results(report) * 2, key=lambda result: result.accuracy.mean)
     return Chart(
         name="cells",

@@ -26,12 +26,13 @@ def draw(report: Report) -> Chart | None:
     each = MOST_ROWS // len(designs)
     panels = [(design.architecture, list(_rows(report, design))) for design in designs]
     clipped = any(len(rows) > each for _, rows in panels)
-    page, cut = forest([(name, _surest(rows, each)) for name, rows in panels], report.margin)
+    counts = [design.seeds for design in designs]
+    page, cut = forest([(name, _surest(rows, each)) for name, rows in panels], report.margin, counts)
     return Chart(
         name="interactions",
         title="Techniques together",
         caption="Percentage points of test accuracy, with 95 % t intervals over seeds "
-        f"({seeds_words([design.seeds for design in designs])}), from every combination of the levels. Bold is what a "
+        f"({seeds_words(counts)}), from every combination of the levels. Bold is what a "
         "technique adds, averaged over the others. The rows below say how much more one adds where the other is there: "
         "at 0 the two simply add up."
         + remark(cut, "An arrow ends an interval that goes on past 100 points.")

@@ -24,8 +24,8 @@ def draw(report: Report) -> Chart | None:
         table="attribution",
     )
     panels = [(f"From {one.start} to {one.end}", list(_rows(one))) for one in shown]
-    page, cut = forest(panels, report.margin)
     counts = [row.difference.n for _, rows in panels for row in rows]
+    page, cut = forest(panels, report.margin, counts)
     layers = any(attribution.layers is not None for attribution in shown)
     return Chart(
         name="shapley",

@@ -14,6 +14,7 @@ from bench.report.sections.confusion.counts import Confusion, confusions
 from bench.report.show.chart import Chart
 from bench.report.show.fold import MOST_PANELS, fold
 from bench.report.show.style import SMALL, draw_squares, figure, model_look, seeds_words
+from bench.report.show.words import plural
 
 # Up to so many classes two matrices stand side by side; up to so many there is one with room for its numbers; of more
 # classes so many pairs are shown.
@@ -110,7 +111,7 @@ def _draw_pairs(axes: Axes, confusion: Confusion, names: Sequence[str]) -> None:
     colour, _ = model_look(confusion.cell.architecture)
     axes.barh(range(len(pairs)), [mistakes[pair] for pair in pairs], height=0.6, color=colour, alpha=0.75)
     axes.grid()
-    axes.set_title(confusion.cell.architecture)
+    axes.set_title(f"{confusion.cell.architecture}, {plural(confusion.n, 'seed')}")
     labels = [f"{names[true]} \N{RIGHTWARDS ARROW} {names[predicted]}" for true, predicted in pairs]
     axes.set_yticks(range(len(pairs)), labels, fontsize=SMALL)
     axes.set_ylim(_PAIRS - 0.4, -0.6)
@@ -133,7 +134,7 @@ def _draw_matrix(axes: Axes, confusion: Confusion, names: Sequence[str], fontsiz
         text.set_fontsize(fontsize)
         text.set_in_layout(False)  # it lies within its square, and there are hundreds to measure
     ticks = np.arange(len(shares))
-    axes.set_title(confusion.cell.architecture)
+    axes.set_title(f"{confusion.cell.architecture}, {plural(confusion.n, 'seed')}")
     own = names[: len(ticks)]
     upright = max(map(len, own)) > _UPRIGHT
     axes.set_xticks(ticks + 0.5, own, rotation=90 if upright else 0)

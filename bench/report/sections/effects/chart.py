@@ -34,9 +34,9 @@ def draw(report: Report) -> Chart | None:
     panels = [
         (sentence(short(one.technique)), _rows(one, [e for e in shown if e in one.effects])) for one in techniques
     ]
-    page, cut = forest(panels, report.margin)
     comparisons = [effect.comparison for effect in shown]
     counts = [count for comparison in comparisons for count in (comparison.treated, comparison.baseline)]
+    page, cut = forest(panels, report.margin, counts)
     verdicts = [pooled.verdict for pooled in pooled_effects(report)]
     tally = [f"{verdict} ({verdicts.count(verdict)})" for verdict in Verdict if verdict in verdicts]
     return Chart(

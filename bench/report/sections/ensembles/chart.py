@@ -10,7 +10,7 @@ from bench.report.report import Report
 from bench.report.sections.ensembles.results import EnsembleResult, ensemble_results
 from bench.report.show.chart import Chart
 from bench.report.show.fold import MOST_NAMES, fold
-from bench.report.show.style import draw_interval, figure, model_look, remark
+from bench.report.show.style import draw_interval, figure, model_look, range_words, remark
 from bench.report.show.words import few, percent
 from bench.report.stats.ensembles import Ensembles
 from bench.report.stats.estimate import Estimate
@@ -22,21 +22,21 @@ def draw(report: Report) -> Chart | None:
     if not results:
         return None
     chosen, folded = fold(results, MOST_NAMES, _best, what="models", first="the best", table="ensembles")
+    groups = sorted({one.accuracy.n for result in chosen for one in result.by_size})
     page = figure(2.9)
     accuracy, calibration = page.subplots(1, 2)
     cut = [
         _draw_panel(accuracy, chosen, lambda one: one.accuracy),
         _draw_panel(calibration, chosen, lambda one: one.calibration_error),
     ]
-    accuracy.set(title="Accuracy", ylabel="test accuracy (%)")
+    accuracy.set(title="Accuracy", ylabel=f"test accuracy (%), {range_words(groups, 'group')}")
     calibration.set(title="Calibration", ylabel="calibration error (points)")
     page.legend(handles=[_key(result.cell.architecture) for result in chosen], loc="outside lower center", ncols=4)
-    groups = sorted({one.accuracy.n for result in chosen for one in result.by_size})
     return Chart(
         name="ensembles",
         title="Ensembles of seeds",
-        caption="Probabilities averaged over so many seeds of a model at its preset: means over disjoint groups "
-        f"({groups[0]} to {groups[-1]} of them) with their 95 % t intervals. "
+        caption="Probabilities averaged over so many seeds of a model at its preset: means over "
+        f"{range_words(groups, 'disjoint group')} with their 95 % t intervals. "
         "Parameters and inference time grow with the number of seeds."
         + remark(groups[0] == 1, "One group gives no interval.")
         + remark(any(cut), "An arrow ends an interval that goes on past 0 or 100 %.")

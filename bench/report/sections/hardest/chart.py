@@ -11,7 +11,7 @@ from bench.errors import BenchError
 from bench.report.report import Report
 from bench.report.sections.hardest import HardImage, hardest_images
 from bench.report.show.chart import Chart
-from bench.report.show.style import figure
+from bench.report.show.style import SMALL, figure
 from bench.report.show.words import plural
 
 _COLUMNS = 8
@@ -37,6 +37,7 @@ def draw(report: Report) -> Chart | None:
     for axes, image in zip(panels, images, strict=False):
         _draw_image(axes, image, image.class_name(report.evidence.class_names))
     trials = plural(len(report.evidence.correct), "trial")
+    page.supxlabel(f"shares of {trials}", fontsize=SMALL)
     return Chart(
         name="hardest",
         title="The hardest images",

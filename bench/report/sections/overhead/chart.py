@@ -30,7 +30,7 @@ def draw(report: Report) -> Chart | None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(0, max(*means, *(overhead.seconds.maximum * 1000 for overhead in overheads)) * 1.15)
     axes.grid(axis="y")
-    axes.set(xlabel="trials in the run", ylabel="ms a trial, training left out")
+    axes.set(xlabel=f"trials in the run, {overheads[0].seconds.n} rounds", ylabel="ms a trial, training left out")
     described = [f"{milliseconds(o.seconds.mean)} ms with {count(o.trials)} trials" for o in overheads]
     return Chart(
         name="overhead",

@@ -65,6 +65,7 @@ def draw(report: Report) -> Chart:
         panels.append(Panel("training throughput (images/s)", timed, less=False))
     crowded = len(results) > _CROWDED
     looks = _looks(results)
+    counts = [result.accuracy.n for result in results]
     page = figure(2.9 * len(panels) + 0.6)
     axes = page.subplots(len(panels), sharey=True, squeeze=False)[:, 0]
     stretched = stretch_if_wide(axes[0], "y", [result.accuracy for result in results])
@@ -72,9 +73,9 @@ def draw(report: Report) -> Chart:
     for own, panel in zip(axes, panels, strict=True):
         if stretched:
             name_accuracies(own, "y", 0.05)
+        own.set_ylabel(f"test accuracy (%), {seeds_words(counts)}")
         _name_front(own, panel)
     page.legend(handles=_key(looks), loc="outside lower center", ncols=4)
-    counts = [result.accuracy.n for result in results]
     presets = [
         f"{result.cell.architecture} {percent(result.accuracy.mean)} with {count(result.cost.parameters)} parameters"
         for result in preset_results(report)
@@ -113,7 +114,7 @@ def _draw_panel(axes: Axes, panel: Panel, looks: dict[str, tuple[str, str]], *, 
     axes.grid(axis="both")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
-    axes.set(xlabel=panel.name, ylabel="test accuracy (%)")
+    axes.set_xlabel(panel.name)
     cut = False
     for result, cost in panel.places:
         colour, marker = looks.get(result.cell.architecture, (PALE, "o"))

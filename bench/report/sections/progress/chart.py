@@ -39,6 +39,7 @@ def draw(report: Report) -> Chart | None:
         first="those that end highest",
         table="progress",
     )
+    counts = [curve.n for curve in curves]
     columns = min(len(curves), _COLUMNS)
     rows = -(-len(curves) // columns)
     page = figure(2.9 * rows + 0.5)
@@ -49,11 +50,10 @@ def draw(report: Report) -> Chart | None:
     for axes in panels[len(curves) :]:
         axes.set_visible(False)
     for axes in panels[::columns]:
-        axes.set_ylabel("accuracy (%)")
+        axes.set_ylabel(f"accuracy (%), {seeds_words(counts)}")
     for axes in panels[: len(curves)]:
         axes.set_xlabel("epoch")
     page.legend(handles=_key(), loc="outside lower center", ncols=4)
-    counts = [curve.n for curve in curves]
     ends = [f"{curve.cell.architecture} {in_percent(float(curve.points['test'].iloc[-1]))}" for curve in curves]
     return Chart(
         name="curves",

@@ -33,10 +33,10 @@ def draw(report: Report) -> Chart | None:
     axes.set_ylim(len(lines) - 0.5, -0.5)
     axes.set_xlim(0, max(arm.speed for speedup in speedups for arm in speedup.arms) * 1.42)
     axes.xaxis.set_major_formatter(lambda value, _: count(value))
-    axes.set_xlabel("images trained on per second, whole machine")
     page.legend(handles=_handles(lines), loc="outside lower center", ncols=2)
     described = [f"{s.architecture} {times(s.headline.ratio.mean)} in {s.headline.precision}" for s in speedups]
     plain, headline = speedups[0].plain, speedups[0].headline
+    axes.set_xlabel(f"images trained on per second, whole machine, {headline.ratio.n} rounds")
     return Chart(
         name="speed",
         title="Training speed against the plain loop",

@@ -40,6 +40,7 @@ def draw(report: Report) -> Chart | None:
         for line in sweep.lines:
             best[line.architecture] = max(best.get(line.architecture, 0.0), line.best)
     named, fewer = fold(list(best), MOST_NAMES, best.__getitem__, what="models", first="the best", table="sweeps")
+    counts = [accuracy.n for sweep in chosen for line in sweep.lines for _, accuracy in line.points]
     columns = min(len(chosen), _COLUMNS)
     rows = -(-len(chosen) // columns)
     page = figure(2.6 * rows + 0.25 * -(-len(named) // 4) + 0.3)
@@ -48,9 +49,8 @@ def draw(report: Report) -> Chart | None:
     for axes in panels[len(chosen) :]:
         axes.set_visible(False)
     for axes in panels[::columns]:
-        axes.set_ylabel("test accuracy (%)")
+        axes.set_ylabel(f"test accuracy (%), {seeds_words(counts)}")
     page.legend(handles=[_key(name) for name in named], loc="outside lower center", ncols=4)
-    counts = [accuracy.n for sweep in chosen for line in sweep.lines for _, accuracy in line.points]
     return Chart(
         name="sweeps",
         title="Along an axis",

@@ -33,6 +33,7 @@ def draw(report: Report) -> Chart | None:
         table="transfer",
     )
     lines = list(dict.fromkeys(one.beginning for one in found))
+    counts = [one.accuracy.n for one in found]
     columns = min(len(named), _COLUMNS)
     rows = -(-len(named) // columns)
     page = figure(2.7 * rows + 0.22 * len(lines) + 0.3)
@@ -44,9 +45,8 @@ def draw(report: Report) -> Chart | None:
     for axes in panels[len(named) :]:
         axes.set_visible(False)
     for axes in panels[::columns]:
-        axes.set_ylabel("test accuracy (%)")
+        axes.set_ylabel(f"test accuracy (%), {seeds_words(counts)}")
     page.legend(handles=[_key(line, lines) for line in lines], loc="outside lower center", ncols=1)
-    counts = [one.accuracy.n for one in found]
     said = [_in_words(line) for name in named for text in lines if (line := _of(found, name, text))]
     return Chart(
         name="transfer",
