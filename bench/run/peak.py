@@ -11,7 +11,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from bench.run.together import wait_for_the_others
-from bench.train.fast.tiles import _F32, LANES, _loop, _spread, _store, _vector
+from bench.train.fast.tiles import F32, LANES, loop, spread, store, vector_of
 
 # Enough of them that none waits for the one before, few enough for the registers of any CPU.
 _SUMS = 12
@@ -63,16 +63,16 @@ def _fill_registers(typingctx: Any, steps: Any, out: Any) -> Any:  # noqa: ARG00
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001  # as above
         steps, out = arguments
-        vector = _vector(_F32)
+        vector = vector_of(F32)
         function = ir.Function(builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}f32")
-        factor, addend = (_spread(builder, _F32(value)) for value in (0.5, 1.0))
-        start = [_spread(builder, _F32(number)) for number in range(_SUMS)]
+        factor, addend = (spread(builder, F32(value)) for value in (0.5, 1.0))
+        start = [spread(builder, F32(number)) for number in range(_SUMS)]
 
         def step(_: Any, sums: Any) -> Any:
             return [builder.call(function, [total, factor, addend]) for total in sums]
 
-        for number, total in enumerate(_loop(builder, steps, start, step)):
-            _store(builder, total, out, number * LANES * 4)
+        for number, total in enumerate(loop(builder, steps, start, step)):
+            store(builder, total, out, number * LANES * 4)
         return context.get_dummy_value()
 
     return signature, generate

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bench.train.fast.kernels import Matrix, _lane, _mix, within
+from bench.train.fast.kernels import Matrix, lane_bits, mixed, within
 from bench.train.fast.rows import BLOCK, clear, numbers, step_pixels, total_of, two_rows
 from bench.train.fast.tiles import LANES
 from bench.train.fast.words import channels_apiece, pack_rows
@@ -85,7 +85,7 @@ def activate(  # noqa: PLR0912  # a function of its own for each would be compil
         for y in range(height):
             if threshold:
                 for lane in range(LANES):
-                    row_bits[lane] = _lane((block * LANES + lane) * height + y, keys)
+                    row_bits[lane] = lane_bits((block * LANES + lane) * height + y, keys)
             for channel in range(first, min(first + apiece, outputs)):
                 values = lines[channel - first]
                 if pool == 1:
@@ -129,7 +129,7 @@ def take_larger(line: Matrix, down: int, pool: int, values: Matrix, best: Matrix
 @within()
 def _drop(values: Matrix, row_bits: Matrix, channel: int, channels: int, threshold: np.uint32, keys: Matrix) -> None:
     for x in range(len(values) // LANES):
-        bits = _mix(np.uint32(x * channels + channel) ^ keys[1])
+        bits = mixed(np.uint32(x * channels + channel) ^ keys[1])
         for lane in range(LANES):
             i = x * LANES + lane
-            values[i] = values[i] if _mix(row_bits[lane] ^ bits) >= threshold else np.float32(0)
+            values[i] = values[i] if mixed(row_bits[lane] ^ bits) >= threshold else np.float32(0)

@@ -180,12 +180,12 @@ def _activate(
     rows, columns = maps.shape
     lanes = _lanes(columns, keys)
     for row in range(rows):
-        lane = _lane(row, keys)
+        lane = lane_bits(row, keys)
         for column in range(columns):
             value = (_float(maps[row, column]) - centre[column]) * factor[column] + offset[column]
             value = np.float32(0) if value <= 0 else value
             if keys is not None:
-                value = value if _mix(lane ^ lanes[column]) >= threshold else np.float32(0)
+                value = value if mixed(lane ^ lanes[column]) >= threshold else np.float32(0)
             out[row, column] = _like(value, out[row, column])
 
 
@@ -237,11 +237,11 @@ def _activate_and_pool(
                 best_place[column] = at if better else best_place[column]
         _gather(best, left, pooled)
         _gather(best_place, left, pooled_place)
-        lane = _lane(row, keys)
+        lane = lane_bits(row, keys)
         for column in range(columns):
             value = np.float32(0) if pooled[column] <= 0 else pooled[column]
             if keys is not None:
-                value = value if _mix(lane ^ lanes[column]) >= threshold else np.float32(0)
+                value = value if mixed(lane ^ lanes[column]) >= threshold else np.float32(0)
             out[row, column] = _like(value, out[row, column])
             where[row, column] = pooled_place[column]
 
@@ -334,7 +334,7 @@ def _gather(values: Matrix, indices: Matrix, out: Matrix) -> None:
 
 
 @njit(inline="always")
-def _mix(bits: Any) -> Any:
+def mixed(bits: Any) -> Any:
     """Christopher Wellons's lowbias32: 32 bits in, 32 well mixed bits out, one to one."""
     bits = np.uint32(bits)
     bits ^= bits >> np.uint32(16)
@@ -351,14 +351,14 @@ def _lanes(columns: int, keys: Any) -> Any:
     lanes = np.empty(columns, np.uint32)
     if keys is not None:
         for column in range(columns):
-            lanes[column] = _mix(np.uint32(column) ^ keys[1])
+            lanes[column] = mixed(np.uint32(column) ^ keys[1])
     return lanes
 
 
 @njit(inline="always")
-def _lane(row: int, keys: Any) -> Any:
+def lane_bits(row: int, keys: Any) -> Any:
     """The random bits of a row; a place's are mixed from its row's and its column's."""
-    return np.uint32(0) if keys is None else _mix(np.uint32(row) ^ keys[0])
+    return np.uint32(0) if keys is None else mixed(np.uint32(row) ^ keys[0])
 
 
 def _float(number: Any) -> Any:
@@ -380,11 +380,11 @@ def _overload_float(number):
 def _overload_like(number, other):  # noqa: ARG001  # numba matches overloads by their parameters
     if isinstance(other, types.Float):
         return lambda number, other: number  # noqa: ARG005  # as above
-    return lambda number, other: _to_bfloat16(number)  # noqa: ARG005  # as above
+    return lambda number, other: to_bfloat16(number)  # noqa: ARG005  # as above
 
 
 @njit(inline="always")
-def _to_bfloat16(number: Any) -> Any:
+def to_bfloat16(number: Any) -> Any:
     """The upper half of a float32, rounded to the nearest, ties to even, as torch rounds; a not-a-number stays one."""
     bits = np.float32(number).view(np.uint32)
     even = (bits >> np.uint32(16)) & np.uint32(1)

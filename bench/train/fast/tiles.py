@@ -19,7 +19,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-_F32, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+F32, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 
 
 def _features() -> frozenset[str]:
@@ -67,21 +67,21 @@ def _correlate_tile(
         add_product = _adder(builder, pairs=pairs)
         sums: _Sums = []
         for channel in range(OUTPUTS):
-            sums += [_spread(builder, _load(builder, bias, channel * WORD, _F32))] * count
+            sums += [spread(builder, _load(builder, bias, channel * WORD, F32))] * count
 
         def step(tap: ir.Value, sums: _Sums) -> _Sums:
             here = builder.add(src, _load(builder, offsets, builder.mul(tap, _I64(8)), _I64))
-            pixels = [_load(builder, here, pixel * VECTOR, _vector(_I32)) for pixel in range(count)]
+            pixels = [_load(builder, here, pixel * VECTOR, vector_of(_I32)) for pixel in range(count)]
             row = builder.add(weights, builder.mul(tap, _I64(OUTPUTS * WORD)))
-            factors = [_spread(builder, _load(builder, row, channel * WORD, _I32)) for channel in range(OUTPUTS)]
+            factors = [spread(builder, _load(builder, row, channel * WORD, _I32)) for channel in range(OUTPUTS)]
             terms = [(factor, pixel) for factor in factors for pixel in pixels]
             return [add_product(*term, total) for term, total in zip(terms, sums, strict=True)]
 
-        sums = _loop(builder, taps, sums, step)
+        sums = loop(builder, taps, sums, step)
         for number, total in enumerate(sums):
             channel, pixel = divmod(number, count)
             place = builder.add(out, builder.mul(plane, _I64(channel)))
-            _store(builder, total, place, pixel * VECTOR)
+            store(builder, total, place, pixel * VECTOR)
         return context.get_dummy_value()
 
     return signature, generate
@@ -110,7 +110,7 @@ def _moments_tile(
         add_product = _adder(builder, pairs=pairs)
         taps = [builder.add(src, _load(builder, offsets, tap * 8, _I64)) for tap in range(WIDE)]
         channels = [builder.add(gradient, builder.mul(gradient_plane, _I64(channel))) for channel in range(OUTPUTS)]
-        start = [_load(builder, sums, number * VECTOR, _vector(_F32)) for number in range(OUTPUTS * WIDE)]
+        start = [_load(builder, sums, number * VECTOR, vector_of(F32)) for number in range(OUTPUTS * WIDE)]
 
         def row(number: ir.Value, sums: _Sums) -> _Sums:
             down = builder.mul(number, src_row)
@@ -120,15 +120,15 @@ def _moments_tile(
 
             def pixel(number: ir.Value, sums: _Sums) -> _Sums:
                 along = builder.mul(number, _I64(VECTOR))
-                inputs = [_load(builder, tap, along, _vector(_I32)) for tap in tap_rows]
-                outputs = [_load(builder, channel, along, _vector(_I32)) for channel in channel_rows]
+                inputs = [_load(builder, tap, along, vector_of(_I32)) for tap in tap_rows]
+                outputs = [_load(builder, channel, along, vector_of(_I32)) for channel in channel_rows]
                 terms = [(output, value) for output in outputs for value in inputs]
                 return [add_product(*term, total) for term, total in zip(terms, sums, strict=True)]
 
-            return _loop(builder, columns, sums, pixel)
+            return loop(builder, columns, sums, pixel)
 
-        for number, total in enumerate(_loop(builder, rows, start, row)):
-            _store(builder, total, sums, number * VECTOR)
+        for number, total in enumerate(loop(builder, rows, start, row)):
+            store(builder, total, sums, number * VECTOR)
         return context.get_dummy_value()
 
     return signature, generate
@@ -140,7 +140,7 @@ def _copy_pixel(typingctx: Any, src: Any, out: Any) -> Any:
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Sequence[ir.Value]) -> ir.Value:
         src, out = arguments
-        _store(builder, _load(builder, src, 0, _vector(_I32)), out, 0)
+        store(builder, _load(builder, src, 0, vector_of(_I32)), out, 0)
         return context.get_dummy_value()
 
     return signature, generate
@@ -154,7 +154,7 @@ copy_pixel: Any = intrinsic(_copy_pixel)
 
 def _adder(builder: ir.IRBuilder, *, pairs: bool) -> Callable[[ir.Value, ir.Value, ir.Value], ir.Value]:
     """What adds the product of two vectors of words to a vector of float32."""
-    sums = _vector(_F32)
+    sums = vector_of(F32)
     name, factor = f"llvm.fma.v{LANES}f32", sums
     if pairs:
         name, factor = "llvm.x86.avx512bf16.dpbf16ps.512", ir.VectorType(_BFloat(), 2 * LANES)
@@ -182,7 +182,7 @@ class _BFloat(ir.Type):  # type: ignore[misc]  # llvmlite carries no types
         return hash(_BFloat)
 
 
-def _loop(builder: ir.IRBuilder, count: ir.Value, start: _Sums, step: Callable[[ir.Value, _Sums], _Sums]) -> _Sums:
+def loop(builder: ir.IRBuilder, count: ir.Value, start: _Sums, step: Callable[[ir.Value, _Sums], _Sums]) -> _Sums:
     """`step` `count` times, at least once, from `start` on; the sums in the end."""
     before = builder.block
     body, after = builder.function.append_basic_block("tile"), builder.function.append_basic_block("tile.end")
@@ -207,7 +207,8 @@ def _load(builder: ir.IRBuilder, address: ir.Value, offset: ir.Value | int, kind
     return builder.load(_place(builder, address, offset, kind), align=WORD)
 
 
-def _store(builder: ir.IRBuilder, value: ir.Value, address: ir.Value, offset: int) -> None:
+def store(builder: ir.IRBuilder, value: ir.Value, address: ir.Value, offset: int) -> None:
+    """Puts a value so many bytes after an address."""
     builder.store(value, _place(builder, address, offset, value.type), align=WORD)
 
 
@@ -216,12 +217,13 @@ def _place(builder: ir.IRBuilder, address: ir.Value, offset: ir.Value | int, kin
     return builder.inttoptr(builder.add(address, distance), kind.as_pointer())
 
 
-def _spread(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+def spread(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     """A vector of one value."""
-    vector = _vector(value.type)
+    vector = vector_of(value.type)
     alone = builder.insert_element(ir.Constant(vector, ir.Undefined), value, _I32(0))
-    return builder.shuffle_vector(alone, ir.Constant(vector, ir.Undefined), _vector(_I32)([0] * LANES))
+    return builder.shuffle_vector(alone, ir.Constant(vector, ir.Undefined), vector_of(_I32)([0] * LANES))
 
 
-def _vector(kind: ir.Type) -> ir.VectorType:
+def vector_of(kind: ir.Type) -> ir.VectorType:
+    """The type of LANES values of a kind."""
     return ir.VectorType(kind, LANES)

@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from bench.train.fast.kernels import Matrix, _to_bfloat16
+from bench.train.fast.kernels import Matrix, to_bfloat16
 
 
 def channels_apiece(words: Matrix) -> int:  # type: ignore[empty-body]
@@ -99,7 +99,7 @@ def _pair_images(words, block, out):
 
 @njit(forceinline=True)
 def _pair(low: Any, high: Any) -> Any:
-    return np.uint32(_to_bfloat16(low)) | np.uint32(np.uint32(_to_bfloat16(high)) << np.uint32(16))
+    return np.uint32(to_bfloat16(low)) | np.uint32(np.uint32(to_bfloat16(high)) << np.uint32(16))
 
 
 @njit(forceinline=True)
