@@ -81,8 +81,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("results/mnist"))
-    folder = parser.parse_args(arguments).results
-    evidence = gather(Store(folder), folder.name)
+    parser.add_argument("--precision", help="of the rows; without it the one with most trials")
+    given = parser.parse_args(arguments)
+    evidence = gather(
+        Store(given.results), given.results.name, {"precision": given.precision} if given.precision else None
+    )
     cells = by_epoch(evidence)
     schedules: dict[str, dict[Cell, np.ndarray]] = {"all": dict(cells)}
     for cell, curves in cells.items():
