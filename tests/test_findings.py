@@ -223,6 +223,10 @@ def test_a_finding_that_stands_out_alone_only_is_tentative(tmp_path: Path) -> No
     assert (first, second) == (Verdict.TENTATIVE, Verdict.INCONCLUSIVE)
     assert text.startswith("Batch norm (at its rate 0.03, against 0.01) may help model1: measured +0.13 points")
     assert text.endswith("Among so many comparisons one like it may be chance.")
+    assert next(headlines(analysis)) == (
+        "Batch norm at its own rate may help: measured +0.13 points on model1. "
+        "Among so many comparisons one like it may be chance."
+    )
 
 
 def test_collapsed_trials_are_counted_and_named(tmp_path: Path) -> None:

@@ -191,8 +191,10 @@ def test_headlines_are_the_means_over_models(cells: dict[str, dict[tuple[object,
         same(said, mean, 2)
         assert ("on average over" in line) == (len(arms[name]) > 1)
         assert (" helps: " in line) == (sure[name] and mean > 0)
-        assert (" is not settled: " in line) == (not sure[name])
-        for end, computed in zip(ends[1:] if not sure[name] else (), (mean - half, mean + half), strict=False):
+        apart = abs(mean) > half
+        assert (" is not settled: " in line) == (not sure[name] and not apart)
+        assert (f" may {'help' if mean > 0 else 'hurt'}: " in line) == (not sure[name] and apart)
+        for end, computed in zip(ends[1:] if not apart else (), (mean - half, mean + half), strict=False):
             same(end, computed, 2)
 
 

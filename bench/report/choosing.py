@@ -115,16 +115,19 @@ def choose(
         rows=latest,
         siblings=_latest(siblings),
         rates=_latest(pd.concat([current, _of_code(swept, current)]), "lr"),
-        swept={name: _along(name, current, elsewhere, rate) for name in SWEPT},
+        swept={name: _along(name, current, latest, elsewhere, rate) for name in SWEPT},
         left_out=tuple(filter(None, left_out)),
     )
 
 
-def _along(column: str, chosen: pd.DataFrame, elsewhere: pd.DataFrame, rate: str) -> pd.DataFrame:
-    """The chosen rows, and those that differ from them in one column of the protocol alone."""
+def _along(
+    column: str, chosen: pd.DataFrame, latest: pd.DataFrame, elsewhere: pd.DataFrame, rate: str
+) -> pd.DataFrame:
+    """The chosen rows, and those that differ from them in one column of the protocol alone, without what was trained
+    anew; `latest` are those of the chosen."""
     same = [name for name in (*_SHARED, *_OF_PRECISION) if name != column]
     others = elsewhere[(elsewhere[same] == chosen[same].iloc[0]).all(axis=1) & _at(elsewhere, rate)]
-    return _latest(pd.concat([chosen, others]), column)
+    return _latest(pd.concat([chosen, others]), column) if len(others) else latest
 
 
 def _known(rows: pd.DataFrame, networks: Networks | None) -> tuple[pd.DataFrame, dict[str, Cell], int]:

@@ -15,6 +15,9 @@ _ORDER = tuple(Verdict)
 # So many headlines are seen at once, in a README and on a page.
 HEADLINES = 4
 
+# What is to be thought of a difference that stands out alone only.
+_CHANCE = "Among so many comparisons one like it may be chance."
+
 # So many models can be named in one.
 _MOST_MODELS = 4
 
@@ -39,6 +42,8 @@ def headlines(report: Report) -> Iterator[str]:
             yield f"{name} {pooled.verdict}: {size}.{_against(pooled)}"
         elif pooled.verdict == Verdict.EQUIVALENT:
             yield f"{name} changes less than {margin_points(report.margin)} points {where}.{_against(pooled)}"
+        elif pooled.verdict == Verdict.TENTATIVE:
+            yield f"{name} {_may(difference)}: measured {size}. {_CHANCE}{_against(pooled)}"
         else:
             yield f"{name} is not settled: measured {size}{_could_be(difference)}.{_against(pooled)}"
 
@@ -53,9 +58,12 @@ def effect_sentence(effect: Effect, margin: float) -> str:
     if effect.verdict == Verdict.EQUIVALENT:
         return f"{name} changes {model} by less than {margin_points(margin)} points{cost}."
     if effect.verdict == Verdict.TENTATIVE:
-        better = "help" if difference.mean > 0 else "hurt"
-        return f"{name} may {better} {model}: measured {size}. Among so many comparisons one like it may be chance."
+        return f"{name} {_may(difference)} {model}: measured {size}. {_CHANCE}"
     return f"{name} is not settled on {model}: measured {points(difference.mean)} points{_could_be(difference)}{cost}."
+
+
+def _may(difference: Estimate) -> str:
+    return "may help" if difference.mean > 0 else "may hurt"
 
 
 def _could_be(difference: Estimate) -> str:
