@@ -120,9 +120,7 @@ def choose(
     )
 
 
-def _along(
-    column: str, chosen: pd.DataFrame, latest: pd.DataFrame, elsewhere: pd.DataFrame, rate: str
-) -> pd.DataFrame:
+def _along(column: str, chosen: pd.DataFrame, latest: pd.DataFrame, elsewhere: pd.DataFrame, rate: str) -> pd.DataFrame:
     """The chosen rows, and those that differ from them in one column of the protocol alone, without what was trained
     anew; `latest` are those of the chosen."""
     same = [name for name in (*_SHARED, *_OF_PRECISION) if name != column]
