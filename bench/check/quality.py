@@ -159,7 +159,7 @@ def _strangers(plan: Plan, baseline: Sequence[QualityRow]) -> list[CheckRow]:
 
 
 def _same_protocol(plan: Plan, cell: Cell, row: QualityRow) -> bool:
-    protocol = plan.protocol_of(cell)
+    protocol = plan.protocol
     return (row.dataset, row.epochs, row.batch_size, row.optimizer, row.lr, row.precision) == (
         protocol.dataset,
         protocol.epochs,

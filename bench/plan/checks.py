@@ -1,7 +1,7 @@
 """What `bench check quality` trains: cells under one protocol with a few seeds."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import cast
 
 from bench.plan.catalogue import catalogue
@@ -18,24 +18,18 @@ _EPOCHS, _SEEDS, _MARGIN, _LOSS_MARGIN = 3, 5, 0.03, 0.1
 class Plan:
     """What is trained: `seeds` in the first batch, as many in the second, and what doesn't matter: a change of a cell's
     mean accuracy within `margin` (a fraction), of its test loss within `loss_margin` (nats). The mean of all cells is
-    known better by the square root of their number, and its margins are smaller by as much. `batch_sizes` are those of
-    cells that learn too slowly at the protocol's."""
+    known better by the square root of their number, and its margins are smaller by as much."""
 
     cells: tuple[Cell, ...]
     protocol: Protocol
     seeds: int
     margin: float
     loss_margin: float = _LOSS_MARGIN
-    batch_sizes: Mapping[Cell, int] = field(default_factory=dict)
 
     def trials(self, batch: int) -> list[Trial]:
         """The trials of batch 0 or 1."""
         seeds = range(batch * self.seeds, (batch + 1) * self.seeds)
-        return [Trial(cell, seed, self.protocol_of(cell)) for seed in seeds for cell in self.cells]
-
-    def protocol_of(self, cell: Cell) -> Protocol:
-        """What a cell is trained under."""
-        return replace(self.protocol, batch_size=self.batch_sizes.get(cell, self.protocol.batch_size))
+        return [Trial(cell, seed, self.protocol) for seed in seeds for cell in self.cells]
 
 
 def plans() -> Mapping[str, Callable[[], Plan]]:
