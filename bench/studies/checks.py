@@ -1,9 +1,9 @@
 """What `bench check quality` trains on each data set of the built-in study.
 
-digits. Cells that have every level of every factor between them, trained as a run on the digits trains: results/baseline
+digits. Cells that have every level of every factor between them, trained as a run on the digits trains. The baseline
 has what they reach, 95 to 98 % with an sd of half a point to one and a half, and no seed is near chance. The same code
-with AVX2 in place of AVX-512 moves means of five seeds by 0.6 points at most. Hence a margin of 3 points: five seeds can
-tell a change of twice that from none.
+with AVX2 in place of AVX-512 moves means of five seeds by 0.6 points at most. Hence a margin of 3 points: five seeds
+can tell a change of twice that from none.
 
 mnist. The presets as published but for three epochs. It takes minutes, and runs where its files are there and a
 baseline of it is committed, or where `--dataset mnist` asks for it. The power that is printed is at that baseline's
