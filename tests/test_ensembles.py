@@ -1,5 +1,7 @@
 """Ensembles of seeds, and the report's tables and chart of readouts."""
 
+import shutil
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +10,16 @@ import pytest
 from bench.plan.cells import preset_cell
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
-from bench.record.probabilities import quality, rounded
+from bench.record.probabilities import Quality, quality, rounded
 from bench.report.evidence import gather
 from bench.report.report import Report
 from bench.report.sections import draw_charts, make_tables
 from bench.report.sections.ensembles.results import ensemble_results
 from bench.report.sections.readouts.results import readout_results
-from bench.report.stats.ensembles import averaged, ensembles
-from bench.run.runner import prepare_run, record
+from bench.report.stats.ensembles import averaged, ensembles, groups_of
+from bench.run.runner import Run, prepare_run, record
 from bench.run.worker import Trained
+from bench.session.shown import record_shown
 from bench.train.outcome import Outcome
 from tests.test_reuse import made_up
 
@@ -32,9 +35,13 @@ def of_chance(seed: int, labels: np.ndarray, better: float = 1.5) -> np.ndarray:
 
 
 def test_groups_share_no_seed_and_leave_the_rest_out() -> None:
+    assert list(groups_of("abcdefg", (1, 3, 8))) == [*"abcdefg", "abc", "def"]
     labels = np.arange(200) % 10
     predicted = [of_chance(seed, labels) for seed in range(7)]
-    found = ensembles(predicted, labels, (1, 2, 3, 8))
+    measured = defaultdict(list)
+    for group in groups_of(predicted, (1, 2, 3, 8)):
+        measured[len(group)].append(quality(averaged(group), labels))
+    found = ensembles(measured, len(labels))
     assert [(one.size, one.accuracy.n) for one in found] == [(1, 7), (2, 3), (3, 2)]
     pairs = [quality(averaged(predicted[at : at + 2]), labels).accuracy for at in (0, 2, 4)]
     assert found[1].accuracy.mean == pytest.approx(np.mean(pairs))
@@ -42,13 +49,10 @@ def test_groups_share_no_seed_and_leave_the_rest_out() -> None:
     assert found[2].accuracy.mean > found[1].accuracy.mean > found[0].accuracy.mean
 
 
-def test_one_group_has_no_interval_and_one_network_is_no_ensemble() -> None:
-    labels = np.arange(100) % 10
-    [one, two] = ensembles([of_chance(seed, labels) for seed in range(2)], labels)
-    assert one.accuracy.has_interval
-    assert not two.accuracy.has_interval
-    assert averaged([of_chance(0, labels)]) is not None
-    assert [found.size for found in ensembles([of_chance(0, labels)], labels)] == [1]
+def test_one_group_has_no_interval() -> None:
+    [several, alone] = ensembles({1: [Quality(0.9, 0.3, 0.1, 0.02)] * 2, 2: [Quality(0.91, 0.2, 0.1, 0.02)]}, 100)
+    assert several.accuracy.has_interval
+    assert not alone.accuracy.has_interval
 
 
 def test_probabilities_are_averaged_and_not_their_logarithms() -> None:
@@ -57,15 +61,14 @@ def test_probabilities_are_averaged_and_not_their_logarithms() -> None:
     np.testing.assert_allclose(np.exp(averaged([rounded(first), rounded(second)])), [[0.55, 0.45]], rtol=1e-3)
 
 
-@pytest.fixture
-def report(tmp_path: Path) -> Report:
-    """Of made-up trials of two models, read out by the last weights and an average that is better."""
+def run_of(folder: Path, seeds: int) -> Run:
+    """Made-up trials of two models, read out by the last weights and an average that is better; those that have no rows
+    get them."""
     protocol = Protocol("digits", epochs=1, readouts=("ema",))
-    names = ("model1", "model3")
-    trials = [Trial(preset_cell(name), seed, protocol) for seed in range(SEEDS) for name in names]
-    run = prepare_run(trials, "presets", Path("unused"), tmp_path)
-    labels = run.data.held_out.labels.numpy()
-    for number, trial in enumerate(trials):
+    trials = [Trial(preset_cell(name), seed, protocol) for seed in range(seeds) for name in ("model1", "model3")]
+    run = prepare_run(trials, "presets", Path("unused"), folder)
+    labels, missing = run.data.held_out.labels.numpy(), run.missing()
+    for number, trial in ((number, trial) for number, trial in enumerate(trials) if trial in missing):
         last = of_chance(number, labels, better=2.0)
         average = of_chance(number, labels, better=2.2)
         made = made_up(trial, run.data, float((last.argmax(1) == labels).mean()))
@@ -73,7 +76,33 @@ def report(tmp_path: Path) -> Report:
         read = {"last": last, "ema": average}
         outcome = Outcome("done", made.outcome.curve, tuple(last.argmax(1)), 1.0, readouts=read)
         record(run, Trained(trial, outcome, None, made.started_at, None))
-    return Report(gather(run.store, "digits"), 0.0005)
+    record_shown(run)
+    return run
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Report:
+    """Of the run."""
+    return Report(gather(run_of(tmp_path, SEEDS).store, "digits"), 0.0005)
+
+
+def test_ensembles_are_recorded_once_and_anew_when_seeds_come(tmp_path: Path) -> None:
+    """The newest row of whatever trials counts, and no probabilities are needed to show it."""
+    path = tmp_path / "digits" / "ensembles.csv"
+    run_of(tmp_path, 2)
+    before = path.read_bytes()
+    run_of(tmp_path, 2)
+    assert path.read_bytes() == before
+    run = run_of(tmp_path, SEEDS)
+    assert path.read_bytes().startswith(before)
+    shutil.rmtree(tmp_path / "digits" / "probabilities")
+    [first, _] = ensemble_results(Report(gather(run.store, "digits"), 0.0005))
+    assert [(one.size, one.accuracy.n) for one in first.by_size] == [(1, 5), (2, 2), (4, 1)]
+    rows = run.store.ensembles()
+    assert len(rows) == 2 * (2 + 1) + 2 * (5 + 2 + 1)
+    labels = run.data.held_out.labels.numpy()
+    pair = [rounded(of_chance(number, labels, better=2.0)) for number in (0, 2)]
+    assert rows["accuracy"][rows["members"].str.count(" ") == 1].iloc[0] == quality(averaged(pair), labels).accuracy
 
 
 def test_a_report_says_what_readouts_and_ensembles_are_worth(report: Report) -> None:
@@ -100,7 +129,7 @@ def test_a_report_says_what_readouts_and_ensembles_are_worth(report: Report) -> 
 
 def test_the_chart_has_a_line_a_model(report: Report) -> None:
     [chart] = [chart for chart in draw_charts(report) if chart.name == "ensembles"]
-    assert "1 to 5 of them" in chart.caption
+    assert "1 to 5 disjoint groups" in chart.caption
     assert "model1" in chart.alt
     assert "with 4 seeds" in chart.alt
 

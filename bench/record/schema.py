@@ -161,6 +161,20 @@ class ReadoutRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EnsembleRow:
+    """How good the mean probabilities of trials of one cell are on the test images, those that their last weights give:
+    figures as in ReadoutRow. `members` are the trials in the order of their seeds, with spaces between."""
+
+    members: str
+    run: str
+    images: int
+    accuracy: float
+    loss: float
+    brier: float
+    calibration_error: float
+
+
+@dataclass(frozen=True, slots=True)
 class LabelsRow:
     """The labels of the test images of the data that `data` digests, written as PredictedRow has classes."""
 
@@ -358,6 +372,7 @@ Row = (
     | CorrectRow
     | PredictedRow
     | ReadoutRow
+    | EnsembleRow
     | LabelsRow
     | ConfusionRow
     | ClassRow

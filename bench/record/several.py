@@ -4,9 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bench.errors import BenchError
 from bench.plan.catalogue import catalogue
@@ -84,11 +82,6 @@ class Several(Store):
             for file, lines in store.torn_lines().items():
                 found[file] = found.get(file, 0) + lines
         return found
-
-    def probabilities(self, trial: str, readout: str) -> NDArray[np.float16] | None:
-        """As of the store whose details of the trial count."""
-        place = self._store_of.get(trial)
-        return None if place is None else self._stores[place].probabilities(trial, readout)
 
     @cached_property
     def _counted(self) -> tuple[pd.DataFrame, int]:

@@ -23,6 +23,7 @@ from bench.record.schema import (
     ClassRow,
     ConfusionRow,
     CorrectRow,
+    EnsembleRow,
     EpochRow,
     ImageRow,
     LabelsRow,
@@ -48,6 +49,7 @@ _FILES: dict[type[Row], str] = {
     CorrectRow: "correct.csv",
     PredictedRow: "predicted.csv",
     ReadoutRow: "readouts.csv",
+    EnsembleRow: "ensembles.csv",
     LabelsRow: "labels.csv",
     ConfusionRow: "confusion.csv",
     ClassRow: "classes.csv",
@@ -151,6 +153,10 @@ class Store:
         """Records readouts of a trial that is recorded."""
         self._append(self.folder / _FILES[ReadoutRow], rows)
 
+    def add_ensembles(self, rows: Iterable[EnsembleRow]) -> None:
+        """Records ensembles of trials that are recorded."""
+        self._append(self.folder / _FILES[EnsembleRow], rows)
+
     def add_probabilities(self, trial: str, predicted: Mapping[str, LogProbabilities]) -> None:
         """Keeps the predictions by a trial's readouts, in place of earlier ones. Raises WriteError."""
         path = self._probabilities_path(trial)
@@ -183,6 +189,14 @@ class Store:
     def readouts(self) -> pd.DataFrame:
         """One row per recorded trial and readout, the newest, columns as in ReadoutRow."""
         return self._details(ReadoutRow, ["trial", "readout"])
+
+    def ensembles(self) -> pd.DataFrame:
+        """One row per ensemble and run that recorded it, columns as in EnsembleRow."""
+        return self._read(self.folder / _FILES[EnsembleRow], EnsembleRow)
+
+    def has_probabilities(self, trial: str) -> bool:
+        """Whether predictions of the trial's readouts were kept."""
+        return self._probabilities_path(trial).is_file()
 
     def probabilities(self, trial: str, readout: str) -> NDArray[np.float16] | None:
         """What a trial's readout gives the test images, logarithms of probabilities, (images, classes); None where that

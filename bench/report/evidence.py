@@ -2,7 +2,7 @@
 
 from binascii import a2b_base64
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -42,9 +42,9 @@ class Evidence:
     by column; `searched` those of searches for this protocol, on held-out images, with `cell`, `arm` and `limit`;
     `looks` are those of runs that went on until it was settled, in their order; `left_out` says in sentences
     which other rows there are; `class_names` what classes are called, or their numbers. The other frames are as the
-    store gives them, for `trials`; `labels` are those of the test images, and `probabilities`, of a trial and a
-    readout, what that gives them. `apart` are done rows of this protocol that only a section of their own is about, and
-    `apart_cells` their cells: those in which a factor is varied that only a design of its own varies.
+    store gives them, for `trials`; `ensembles` are of whatever trials. `apart` are done rows of this protocol that only
+    a section of their own is about, and `apart_cells` their cells: those in which a factor is varied that only a design
+    of its own varies.
     """
 
     dataset: str
@@ -68,10 +68,9 @@ class Evidence:
     overheads: pd.DataFrame
     machines: pd.DataFrame
     readouts: pd.DataFrame
-    labels: pd.DataFrame
+    ensembles: pd.DataFrame
     apart: pd.DataFrame
     apart_cells: tuple[Cell, ...]
-    probabilities: Callable[[str, str], NDArray[np.float16] | None]
 
     @cached_property
     def known_rates(self) -> Rates:
@@ -196,7 +195,7 @@ def gather(
     if done.empty:
         raise NoRowsError(f"no trial in {store.trials_path} is done: `{catalogue().command('status')}` tells more")
     others_done = chosen.siblings[chosen.siblings["status"] == "done"].reset_index(drop=True)
-    epochs, images, labels = store.epochs(), store.images(), store.labels()
+    epochs, images = store.epochs(), store.images()
     return Evidence(
         dataset=dataset,
         cells=_cells_of(done, chosen),
@@ -219,10 +218,9 @@ def gather(
         overheads=store.overheads(),
         machines=store.machines(),
         readouts=_of(done, store.readouts()),
-        labels=labels[labels["data"] == chosen.protocol["data"]],
+        ensembles=store.ensembles(),
         apart=apart,
         apart_cells=_cells_of(apart, chosen),
-        probabilities=store.probabilities,
     )
 
 

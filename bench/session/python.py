@@ -71,7 +71,8 @@ def run(
     # What trains takes a second to import, and a study's file is read for less.
     from bench.report.summary import outcome_counts
     from bench.run.runner import prepare_run
-    from bench.session.training import record_hardest, settle, train_and_time
+    from bench.session.shown import record_shown
+    from bench.session.training import settle, train_and_time
 
     with using(_catalogue(study)), redirect_stdout(sys.stderr):
         cells = chosen_cells(False, _joined(models), design, _joined(factors))
@@ -106,7 +107,7 @@ def run(
             endless = design_until(run, cells, place, fraction, most)
             run = train_until(run, endless, place, allowed, timed, retry_failed, given)
         if val == 0 and outcome_counts(run.rows())["done"]:
-            record_hardest(run)
+            record_shown(run)
         return _in_order(run)
 
 

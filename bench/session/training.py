@@ -17,14 +17,14 @@ from bench.plan.protocol import Device, Protocol
 from bench.plan.trials import Trial, arms, counted
 from bench.report.summary import outcome_counts, render, summary_table
 from bench.run.executor import Executor
-from bench.run.networks import network_today
 from bench.run.pool import LocalPool
 from bench.run.progress import format_duration
-from bench.run.runner import Run, expected_seconds, phase_seconds, record_images, time_trials, train_missing
+from bench.run.runner import Run, expected_seconds, phase_seconds, time_trials, train_missing
 from bench.run.serial import Serial
 from bench.session.recorded import record_run
 from bench.session.reports import DEFAULT_MARGIN, margin_option, write_reports
 from bench.session.request import Place
+from bench.session.shown import record_shown
 from bench.sources.dataset import choose_dataset
 from bench.train.data import Data
 from bench.train.device import choose_device, gpu_and_cuda, multiplies_bf16
@@ -178,21 +178,11 @@ def _result_table(run: Run) -> pd.DataFrame:
 
 
 def report_on(run: Run, reports: Path, margin: float = DEFAULT_MARGIN / 100) -> None:
-    """Writes the report on the run's protocol; the hardest test images are recorded before, to be shown. `margin` is a
+    """Writes the report on the run's protocol, after what it shows of the images is recorded. `margin` is a
     fraction."""
-    record_hardest(run)
+    record_shown(run)
     options = margin_option(margin)
     write_reports({run.data.name: run.store}, reports, margin, options=options, prefer=run.own_keys)
-
-
-def record_hardest(run: Run) -> None:
-    """Records the test images that most of the run's trials missed."""
-    # What a report is made with takes seconds to import, and training needs none of it.
-    from bench.report.evidence import gather
-    from bench.report.sections.hardest import HARDEST_IMAGES
-
-    evidence = gather(run.store, run.data.name, networks=network_today, prefer=run.own_keys)
-    record_images(run, [index for index, _ in evidence.hardest_images(HARDEST_IMAGES)])
 
 
 def executor_at(place: Place, device: Device, data: Data, stacks: int) -> Executor:

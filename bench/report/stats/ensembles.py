@@ -1,15 +1,17 @@
 """Ensembles of seeds: groups of so many trials, no trial in two of them, whose probabilities are averaged."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.record.probabilities import LogProbabilities, quality
+from bench.record.probabilities import LogProbabilities, Quality
 from bench.report.stats.estimate import Estimate, estimate
 
 SIZES = (1, 2, 4, 8, 16)
+
+Member = TypeVar("Member")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,36 +26,33 @@ class Ensembles:
     calibration_error: Estimate
 
 
-def ensembles(
-    predicted: Sequence[LogProbabilities], labels: NDArray[np.int64], sizes: Sequence[int] = SIZES
-) -> list[Ensembles]:
-    """One for each size that there are enough trials for. `predicted` are the trials' logarithms of probabilities,
-    (images, classes), in the order of their seeds; groups are made in that order, and what is left over of it is in
-    none.
+def groups_of(members: Sequence[Member], sizes: Sequence[int] = SIZES) -> Iterator[Sequence[Member]]:
+    """For each size the groups of so many, in the order given; what is left over of it is in none.
 
     Groups that shared a trial, as all subsets do, would vary too little for their number: an interval over them would
     promise more than it keeps.
     """
-    step = 1 / len(labels)
-    found = []
     for size in sizes:
-        groups = [predicted[at : at + size] for at in range(0, len(predicted) - size + 1, size)]
-        if groups:
-            of_size = [quality(averaged(group), labels) for group in groups]
-            found.append(
-                Ensembles(
-                    size,
-                    estimate([one.accuracy for one in of_size], step),
-                    estimate([one.loss for one in of_size]),
-                    estimate([one.brier for one in of_size]),
-                    estimate([one.calibration_error for one in of_size]),
-                )
-            )
-    return found
+        for start in range(0, len(members) - size + 1, size):
+            yield members[start : start + size]
+
+
+def ensembles(measured: Mapping[int, Sequence[Quality]], images: int) -> list[Ensembles]:
+    """One for each size, of how good its groups are on so many images."""
+    return [
+        Ensembles(
+            size,
+            estimate([one.accuracy for one in of_size], 1 / images),
+            estimate([one.loss for one in of_size]),
+            estimate([one.brier for one in of_size]),
+            estimate([one.calibration_error for one in of_size]),
+        )
+        for size, of_size in sorted(measured.items())
+    ]
 
 
 def averaged(predicted: Sequence[LogProbabilities]) -> LogProbabilities:
-    """The logarithm of the mean probabilities."""
+    """The logarithm of the mean probabilities, (images, classes)."""
     if len(predicted) == 1:
         return predicted[0]  # half the room keeps who is first of equals, and no sum is as careful
     total = np.zeros(predicted[0].shape)

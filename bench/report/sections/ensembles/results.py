@@ -1,19 +1,16 @@
 """Ensembles of one cell's seeds."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
 from bench.plan.cells import Cell
-from bench.plan.readouts import LAST
-from bench.record.classes import unpacked_classes
+from bench.record.probabilities import Quality
 from bench.report.evidence import Evidence
 from bench.report.report import Report, once
 from bench.report.stats.ensembles import Ensembles, ensembles
-
-# Fewer seeds make no ensemble.
-_FEWEST = 2
 
 
 @dataclass(frozen=True)
@@ -27,24 +24,30 @@ class EnsembleResult:
 
 @once
 def ensemble_results(report: Report) -> tuple[EnsembleResult, ...]:
-    """Of each cell with the probabilities of two seeds or more, ensembles of the last weights."""
+    """Of each cell of which ensembles were recorded."""
     evidence, results = report.evidence, []
-    labels = _labels(evidence)
-    if labels is None:
-        return ()
-    for cell in evidence.cells:
-        trials = evidence.rows(cell)
-        kept = [evidence.probabilities(str(trial), LAST) for trial in trials["trial"]]
-        found = [one for one in kept if one is not None and len(one) == len(labels)]
-        if len(found) >= _FEWEST:
-            parameters = int(trials["parameters"].iloc[0])
-            results.append(EnsembleResult(cell, tuple(ensembles(found, labels)), parameters))
+    for cell, rows in _newest_by_cell(evidence).items():
+        measured: dict[int, list[Quality]] = defaultdict(list)
+        for members, *figures in rows[["members", "accuracy", "loss", "brier", "calibration_error"]].itertuples(
+            index=False, name=None
+        ):
+            measured[len(members.split())].append(Quality(*figures))
+        parameters = int(evidence.rows(cell)["parameters"].iloc[0])
+        results.append(EnsembleResult(cell, tuple(ensembles(measured, int(rows["images"].iloc[0]))), parameters))
     return tuple(results)
 
 
-def _labels(evidence: Evidence) -> NDArray[np.int64] | None:
-    """The labels of the test images; None where they weren't kept."""
-    rows = evidence.labels
-    if rows.empty:
-        return None
-    return unpacked_classes(str(rows["labels"].iloc[0]), int(rows["images"].iloc[0]))
+def _newest_by_cell(evidence: Evidence) -> Mapping[Cell, pd.DataFrame]:
+    """The rows of each cell's trials that were recorded last: later ones are of more trials, in other groups."""
+    rows = evidence.ensembles
+    members = [frozenset(text.split()) for text in rows["members"]]
+    places = defaultdict(list)
+    for place, trials in enumerate(members):
+        places[min(trials)].append(place)
+    found = {}
+    for cell in evidence.cells:
+        own = set(evidence.rows(cell)["trial"])
+        theirs = rows.iloc[sorted(at for trial in own for at in places[trial] if members[at] <= own)]
+        if len(theirs):
+            found[cell] = theirs[theirs["run"] == theirs["run"].iloc[-1]]
+    return found
