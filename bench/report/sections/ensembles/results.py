@@ -41,13 +41,13 @@ def _newest_by_cell(evidence: Evidence) -> Mapping[Cell, pd.DataFrame]:
     """The rows of each cell's trials that were recorded last: later ones are of more trials, in other groups."""
     rows = evidence.ensembles
     members = [frozenset(text.split()) for text in rows["members"]]
-    places = defaultdict(list)
+    places: dict[str, list[int]] = defaultdict(list)
     for place, trials in enumerate(members):
         places[min(trials)].append(place)
     found = {}
     for cell in evidence.cells:
         own = set(evidence.rows(cell)["trial"])
-        theirs = rows.iloc[sorted(at for trial in own for at in places[trial] if members[at] <= own)]
+        theirs = rows.iloc[sorted(at for trial in own for at in places.get(trial, ()) if members[at] <= own)]
         if len(theirs):
             found[cell] = theirs[theirs["run"] == theirs["run"].iloc[-1]]
     return found
