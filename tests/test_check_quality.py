@@ -265,7 +265,7 @@ def test_a_diverged_trial_fails(tiny_rows: list[QualityRow]) -> None:
 
 def test_the_command_updates_then_passes_then_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["check", "quality", "--results", str(tmp_path), "--workers", "1"]
-    with using(replace(catalogue(), checks={"digits": lambda: TINY})):
+    with using(replace(catalogue(), checks={"digits": lambda: TINY, "mnist": CHECKS["mnist"]})):
         with in_this_process():
             assert run_command_line([*command, "--update"]) == 0
         assert "4 new, 0 gone" in capsys.readouterr().out

@@ -89,6 +89,8 @@ def report(tmp_path: Path) -> Report:
 def test_ensembles_are_recorded_once_and_anew_when_seeds_come(tmp_path: Path) -> None:
     """The newest row of whatever trials counts, and no probabilities are needed to show it."""
     path = tmp_path / "digits" / "ensembles.csv"
+    run_of(tmp_path, 1)
+    assert not path.exists()
     run_of(tmp_path, 2)
     before = path.read_bytes()
     run_of(tmp_path, 2)

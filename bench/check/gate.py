@@ -113,14 +113,15 @@ def check_quality(where: Where, dataset: str | None, workers: int) -> Measured:
 
     baseline = read_baseline(where.baselines, QualityRow)
     rows, notes = [], []
-    names = list(_datasets(where, dataset, {row.dataset for row in baseline}))
+    in_baseline = {row.dataset for row in baseline}
+    names = list(_datasets(where, dataset, in_baseline))
     for name in names:
         plan, own = plans()[name](), [row for row in baseline if row.dataset == name]
         if planned := planned_seeds(plan, own):
             notes.append(f"{name}: {planned}")
         rows += check_plan(plan, own, where.data_dir, workers)
     if dataset is None:
-        absent = sorted({row.dataset for row in baseline} - set(names))
+        absent = [name for name in plans() if name in in_baseline and name not in names]
         notes += [f"{name}: not checked, because its files are not in {where.data_dir}." for name in absent]
     return rows, notes
 

@@ -66,6 +66,9 @@ _FILES: dict[type[Row], str] = {
 # Where rows lie that were measured on held-out training images, so that they and those on test images never mix.
 SELECTION = "selection.csv"
 
+# The folder of what readouts give each class, a file a trial.
+_PROBABILITIES = "probabilities"
+
 
 class Store:
     """The rows of one data set. `trials` names the file of trial rows: trials.csv for rows measured on test images,
@@ -194,9 +197,9 @@ class Store:
         """One row per ensemble and run that recorded it, columns as in EnsembleRow."""
         return self._read(self.folder / _FILES[EnsembleRow], EnsembleRow)
 
-    def has_probabilities(self, trial: str) -> bool:
-        """Whether predictions of the trial's readouts were kept."""
-        return self._probabilities_path(trial).is_file()
+    def kept_probabilities(self) -> set[str]:
+        """The trials of which predictions of the readouts are kept."""
+        return {path.stem for path in (self.folder / _PROBABILITIES).glob("*.npz")}
 
     def probabilities(self, trial: str, readout: str) -> NDArray[np.float16] | None:
         """What a trial's readout gives the test images, logarithms of probabilities, (images, classes); None where that
@@ -261,7 +264,7 @@ class Store:
         return rows if kept.all() else rows[kept].reset_index(drop=True)
 
     def _probabilities_path(self, trial: str) -> Path:
-        return self.folder / "probabilities" / f"{trial}.npz"
+        return self.folder / _PROBABILITIES / f"{trial}.npz"
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -266,7 +266,7 @@ def expected_seconds(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
         return {trial.cell: 1.0 for trial in trials}
     use_one_thread()
     cost = seconds_per_image(trials, data)
-    return {trial.cell: cost[trial.cell] * _images(trial, data) for trial in trials}
+    return {trial.cell: cost[trial.cell] * _images_of(trial, data) for trial in trials}
 
 
 def phase_seconds(trials: Sequence[Trial], data: Data, expected: Mapping[Cell, float]) -> float:
@@ -277,14 +277,19 @@ def phase_seconds(trials: Sequence[Trial], data: Data, expected: Mapping[Cell, f
         expected[phase.trial.cell]
         * phase.trial.protocol.epochs
         * len(phase.data.train)
-        / _images(own[phase.trial.cell], data)
+        / _images_of(own[phase.trial.cell], data)
         for phase in phases_to_learn(trials, data).values()
     )
 
 
-def _images(trial: Trial, data: Data) -> float:
-    """How many images a trial trains on, with those that it is measured on counted as what they cost beside them."""
-    return trial.protocol.epochs * (images_an_epoch(trial, data) + FORWARD_SHARE * len(data.held_out))
+def _images_of(trial: Trial, data: Data) -> float:
+    return images_counted(trial.protocol, images_an_epoch(trial, data), data)
+
+
+def images_counted(protocol: Protocol, an_epoch: int, data: Data) -> float:
+    """How many images a training on so many an epoch sees, those that it is measured on counted as what they cost
+    beside them."""
+    return protocol.epochs * (an_epoch + FORWARD_SHARE * len(data.held_out))
 
 
 def train_missing(run: Run, missing: Sequence[Trial], open_executor: Open) -> None:

@@ -9,6 +9,9 @@ from bench.record.schema import EnsembleRow
 from bench.run.networks import network_today
 from bench.run.runner import Run, record_images
 
+# Fewer seeds make no ensemble.
+_FEWEST = 2
+
 
 def record_shown(run: Run) -> None:
     """Records the test images that most of the run's trials missed, and how good ensembles of a cell's seeds are, where
@@ -16,33 +19,36 @@ def record_shown(run: Run) -> None:
     # What a report is made with takes seconds to import, and training needs none of it.
     from bench.report.evidence import gather
     from bench.report.sections.hardest import HARDEST_IMAGES
-    from bench.report.stats.ensembles import groups_of
 
     evidence = gather(run.store, run.data.name, networks=network_today, prefer=run.own_keys)
     record_images(run, [index for index, _ in evidence.hardest_images(HARDEST_IMAGES)])
-    recorded = set(run.store.ensembles()["members"])
-    for cell in evidence.cells:
-        trials = [str(trial) for trial in evidence.rows(cell)["trial"]]
-        kept = [trial for trial in trials if run.store.has_probabilities(trial)]
-        if len(kept) > 1 and not {" ".join(group) for group in groups_of(kept)} <= recorded:
-            _record_ensembles(run, kept)
+    kept = run.store.kept_probabilities()
+    if kept:
+        cells = [[str(trial) for trial in evidence.rows(cell)["trial"] if trial in kept] for cell in evidence.cells]
+        _record_ensembles(run, cells)
 
 
-def _record_ensembles(run: Run, trials: Sequence[str]) -> None:
-    """Of one cell's trials, in the order of their seeds."""
+def _record_ensembles(run: Run, cells: Sequence[Sequence[str]]) -> None:
+    """Of each cell's trials, in the order of their seeds, unless the same are recorded; one trial is no ensemble."""
     from bench.report.stats.ensembles import averaged, groups_of
 
     labels = run.data.held_out.labels.numpy()
-    read = {trial: run.store.probabilities(trial, LAST) for trial in trials}
-    predicted = {trial: one for trial, one in read.items() if one is not None and len(one) == len(labels)}
-    rows = [
-        EnsembleRow(
-            members=" ".join(group),
-            run=run.provenance.run,
-            images=len(labels),
-            **asdict(quality(averaged([predicted[trial] for trial in group]), labels)),
-        )
-        for group in groups_of(list(predicted))
-    ]
-    with run.store.lock():
-        run.store.add_ensembles(rows)
+    recorded = set(run.store.ensembles()["members"])
+    rows = []
+    for trials in cells:
+        if len(trials) < _FEWEST or {" ".join(group) for group in groups_of(trials)} <= recorded:
+            continue
+        read = {trial: run.store.probabilities(trial, LAST) for trial in trials}
+        predicted = {trial: one for trial, one in read.items() if one is not None and len(one) == len(labels)}
+        rows += [
+            EnsembleRow(
+                members=" ".join(group),
+                run=run.provenance.run,
+                images=len(labels),
+                **asdict(quality(averaged([predicted[trial] for trial in group]), labels)),
+            )
+            for group in groups_of(list(predicted))
+        ]
+    if rows:
+        with run.store.lock():
+            run.store.add_ensembles(rows)

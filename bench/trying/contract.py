@@ -14,7 +14,7 @@ from bench.plan.keys import training_digest
 from bench.plan.protocol import Protocol
 from bench.plan.trials import Trial
 from bench.run.phases import check_beginning, with_others
-from bench.run.runner import FORWARD_SHARE
+from bench.run.runner import images_counted
 from bench.run.worker import reason_of, use_one_thread
 from bench.sources.dataset import find_dataset
 from bench.train.data import Data
@@ -213,7 +213,7 @@ class Contract:
             fresh.costs.get(cell.step, tried.left.seconds / min(FEW, self._protocol.batch_size))
             for cell, tried in self._tried.items()
         ]
-        images = self._protocol.epochs * (len(data.train) + FORWARD_SHARE * len(data.held_out))
+        images = images_counted(self._protocol, len(data.train), data)
         return Estimate(sum(costs) / len(costs) * images * self._tries.trials, fresh.peak)
 
 

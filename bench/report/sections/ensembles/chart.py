@@ -17,7 +17,7 @@ from bench.report.stats.estimate import Estimate
 
 
 def draw(report: Report) -> Chart | None:
-    """Two panels, a line a preset; None where the probabilities of no preset's seeds were kept."""
+    """Two panels, a line a preset; None where of no preset ensembles were recorded."""
     results = [result for result in ensemble_results(report) if result.cell.is_preset]
     if not results:
         return None
