@@ -35,7 +35,7 @@ from bench.train.data import Data
 from tests.foreign import write_study
 from tests.studies import bench as bench_command
 from tests.test_crash import ROOT, TIMES, alive, recorded, wait_for
-from tests.test_foreign import assert_same
+from tests.test_foreign import QUIET, assert_same
 from tests.zoo import ZOO
 
 SHORT = Protocol("digits", epochs=1)
@@ -186,6 +186,80 @@ def test_ten_networks_of_others_pass_the_contract_and_are_the_same_wherever_they
     assert "66 cells x 2 seeds" in tried.out
     assert "not tried" not in tried.out
     assert "a fresh process gets the study and trains the same" in tried.out
+
+
+PHASES = '''"""A phase on other pictures, and few of one's own."""
+import numpy as np
+from torch import nn
+
+from bench.study import Factor, Phase, Study, from_arrays
+
+
+def pooled(shape, classes, *, batch_norm=True):
+    norm = [nn.BatchNorm2d(8)] if batch_norm else []
+    body = nn.Conv2d(shape[0], 8, 3), *norm, nn.ReLU()
+    return nn.Sequential(*body, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, classes))
+
+
+def pictures(name, size, classes):
+    draw = np.random.default_rng(classes)
+    labels = np.arange(90) % classes
+    images = (draw.integers(200, size=(90, size, size)) + labels[:, None, None] * 10).astype("uint8")
+    return from_arrays(name, train=(images[:60], labels[:60]), test=(images[60:], labels[60:]))
+
+
+def begun(recipe, level):
+    return recipe.with_start(Phase("there", epochs=1, frozen=level == "frozen", own_images=level == "updates"))
+
+
+STUDY = Study(
+    architectures=[pooled],
+    factors=[
+        Factor("before", ("off", "on", "frozen", "updates"), change=begun),
+        Factor("few", ("all", 10), change=lambda recipe, level: recipe.with_images(per_class=level)),
+    ],
+    data=[pictures("here", 8, 3), pictures("there", 10, 5)],
+    design="factorial", epochs=2, seeds=2, batch_size=16, rates=0.05)
+'''
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.usefixtures("cluster")
+def test_phases_leave_the_same_wherever_they_are_learned_and_when_a_run_is_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    places = {"serial": ["--workers", "0"], "pool": ["--workers", "2"], "ray": ["--cluster", "auto"]}
+    told = ["trial", "architecture", "before", "few", "seed", "status", "test_accuracy", "test_loss", "train_loss"]
+    told += ["phase", "phase_updates", "train_images"]
+
+    def trained(way: str) -> pd.DataFrame:
+        rows = Store(tmp_path / way / "results" / "phases" / "here").trials()
+        return rows[told].sort_values("trial", ignore_index=True)
+
+    for way, place in places.items():
+        (tmp_path / way).mkdir()
+        (tmp_path / way / "phases.py").write_text(PHASES)
+        monkeypatch.chdir(tmp_path / way)
+        plan = ["run", "phases.py", "--factors", "before,few", "--precision", precision, *QUIET, *place]
+        ran = bench_command(*plan)
+        assert ran.code == 0, ran.err
+    expected = trained("serial")
+    assert expected["status"].tolist() == ["done"] * 4 * 2 * 2
+    for way in places:
+        pd.testing.assert_frame_equal(trained(way), expected)
+    kept = [sorted(path.name for path in (tmp_path / way).rglob("*.safetensors")) for way in places]
+    assert kept[0] == kept[1] == kept[2]
+    assert len(kept[0]) > 0
+    [run] = (tmp_path / "ray" / "results" / "phases" / "here" / "runs").glob("*.json")
+    (run.parent.parent / "trials.csv").unlink()
+    again = bench_command("rerun", run, "--workers", "2", *QUIET)
+    assert again.code == 0, again.err
+    pd.testing.assert_frame_equal(trained("ray"), expected)
+    tried = bench_command("try", "phases.py", "--factors", "before,few", "--seconds", "120")
+    assert tried.code == 0, tried.out
+    assert "not tried" not in tried.out
 
 
 def deadly(stack: Sequence[Trial], _data: Data) -> list[Trained]:

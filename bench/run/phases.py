@@ -30,7 +30,8 @@ FOLDER = "phases"
 @dataclass(frozen=True)
 class PhaseFiles:
     """Keeps what phases left in a folder, a file each: whoever asks first trains, who asks meanwhile waits. A file that
-    isn't whole is replaced; where the folder can't be written, everyone trains."""
+    isn't whole is replaced; where the folder can't be written, as on a node that lacks the one around it, everyone
+    trains."""
 
     folder: Path
 
@@ -42,7 +43,7 @@ class PhaseFiles:
         """What is kept under `key`, or what `learn` gives."""
         path, lock = self._path(key), self.folder / f".{key}.lock"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(exist_ok=True)
             held = FileLock(lock)
             held.acquire()
         except (OSError, NotImplementedError):
@@ -102,8 +103,8 @@ def with_others(
     data: Data, trials: Iterable[Trial], data_dir: Path, folder: Path | None = None
 ) -> tuple[Data, dict[str, BenchError]]:
     """The data with those that the trials' phases train on, and with a place beside the rows in `folder`, where there
-    is one, for what these leave; and why some can't be loaded, by name. Raises UsageError for the name of no data
-    set."""
+    is one, for what these leave, which means the same in whatever folder a worker works; and why some can't be loaded,
+    by name. Raises UsageError for the name of no data set."""
     others: dict[str, Data] = {}
     absent: dict[str, BenchError] = {}
     starts = {trial.cell: recipe_of(trial).start for trial in trials}
@@ -117,7 +118,7 @@ def with_others(
             absent[name] = error
     if not others:
         return data, absent
-    return replace(data, others=others, keep=PhaseFiles(folder / FOLDER) if folder else data.keep), absent
+    return replace(data, others=others, keep=PhaseFiles(folder.absolute() / FOLDER) if folder else data.keep), absent
 
 
 def check_beginning(trial: Trial, data: Data, absent: Mapping[str, BenchError]) -> None:
