@@ -154,7 +154,7 @@ def kill_a_run(results: Path, seeds: int, target: str, generator: random.Random)
     return at_work
 
 
-@pytest.mark.parametrize("wanted", [4, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("wanted", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_kills_lose_nothing_and_double_nothing(wanted: int, tmp_path: Path) -> None:
     """The run, one worker or the whole group, at random moments; then the run is finished and compared with one that
     nobody disturbed."""

@@ -19,7 +19,7 @@ from tests.zoo import ZOO
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 
-SOME = ["lenet5", "resnet8", "vit", "squeezenet"]
+SOME = ["lenet5", "vit", "squeezenet"]
 QUIET = ["--no-timing", "--no-report"]
 
 
