@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.scale import LogitTransform
 from numpy.typing import NDArray
-from scipy import special
 
 from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell, preset_cell
@@ -171,11 +171,12 @@ def draw_interval(
 
 
 def stretch(axes: Axes, axis: str) -> None:
-    """Gives an axis of accuracies in percent a logit scale, on which 15 % and 99.5 % are both legible. What is nearer
-    to 0 or 100 % than an image of 10,000 is drawn there: the logit of 100 % is infinite."""
+    """Gives an axis of accuracies in percent matplotlib's logit scale, on which 15 % and 99.5 % are both legible. What
+    is nearer to 0 or 100 % than an image of 10,000 is drawn there: the logit of 100 % is infinite."""
+    logit, logistic = LogitTransform(), LogitTransform().inverted()
     functions = (
-        lambda accuracy: special.logit(np.clip(np.asarray(accuracy) / 100, _EDGE, 1 - _EDGE)),
-        lambda place: special.expit(place) * 100,
+        lambda accuracy: logit.transform_non_affine(np.clip(np.asarray(accuracy) / 100, _EDGE, 1 - _EDGE)),
+        lambda place: percent(logistic.transform_non_affine(place)),
     )
     (axes.set_xscale if axis == "x" else axes.set_yscale)("function", functions=functions)
 
