@@ -166,15 +166,13 @@ def test_a_name_of_no_run_is_refused(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().err == "bench: no run under nowhere is called 'r': no run is recorded there\n"
 
 
-def test_which_rates_nobody_chose_stands_in_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_which_models_rates_were_chosen_stands_in_the_file(capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--models", "model1", "--design", "presets", "--seeds", "1", "--epochs", "1", "--dataset", "digits"]
     assert run_command_line(["run", *options, "--optimizer", "sgd", *QUIET]) == 0
     capsys.readouterr()
     [path] = Path("results/digits/runs").glob("*.json")
-    assert read_run(path).rates.unselected == built_in().rates.unselected != ()
     assert read_run(path).rates.chosen_with == built_in().rates.chosen_with != ()
     said = json.loads(path.read_text())
-    del said["rates"]["unselected"], said["rates"]["chosen_with"]  # as files of before
+    del said["rates"]["chosen_with"]  # as files of before
     path.write_text(json.dumps(said))
-    assert read_run(path).rates.unselected == ()
     assert read_run(path).rates.chosen_with == ()

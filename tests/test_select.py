@@ -124,6 +124,20 @@ def test_a_model_that_needs_another_rate_is_named(
     assert "architecture" not in as_written(table, [], MODELS)
 
 
+def test_a_rate_at_which_a_trial_collapsed_is_not_tied_with_one_at_which_none_did() -> None:
+    """The collapse makes the spread of pairs so wide that nothing else would tell them apart."""
+    rows = pd.DataFrame(
+        [
+            {"lr": lr, "seed": seed, "val_accuracy": 0.1 if (lr, seed) == (0.3, 1) else 0.99 + 0.001 * seed}
+            for lr in (0.1, 0.3)
+            for seed in range(3)
+        ]
+    ).assign(architecture="model1", scheduler="step", batch_norm="off", augmentation="basic", val=5000, status="done")
+    assert rate_table(rows, classes=10)["verdict"].tolist() == ["chosen", ""]
+    rows.loc[rows["seed"] == 1, "val_accuracy"] = 0.99
+    assert rate_table(rows, classes=10)["verdict"].tolist() == ["tied", "tied"]
+
+
 def test_nothing_is_widened_where_no_rate_is_better_than_chance() -> None:
     candidates: Candidates = {PLAIN: (0.01, 0.03)}
     table = pd.DataFrame(

@@ -36,10 +36,10 @@ class Rates:
     these is `architecture`, by the architecture's name.
 
     `tried` has what `bench select rates` tries for each entry. `selected` says whether they were chosen for this study,
-    or are what the harness takes where nobody chose; `source` how they were, in half a sentence. `unselected` are the
-    entries that nobody chose among those that somebody did, `chosen_with` the names of the architectures that they were
-    chosen with, where that isn't all: others take them unselected. They are for an `optimizer`, and for so many
-    `epochs`, where that isn't None: what a run on their data set takes if nobody says otherwise.
+    or are what the harness takes where nobody chose; `source` how they were, in half a sentence. `chosen_with` are the
+    names of the architectures that they were chosen with, where that isn't all: others take them unselected. They are
+    for an `optimizer`, and for so many `epochs`, where that isn't None: what a run on their data set takes if nobody
+    says otherwise.
     """
 
     by: tuple[str, ...]
@@ -47,7 +47,6 @@ class Rates:
     tried: Mapping[tuple[Level, ...], tuple[float, ...]] = field(default_factory=dict)
     selected: bool = True
     source: str = ""
-    unselected: Collection[tuple[Level, ...]] = ()
     chosen_with: Collection[str] = ()
     optimizer: str = "sgd"
     epochs: int | None = None
@@ -58,8 +57,7 @@ class Rates:
 
     def is_selected(self, cell: "Cell") -> bool:
         """Whether somebody chose the cell's rate, with an architecture like the cell's."""
-        known = not self.chosen_with or cell.architecture in self.chosen_with
-        return self.selected and known and self.key(cell) not in self.unselected
+        return self.selected and (not self.chosen_with or cell.architecture in self.chosen_with)
 
     def key(self, cell: "Cell") -> tuple[Level, ...]:
         """What the cell's rate depends on."""

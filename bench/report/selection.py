@@ -12,6 +12,7 @@ from bench.plan.augmentation import BASIC_CANDIDATES
 from bench.plan.catalogue import ARCHITECTURE, catalogue
 from bench.plan.levels import Level, format_level
 from bench.plan.selection import Candidates, rate_factors
+from bench.report.stats.chance import chance_limit
 from bench.report.stats.estimate import estimate
 
 # Of rates whose mean accuracies differ by no more than this, the lowest is taken: it diverges least. The tie is the
@@ -43,7 +44,8 @@ def rate_table(rows: pd.DataFrame, classes: int) -> pd.DataFrame:
 
     The mean is over architectures and seeds. `first` marks the lowest rate within TIE of the highest mean. `verdict`
     says what the rows tell about it: `chosen` where it beats every other rate, or else `tied` for it and for those that
-    it doesn't beat, or `chance` where no rate is better than guessing; empty for the others.
+    it doesn't beat, or `chance` where no rate is better than guessing; empty for the others. It beats one at which more
+    trials collapsed, whatever the means.
     """
     return _judged(_of_rates(rows), _rate_columns(), "lr", classes, TIE)
 
@@ -166,9 +168,12 @@ def _lines_of(rows: pd.DataFrame, columns: Sequence[str], line: "pd.Series[Any]"
 
 
 def _counted(rows: pd.DataFrame, classes: int) -> pd.DataFrame:
-    """A trial that diverged counts as chance, the worst there is; one that failed counts not at all."""
+    """A trial that diverged counts as chance, the worst there is; one that failed counts not at all. `collapsed` says
+    which are no better than that."""
     counted = rows[rows["status"] != "failed"]
-    return counted.assign(val_accuracy=counted["val_accuracy"].fillna(1 / classes))
+    reached = counted["val_accuracy"].fillna(1 / classes)
+    limits = counted["val"].map(lambda images: chance_limit(1 / classes, 1 / images))
+    return counted.assign(val_accuracy=reached, collapsed=reached <= limits)
 
 
 def _judged(rows: pd.DataFrame, group: list[str], candidate: str, classes: int, tie: float) -> pd.DataFrame:
@@ -180,7 +185,7 @@ def _judged(rows: pd.DataFrame, group: list[str], candidate: str, classes: int, 
         best = lines["accuracy"].max()
         first = lines.index[lines["accuracy"] >= best - tie][0]
         table.loc[first, "first"] = True
-        if best <= 1 / classes + _error(1 / classes, int(counted["val"].iloc[0])):
+        if best <= chance_limit(1 / classes, 1 / int(counted["val"].iloc[0])):
             table.loc[lines.index, "verdict"] = CHANCE
             continue
         trials = {line: counted[(counted[by] == table.loc[line, by]).all(axis=1)] for line in lines.index}
@@ -191,7 +196,9 @@ def _judged(rows: pd.DataFrame, group: list[str], candidate: str, classes: int, 
 
 def _beats(trials: pd.DataFrame, others: pd.DataFrame) -> bool:
     """Whether the first trials' accuracies are higher, pair by pair, by more than two errors: that of so many held-out
-    images, and that of the pairs."""
+    images, and that of the pairs; or whether fewer of them collapsed, where the spread of pairs says nothing."""
+    if trials["collapsed"].mean() < others["collapsed"].mean():
+        return True
     pairs = trials.merge(others, on=["architecture", "seed"])
     if pairs.empty:
         return False
