@@ -160,10 +160,6 @@ def test_what_is_missing_and_untried_is_said_at_the_top(tmp_path: Path) -> None:
 
 
 def test_cells_at_a_rate_that_nobody_chose_are_named(tmp_path: Path) -> None:
-    cosine = MODEL1.with_level(SCHEDULER, "cosine")
-    texts = list(caveats(analysis_of(tmp_path / "with", {MODEL1: BASE, cosine: BASE})))
-    [said] = [text for text in texts if text.startswith("Nobody has chosen")]
-    assert "the learning rates of model1 scheduler=cosine yet" in said
     texts = list(caveats(analysis_of(tmp_path / "joined", {MODEL1: BASE, preset_cell("model4"): BASE})))
     [said] = [text for text in texts if text.startswith("Nobody has chosen")]
     assert "the learning rates of model4 yet" in said  # it joined after they were chosen

@@ -130,6 +130,22 @@ def test_damaged_rows(good_rows: Path, tmp_path: Path, examples: int) -> None:
     tried(examples, damages(files), holds)
 
 
+@pytest.mark.parametrize(
+    ("name", "column", "instead"),
+    [("trials.csv", "attention", "eca"), ("timings.csv", "seconds", "0")],  # model1 has no attention
+)
+def test_rows_that_broke_a_report(good_rows: Path, tmp_path: Path, name: str, column: str, instead: str) -> None:
+    folder = tmp_path / "mnist"
+    shutil.copytree(good_rows, folder)
+    lines = [line.split(",") for line in (folder / name).read_text().split("\n")]
+    if column not in lines[0]:
+        lines = [[*line, column if line is lines[0] else ""] if line != [""] else line for line in lines]
+    lines[1][lines[0].index(column)] = instead
+    (folder / name).write_text("\n".join(map(",".join, lines)))
+    with contextlib.suppress(BenchError):
+        require_sound_numbers(folder)
+
+
 def require_sound_numbers(folder: Path) -> None:
     """Reads all that a report reads, and makes its tables. Raises BenchError."""
     analysis = Report(todays_evidence(Store(folder), folder.name), 0.0005)

@@ -75,7 +75,7 @@ def preset_cell(architecture: str) -> Cell:
 
 def recorded_cell(values: tuple[Any, ...]) -> Cell | None:
     """The cell that a row names by its architecture and its levels, in the catalogue's order; None for an architecture
-    or a level that there isn't."""
+    or a level that there isn't, or a factor switched on that doesn't apply."""
     return _recorded(catalogue(), values)
 
 
@@ -85,6 +85,8 @@ def _recorded(known: Catalogue, values: tuple[Any, ...]) -> Cell | None:
     if architecture not in known.architectures:
         return None
     try:
-        return Cell(architecture, read_levels(dict(zip(known.columns, levels, strict=True))))
+        cell = Cell(architecture, read_levels(dict(zip(known.columns, levels, strict=True))))
     except ValueError:
         return None
+    idle = [factor for factor in known.factors if not known.architectures[architecture].applies(factor)]
+    return cell if all(level_of(cell.levels, factor) == factor.off for factor in idle) else None

@@ -18,9 +18,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "classes": (1.0, 1e4),
     **dict.fromkeys(("seed", "val", "receptive_field", "round", "image", "label", "mistakes"), (0.0, 1e15)),
     **dict.fromkeys(("threads", "processes", "loader_workers", "trials"), (0.0, 1e6)),
-    **dict.fromkeys(
-        ("test_loss", "val_loss", "train_loss", "lr", "selected_lr", "seconds", "train_seconds"), (0.0, math.inf)
-    ),
+    **dict.fromkeys(("test_loss", "val_loss", "train_loss", "lr", "selected_lr", "train_seconds"), (0.0, math.inf)),
+    "seconds": (1e-9, math.inf),
     "train_loss_undistorted": (0.0, math.inf),
     **dict.fromkeys(("accuracy", "calibration_error"), (0.0, 1.0)),
     "loss": (0.0, math.inf),
