@@ -78,7 +78,7 @@ def test_selection_takes_the_lowest_of_tied_rates_and_counts_divergence_as_chanc
         table = rate_table(rates_tried(tried, val=5000), classes)
         assert table["first"].tolist() == [False, True, False, False]
         assert table["accuracy"].iloc[-1] == pytest.approx((1 + 1 / classes) / 2)
-        # Of 5,000 images 0.98 is surely less than 0.99; a rate at which a trial diverged ties with none at which none did.
+        # Of 5,000 images 0.98 is surely less than 0.99; a rate at which a trial diverged ties with none that has none.
         assert table["verdict"].tolist() == ["", "tied", "tied", ""]
     assert "Not settled" in render_selection(table)
 
