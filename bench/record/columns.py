@@ -19,7 +19,7 @@ RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("seed", "val", "receptive_field", "round", "image", "label", "mistakes"), (0.0, 1e15)),
     **dict.fromkeys(("threads", "processes", "loader_workers", "trials"), (0.0, 1e6)),
     **dict.fromkeys(("test_loss", "val_loss", "train_loss", "lr", "selected_lr", "train_seconds"), (0.0, math.inf)),
-    "seconds": (1e-9, math.inf),
+    "seconds": (1e-9, math.inf),  # whatever is timed takes some, and speeds are divided by it
     "train_loss_undistorted": (0.0, math.inf),
     **dict.fromkeys(("accuracy", "calibration_error"), (0.0, 1.0)),
     "loss": (0.0, math.inf),
