@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from bench.errors import UsageError, near_matches
 from bench.plan import arguments
@@ -248,7 +248,7 @@ class Study:
         if isinstance(said, Rates):
             return said
         if said is None and not self.rates_by:
-            return default_rates(factors)
+            return default_rates(factors, self._optimizer)
         if isinstance(said, int | float) and not isinstance(said, bool):
             return self._chosen((), {(): checked_rate(said)})
         if not isinstance(said, Mapping) or not self.rates_by:
@@ -261,7 +261,12 @@ class Study:
 
     def _chosen(self, by: tuple[str, ...], rate: Mapping[tuple[Level, ...], float]) -> Rates:
         """Rates that the study says: they are for its optimiser."""
-        return Rates(by, rate, dict.fromkeys(rate, DEFAULT_TRIED), optimizer=self.optimizer or "sgd")
+        tried = dict.fromkeys(rate, DEFAULT_TRIED[self._optimizer])
+        return Rates(by, rate, tried, optimizer=self._optimizer)
+
+    @property
+    def _optimizer(self) -> Optimizer:
+        return cast(Optimizer, self.optimizer or "sgd")
 
     def _datasets(self) -> dict[str, Any]:
         if self.data is None:

@@ -1,11 +1,12 @@
 """Designs, protocols, trials and seeds."""
 
 from dataclasses import fields, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import torch
 
 from bench.errors import UsageError
 from bench.plan.augmentation import AUGMENTATIONS, BASIC_CANDIDATES, Augmentation
@@ -284,8 +285,20 @@ def test_a_data_set_may_have_an_optimizer_and_epochs_that_its_rates_are_for() ->
         with pytest.raises(UsageError, match="--optimizer adamw needs --lr: the rates that there are are sgd's"):
             Protocol("mnist", optimizer="adamw")
     assert replace(study, epochs=9, optimizer="sgd").catalogue("own").usual_on("digits") == Usual(9, 16, "sgd")
-    with using(Study(["model3"], data="mnist", rates=0.001, optimizer="adamw").catalogue("own")):
-        assert Protocol("mnist", optimizer="adamw").rate(cell) == 0.001
+    with using(Study(["model3"], data="mnist", rates=0.002, optimizer="adamw").catalogue("own")):
+        assert Protocol("mnist", optimizer="adamw").rate(cell) == 0.002
+
+
+def test_an_optimizer_without_rates_has_the_harness_s() -> None:
+    study = Study(["model3"], data="mnist", optimizer="adamw")
+    assert study.catalogue("own").rates.selected is False
+    with using(study.catalogue("own")):
+        own = Protocol("mnist", optimizer="adamw")
+        assert own.rate(preset_cell("model3")) == torch.optim.AdamW([torch.zeros(1)]).defaults["lr"]
+        assert set(first_candidates(own)) == set(product(("step", "cosine", "onecycle"), (False, True)))
+        assert all(min(tried) < 0.001 < max(tried) for tried in first_candidates(own).values())
+    with using(Study(["model3"], data="mnist").catalogue("own")):
+        assert Protocol("mnist").rate(preset_cell("model3")) == 0.1
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,8 @@ def select(
     """Train the candidates, measure them on held-out training images, print the choice, or that they don't settle it.
 
     Every model is trained under every combination of levels that the study's rates go by, at the same candidates; where
-    the best of these is the lowest or the highest, more are tried beyond it. The built-in study's rates and augmentation
-    come from this command; the test set is not read.
+    the best of these is the lowest or the highest, more are tried beyond it. The rates and the augmentation of the
+    built-in study come from this command; the test set is not read.
     """
     rest = opt.split_study(words or [])
     if len(rest) > 1:

@@ -8,10 +8,11 @@ from bench.plan import arguments
 from bench.plan.catalogue import ARCHITECTURE, Rates
 from bench.plan.factors import Factor
 from bench.plan.levels import Level
+from bench.plan.protocol import Optimizer
 
-# What rates a study has that says none: those found for small convolutional networks with SGD, by the schedule and
+# What rates a study has that says none: with SGD those found for small convolutional networks, by the schedule and
 # whether there is batch norm; nobody looked for those of `cosine`, which starts at its peak, as `step` does, and has
-# the same. The report says that nobody chose them for this study.
+# the same. With AdamW it is torch's own for all. The report says that nobody chose them for this study.
 DEFAULT_RATES: Mapping[tuple[Level, ...], float] = {
     ("step", False): 0.01,
     ("step", True): 0.03,
@@ -21,11 +22,16 @@ DEFAULT_RATES: Mapping[tuple[Level, ...], float] = {
     ("onecycle", True): 0.1,
 }
 
+DEFAULT_RATE_OF_ADAMW = 0.001
+
 # What `bench select rates` tries where a study doesn't say.
-DEFAULT_TRIED = (0.003, 0.01, 0.03, 0.1, 0.3)
+DEFAULT_TRIED: Mapping[Optimizer, tuple[float, ...]] = {
+    "sgd": (0.003, 0.01, 0.03, 0.1, 0.3),
+    "adamw": (0.0003, 0.001, 0.003, 0.01, 0.03),
+}
 
 
-def default_rates(factors: Sequence[Factor]) -> Rates:
+def default_rates(factors: Sequence[Factor], optimizer: Optimizer) -> Rates:
     """The rates of a study that says none, by those of the harness's factors in it that they depend on."""
     named = {factor.name: factor for factor in factors if factor.change is None}
     scheduler, norm = named.get("scheduler"), named.get("batch_norm")
@@ -34,8 +40,8 @@ def default_rates(factors: Sequence[Factor]) -> Rates:
         by = ("scheduler", "batch_norm") if norm is not None and set(norm.levels) <= {False, True} else ("scheduler",)
     rates: dict[tuple[Level, ...], float] = {}
     for levels, rate in DEFAULT_RATES.items():
-        rates.setdefault(levels[: len(by)], rate)
-    return Rates(by, rates, dict.fromkeys(rates, DEFAULT_TRIED), selected=False)
+        rates.setdefault(levels[: len(by)], rate if optimizer == "sgd" else DEFAULT_RATE_OF_ADAMW)
+    return Rates(by, rates, dict.fromkeys(rates, DEFAULT_TRIED[optimizer]), selected=False, optimizer=optimizer)
 
 
 def rates_by(
