@@ -1,6 +1,8 @@
 """The studies under examples/ and the file that `bench new` writes: they hold, and they train."""
 
+import runpy
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,6 +75,37 @@ def test_loss_optimizer_and_batches(folder: Path) -> None:
     rows = _runs("smoothing.py", "--batch-size", 128, "--epochs", 1, "--seeds", 1, "--factors", names)
     assert len(rows) == 5
     assert sorted(rows["lr"]) == [0.005, 0.03, 0.03, 0.03, 0.03]  # AdamW at its rate, and its sibling at the preset's
+
+
+TEXTURES = EXAMPLES / "textures"
+
+
+def test_textures_have_the_images_of_their_rows(folder: Path) -> None:
+    runpy.run_path(str(TEXTURES / "pictures.py"))
+    files = [path.relative_to(folder / "pictures").parts[:2] for path in (folder / "pictures").rglob("*.png")]
+    classes = ("brick", "grass", "gravel")
+    each = {("train", name): 704 for name in classes} | {("test", name): 320 for name in classes}
+    assert Counter(files) == each
+    for name in ("textures", "models"):
+        shutil.copy(TEXTURES / f"{name}.py", folder)
+        _runs(f"{name}.py", "--epochs", 1, "--batch-size", 256, "--seeds", 1, "--design", "presets")
+        of = Path("results", name, "pictures", "trials.csv")
+        assert set(pd.read_csv(of)["data"]) == set(pd.read_csv(TEXTURES / of)["data"])
+        shutil.rmtree("results")
+
+
+@pytest.mark.parametrize("name", ["textures", "models"])
+def test_reports_on_textures_are_those_of_their_rows(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(TEXTURES / f"{name}.py", tmp_path)
+    shutil.copytree(TEXTURES / "results" / name, tmp_path / "results" / name)
+    ran = bench("report", f"{name}.py")
+    assert (ran.code, ran.err) == (0, "")
+    kept, made = (root / "reports" / name / "pictures" for root in (TEXTURES, tmp_path))
+    for file in [Path("README.md"), *(path.relative_to(kept) for path in kept.glob("tables/*"))]:
+        assert (made / file).read_bytes() == (kept / file).read_bytes(), file
 
 
 @pytest.mark.slow
