@@ -20,7 +20,7 @@ from bench.report.evidence import NoRowsError, gather
 from bench.report.report import Report
 from bench.report.sections import caveats
 from bench.report.sections.cells.results import cell_results
-from bench.report.sections.precision import precision_effects
+from bench.report.sections.precision import precision_effects, precision_table
 from bench.report.sections.targets import target_table
 from bench.run.networks import network_today
 from bench.session.reports import todays_evidence
@@ -131,6 +131,24 @@ def test_what_a_precision_does_to_an_effect_is_a_difference_of_differences(tmp_p
     assert (effect.value, effect.reference) == pytest.approx((0.0015, 0.0055))
     assert effect.difference.mean == pytest.approx(-0.004)
     assert effect.difference.n == 2
+
+
+def test_one_seed_says_nothing_of_a_precision(tmp_path: Path) -> None:
+    own = write_rows(tmp_path / "own", images=10_000, accuracies={PRESET: [0.98, 0.981]})
+    other = write_rows(tmp_path / "other", images=10_000, accuracies={PRESET: [0.982]})
+    rewrite(other, precision="bf16")
+    assert precision_effects(Report(gather(together(tmp_path / "both", own, other), "mnist"), 0.0005)) == []
+
+
+def test_a_precision_s_effects_are_named_by_both_levels(tmp_path: Path) -> None:
+    [augmentation] = find_factors(["augmentation"])
+    cells = {PRESET.with_level(augmentation, level): [0.98, 0.981] for level in ("none", "basic", "advanced")}
+    own, other = (write_rows(tmp_path / name, images=10_000, accuracies=cells) for name in ("own", "other"))
+    rewrite(other, precision="bf16")
+    analysis = Report(gather(together(tmp_path / "both", own, other), "mnist"), 0.0005)
+    named = [row["what"] for row in precision_table(analysis).rows if row["is_effect"]]
+    assert len(named) == len(set(named)) > 1
+    assert any(" instead of " in name for name in named)
 
 
 def test_the_target_is_held_against_every_precision(five: Store, tmp_path: Path) -> None:

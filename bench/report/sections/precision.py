@@ -14,6 +14,7 @@ from bench.plan.cells import Cell
 from bench.plan.factors import level_of
 from bench.report.evidence import Evidence
 from bench.report.report import Report, once
+from bench.report.sections.effects.measured import switched
 from bench.report.sections.effects.questions import toggled
 from bench.report.sections.section import Section
 from bench.report.show.table import Column, Table, TableRow, flat, interval_column, number_column, text_column
@@ -45,8 +46,8 @@ class PrecisionEffect:
 
 @once
 def precision_effects(report: Report) -> list[PrecisionEffect]:
-    """For each other precision the cells that were trained in it and in the reference, and then their toggles. The
-    verdicts of the cells are one family, those of the toggles another."""
+    """For each other precision the cells that were trained in it and in the reference with two seeds or more, and then
+    their toggles. The verdicts of the cells are one family, those of the toggles another."""
     evidence = report.evidence
     trained = _by_precision(evidence)
     if REFERENCE not in trained:
@@ -69,11 +70,12 @@ def _judged(family: list[PrecisionEffect | None], margin: float) -> Iterator[Pre
 
 
 def _by_precision(evidence: Evidence) -> dict[str, dict[str, Values]]:
-    """Accuracies by precision, cell's label and seed."""
+    """Accuracies by precision, cell's label and seed; one seed alone tells nothing of how surely a cell differs."""
     rows = pd.concat([evidence.trials, evidence.other_precisions])
     found: dict[str, dict[str, Values]] = {}
     for (precision, label), own in rows.groupby(["precision", "cell"]):
-        found.setdefault(str(precision), {})[str(label)] = dict(zip(own["seed"], own["test_accuracy"], strict=True))
+        if len(own) >= 2:
+            found.setdefault(str(precision), {})[str(label)] = dict(zip(own["seed"], own["test_accuracy"], strict=True))
     return found
 
 
@@ -154,8 +156,10 @@ def _what(effect: PrecisionEffect) -> str:
     if effect.baseline is None:
         return f"accuracy of {effect.cell.label}"
     [factor] = effect.cell.differences(effect.baseline)
-    level = level_of(effect.cell.levels, catalogue().by_name[factor.name])
-    return f"effect of {factor.in_words(level)} on {effect.cell.architecture}"
+    level, without = (
+        level_of(cell.levels, catalogue().by_name[factor.name]) for cell in (effect.cell, effect.baseline)
+    )
+    return f"effect of {switched(factor, level, without)} on {effect.cell.architecture}"
 
 
 def _shown(row: TableRow, key: str) -> str:

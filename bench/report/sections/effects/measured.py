@@ -20,6 +20,13 @@ from bench.report.stats.paired import Comparison, SeedsNeeded, compare
 from bench.report.stats.verdict import SETTLED, Judgement, Verdict, judge_family
 
 
+def switched(factor: Factor, level: Level, without: Level) -> str:
+    """What is switched on by a level in place of another: `batch norm`, or `advanced augmentation instead of basic
+    augmentation`."""
+    name = factor.in_words(level)
+    return name if without == factor.off and factor.off_is_absence else f"{name} instead of {factor.in_words(without)}"
+
+
 @dataclass(frozen=True)
 class Effect:
     """A technique on one model: the cell with it minus the cell without, over all seeds of both.
@@ -52,13 +59,8 @@ class Effect:
 
     @property
     def technique(self) -> str:
-        """What was switched on: `batch norm`, or `advanced augmentation instead of basic augmentation`."""
-        name = self.factor.in_words(self.level)
-        return (
-            name
-            if self.without == self.factor.off and self.factor.off_is_absence
-            else f"{name} instead of {self.factor.in_words(self.without)}"
-        )
+        """What was switched on."""
+        return switched(self.factor, self.level, self.without)
 
     @property
     def technique_at_rates(self) -> str:
