@@ -13,7 +13,7 @@ from bench.plan.protocol import Optimizer
 # What rates a study has that says none: with SGD those found for small convolutional networks, by the schedule and
 # whether there is batch norm; nobody looked for those of `cosine`, which starts at its peak, as `step` does, and has
 # the same. With AdamW it is torch's own for all. The report says that nobody chose them for this study.
-DEFAULT_RATES: Mapping[tuple[Level, ...], float] = {
+_OF_SGD: Mapping[tuple[Level, ...], float] = {
     ("step", False): 0.01,
     ("step", True): 0.03,
     ("cosine", False): 0.01,
@@ -21,8 +21,10 @@ DEFAULT_RATES: Mapping[tuple[Level, ...], float] = {
     ("onecycle", False): 0.03,
     ("onecycle", True): 0.1,
 }
-
-DEFAULT_RATE_OF_ADAMW = 0.001
+DEFAULT_RATES: Mapping[Optimizer, Mapping[tuple[Level, ...], float]] = {
+    "sgd": _OF_SGD,
+    "adamw": dict.fromkeys(_OF_SGD, 0.001),
+}
 
 # What `bench select rates` tries where a study doesn't say.
 DEFAULT_TRIED: Mapping[Optimizer, tuple[float, ...]] = {
@@ -39,8 +41,8 @@ def default_rates(factors: Sequence[Factor], optimizer: Optimizer) -> Rates:
     if scheduler is not None and scheduler.is_looked_up:
         by = ("scheduler", "batch_norm") if norm is not None and set(norm.levels) <= {False, True} else ("scheduler",)
     rates: dict[tuple[Level, ...], float] = {}
-    for levels, rate in DEFAULT_RATES.items():
-        rates.setdefault(levels[: len(by)], rate if optimizer == "sgd" else DEFAULT_RATE_OF_ADAMW)
+    for levels, rate in DEFAULT_RATES[optimizer].items():
+        rates.setdefault(levels[: len(by)], rate)
     return Rates(by, rates, dict.fromkeys(rates, DEFAULT_TRIED[optimizer]), selected=False, optimizer=optimizer)
 
 

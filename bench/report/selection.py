@@ -169,11 +169,11 @@ def _lines_of(rows: pd.DataFrame, columns: Sequence[str], line: "pd.Series[Any]"
 
 def _counted(rows: pd.DataFrame, classes: int) -> pd.DataFrame:
     """A trial that diverged counts as chance, the worst there is; one that failed counts not at all. `collapsed` says
-    which are no better than that."""
+    which are no better than guessing, which is up to `chance`."""
     counted = rows[rows["status"] != "failed"]
     reached = counted["val_accuracy"].fillna(1 / classes)
     limits = counted["val"].map(lambda images: chance_limit(1 / classes, 1 / images))
-    return counted.assign(val_accuracy=reached, collapsed=reached <= limits)
+    return counted.assign(val_accuracy=reached, chance=limits, collapsed=reached <= limits)
 
 
 def _judged(rows: pd.DataFrame, group: list[str], candidate: str, classes: int, tie: float) -> pd.DataFrame:
@@ -185,7 +185,7 @@ def _judged(rows: pd.DataFrame, group: list[str], candidate: str, classes: int, 
         best = lines["accuracy"].max()
         first = lines.index[lines["accuracy"] >= best - tie][0]
         table.loc[first, "first"] = True
-        if best <= chance_limit(1 / classes, 1 / int(counted["val"].iloc[0])):
+        if best <= counted["chance"].iloc[0]:
             table.loc[lines.index, "verdict"] = CHANCE
             continue
         trials = {line: counted[(counted[by] == table.loc[line, by]).all(axis=1)] for line in lines.index}
