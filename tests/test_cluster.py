@@ -120,14 +120,14 @@ def in_workers(data: Data, _stacks: int) -> LocalPool:
 @pytest.mark.usefixtures("cluster")
 def test_every_executor_gives_the_same_bits(tmp_path: Path) -> None:
     """On one machine: another CPU adds up in other vectors, and rounds otherwise."""
-    planned = list(trials(map(preset_cell, ["model1", "model2", "model3"]), 2, SHORT))
+    planned = list(trials(map(preset_cell, ["model1", "model3"]), 2, SHORT))
     ways: dict[str, Open] = {"serial": in_process, "pool": in_workers, "cluster": on_cluster}
     for name, open_executor in ways.items():
         run = prepare_run(planned, "presets", Path("unused"), tmp_path / name)
         train_missing(run, run.missing(), open_executor)
     expected = rows(tmp_path / "serial")
     assert (expected["status"] == "done").all()
-    assert len(expected) == 6
+    assert len(expected) == len(planned)
     for name in ("pool", "cluster"):
         pd.testing.assert_frame_equal(rows(tmp_path / name), expected)
     for file in ("correct.csv", "confusion.csv"):

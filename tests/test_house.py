@@ -70,7 +70,13 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return out
 
 
-def test_the_fake_study_passes_through_every_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_fake_study_passes_through_every_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # All ways of the plain loop, each with its memory, take minutes beside other tests: `test_speed.py` has them.
+    monkeypatch.setattr("bench.run.speed.usable_cores", lambda: 1)
+    monkeypatch.setattr("bench.run.speed.LOADER_WORKERS", (0,))
+    monkeypatch.setattr("bench.run.speed.measure_memory", lambda *_: {})
     results, reports = ["--results", str(tmp_path / "results")], ["--reports", str(tmp_path / "reports")]
     serial = ["--workers", "0", "--no-timing"]
     listed = printed(capsys, "list", FAKE)
