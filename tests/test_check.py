@@ -237,7 +237,12 @@ def test_a_missing_batch_norm_is_caught(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        pytest.param("    size = (height, width)\n", "    # a comment\n    size = (height, width)\n", id="comment"),
+        pytest.param(
+            "    size = (height, width)\n",
+            "    # a comment\n    size = (height, width)\n",
+            id="comment",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "    channels, height, width = shape\n    size",
             "    channels, *sides = shape\n    height, width = sides\n    size",

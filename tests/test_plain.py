@@ -29,8 +29,18 @@ STEPS = 20
 Decision = tuple[Tensor | None, Tensor]
 
 
-@pytest.mark.parametrize("name", ["model1", "model2", "model3"])  # those whose layers follow one another
-@pytest.mark.parametrize(("gap", "batch_norm"), [(True, True), (False, True), (True, False)])
+# The models whose layers follow one another. Each once, and batch norm and pooling off once; the slow tests have all.
+AT_ONCE = [("model1", True, False), ("model2", False, True), ("model3", True, True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "gap", "batch_norm"),
+    [
+        pytest.param(name, *levels, marks=() if (name, *levels) in AT_ONCE else pytest.mark.slow)
+        for name in ("model1", "model2", "model3")
+        for levels in ((True, True), (False, True), (True, False))
+    ],
+)
 def test_the_engine_is_as_near_to_float64_as_the_plain_loop(
     name: str, gap: bool, batch_norm: bool, few_digits: Data
 ) -> None:

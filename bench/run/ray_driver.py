@@ -23,6 +23,7 @@ from bench.plan.trials import Trial
 from bench.record.machine import this_machine
 from bench.record.schema import MachineRow
 from bench.run.code import code_digest
+from bench.run.compiling import compile_ahead
 from bench.run.executor import Finished
 from bench.run.spawning import follow_parent
 from bench.run.travel import BUILT_IN, unpack
@@ -176,6 +177,7 @@ def on_node(stack: Sequence[Trial], train: Train, data: list[Any], code: str, st
         raise CodeError("a node trains with other code than this machine's; remove what it has installed of it")
     _unpack(study)
     use_one_thread()
+    compile_ahead(stack[0].protocol)
     machine = _machine(device)
     return [replace(trained, machine=machine) for trained in train(stack, _data(data[0]))]
 

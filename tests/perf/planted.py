@@ -1,19 +1,22 @@
-"""What the gate sees: `python -m tests.perf.planted --tries 20 --unchanged 40`.
+"""What the gate sees: `python -m tests.perf.planted` plants slower code, and more memory, in a copy of this tree and
+checks it against another copy, twenty times each, and checks two unchanged copies forty times.
 
-Plants slower code, and more memory, in a copy of this tree and checks it against another copy. Prints for each plant
-how large it is, in how many of the tries `bench check speed` was red on the workload concerned, and in how many checks
-of two unchanged copies it was. Each try times only that workload. It judges nothing.
+Each check's verdict is a row of results/baseline/planted.csv as soon as it is there, so that a run that was stopped
+goes on; remove the file to measure anew. Prints for each plant how large it is, in how many tries `bench check speed`
+was red on the workload concerned, and in how many checks of unchanged copies; `--table` prints that of the rows alone.
+It judges nothing.
 """
 
 import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 from tabulate import tabulate
 
 from bench.check.speed import Timing, check_speed
@@ -21,6 +24,11 @@ from bench.check.subject import make_subject
 from bench.check.trees import PACKAGES, Tree, copied, this_tree
 from bench.check.verdict import CheckRow, Verdict
 from bench.errors import BenchError
+from bench.record.machine import this_machine
+
+ROWS = Path(__file__).parents[2] / "results" / "baseline" / "planted.csv"
+TRIES = 20
+UNCHANGED = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,44 +91,64 @@ PLANTS = (
 
 
 def main() -> None:
-    """Prints the table."""
+    """Measures what the rows don't have yet, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tries", type=int, default=20, help="checks of each plant")
-    parser.add_argument("--unchanged", type=int, default=40, help="checks of each workload without a plant")
-    parser.add_argument("--pairs", type=int, default=10)
-    parser.add_argument("--only", default="", help="plants with this word in their description")
-    given = parser.parse_args()
-    chosen = [plant for plant in PLANTS if given.only in plant.what]
-    alarms = {
-        workload: _reds(None, workload, given.unchanged, given.pairs)
-        for workload in dict.fromkeys(plant.workload for plant in chosen)
-    }
+    parser.add_argument("--table", action="store_true", help="print the table of the rows that are there")
+    if not parser.parse_args().table:
+        for _ in range(TRIES):
+            for plant in (None, None, *PLANTS):
+                _try_once(plant)
+    print(table(pd.read_csv(ROWS)))
+
+
+def table(rows: pd.DataFrame) -> str:
+    """A line a plant: its median size, and how many of the checks were red with it and without it."""
+    unchanged = rows[rows["planted"] == UNCHANGED]
     lines = []
-    for plant in chosen:
-        rows = _reds(plant, plant.workload, given.tries, given.pairs)
-        lines.append([plant.what, *_figures(rows), *_figures(alarms[plant.workload])[1:]])
+    for plant in PLANTS:
+        tries = rows[rows["planted"] == plant.what]
+        without = unchanged[unchanged["workload"].isin(tries["workload"])]
+        size = f"{tries['change'].median():+.0%}".replace("%", " %")
+        lines.append([plant.what, size, _red(tries), _red(without)])
     headers = ("planted", "size", "caught", "false alarms without it")
-    print(tabulate(lines, headers, tablefmt="pipe", disable_numparse=True))
+    return tabulate(lines, headers, tablefmt="pipe", disable_numparse=True)
 
 
-def _figures(rows: Sequence[CheckRow]) -> tuple[str, str]:
-    """The median change, and how many of the checks that measured something were red."""
-    changes = sorted(row.interval.change for row in rows if row.interval is not None)
-    if not changes:
-        return "not measured", "0 of 0"
-    red = sum(row.verdict is Verdict.FAIL for row in rows)
-    return f"{changes[len(changes) // 2]:+.0%}".replace("%", " %"), f"{red} of {len(changes)}"
+def _red(rows: pd.DataFrame) -> str:
+    return f"{(rows['verdict'] == Verdict.FAIL).sum()} of {len(rows)}"
 
 
-def _reds(plant: Plant | None, workload: str, tries: int, pairs: int) -> list[CheckRow]:
-    rows: list[CheckRow] = []
-    for number in range(tries):
-        with _planted(plant) as head, copied(this_tree()) as base:
-            subject = make_subject(base, head, None, None, Path("results"), Path("data"))
-            rows += check_speed(subject, Timing(pairs, only=workload), lambda: None)
-        words = "unchanged" if plant is None else plant.what
-        print(f"  {workload}, {words}: {number + 1} of {tries}: {rows[-1].message}", file=sys.stderr, flush=True)
-    return rows
+def _try_once(plant: Plant | None) -> None:
+    """Checks a tree with the plant, or without any all workloads, unless the rows have as many checks as they need."""
+    what, most = (UNCHANGED, 2 * TRIES) if plant is None else (plant.what, TRIES)
+    done = pd.read_csv(ROWS) if ROWS.exists() else pd.DataFrame({"planted": [], "check": []})
+    number = done.loc[done["planted"] == what, "check"].nunique()
+    if number >= most:
+        return
+    workloads = " or ".join(f"({one.workload})" for one in PLANTS) if plant is None else plant.workload
+    with _planted(plant) as head, copied(this_tree()) as base:
+        subject = make_subject(base, head, None, None, Path("results"), Path("data"))
+        checked = check_speed(subject, Timing(only=workloads), lambda: None)
+    rows = pd.DataFrame([_row(what, number, row) for row in checked])
+    rows.to_csv(ROWS, mode="a", header=not ROWS.exists(), index=False)
+    for row in checked:
+        print(f"{what}, {number + 1} of {most}: {row.name}: {row.message}", file=sys.stderr, flush=True)
+
+
+def _row(what: str, number: int, row: CheckRow) -> dict[str, object]:
+    machine = this_machine()
+    interval = row.interval
+    return {
+        "planted": what,
+        "check": number,
+        "workload": row.name,
+        "verdict": row.verdict.value,
+        "change": None if interval is None else interval.change,
+        "low": None if interval is None else interval.low,
+        "high": None if interval is None else interval.high,
+        "cpu": machine.cpu,
+        "cores": machine.cores,
+    }
 
 
 @contextmanager
