@@ -34,6 +34,9 @@ from bench.run.networks import layers_today
 from tests import synthetic
 from tests.perf.rows import many_models
 
+# One process draws what all of these look at.
+pytestmark = pytest.mark.xdist_group("charts")
+
 ARCHITECTURES = catalogue().architectures
 FACTORS = synthetic.FACTORS
 

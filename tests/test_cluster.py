@@ -26,7 +26,6 @@ from bench.record.store import Store
 from bench.run.cluster import ClusterError, RayExecutor
 from bench.run.executor import Finished, Open
 from bench.run.interrupt import Interrupts
-from bench.run.pool import LocalPool
 from bench.run.runner import prepare_run, stacked, train_missing
 from bench.run.serial import Serial
 from bench.run.training import ATTEMPTS, train_all

@@ -176,9 +176,8 @@ def test_kills_lose_nothing_and_double_nothing(wanted: int, tmp_path: Path) -> N
     pd.testing.assert_frame_equal(rows(killed), rows(plain))
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_stops_and_says_how_to_go_on(tmp_path: Path, number: int, code: int) -> None:
     process = start(tmp_path)
     assert wait_for(lambda: recorded(tmp_path) >= 2)
@@ -205,6 +204,7 @@ def test_a_run_that_is_interrupted_twice_ends_without_a_traceback(tmp_path: Path
     # In its last steps, when all has been said, the interpreter leaves signals to the system.
     assert process.returncode in {130, -signal.SIGINT}
     assert error.splitlines()[-1].startswith("bench: interrupted"), error
+    assert "run the same command again to go on" in error
     assert "Traceback" not in error
     assert wait_for(lambda: not any(map(alive, workers)), 5)
     assert Store(tmp_path / "digits").trials()["status"].eq("done").all()

@@ -11,10 +11,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.cli import run_command_line
 from bench.record.joined import join_rows
 from bench.record.store import Store
 from tests.foreign import write_study
-from tests.test_crash import ROOT, TIMES, wait_for
+from tests.test_crash import ROOT, TIMES, forked, wait_for
 from tests.zoo import ZOO
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
@@ -81,10 +82,25 @@ def test_serial_and_pool_give_the_same_bits_whatever_becomes_of_the_files(tmp_pa
     assert_same([tmp_path / "serial", tmp_path / "pool"])
 
 
+def run_within(folder: Path, arguments: Sequence[str], out: Path) -> None:
+    """The command in this process, which is a new one."""
+    os.chdir(folder)
+    with out.open("w") as file:
+        os.dup2(file.fileno(), 1)
+    sys.exit(run_command_line([*arguments]))
+
+
 def test_what_was_edited_beside_the_file_is_stale_and_nothing_else(tmp_path: Path) -> None:
     write_study(tmp_path, ["resnet8", "lenet5"])
     options = ["stripes.py", "--factors", "smooth,mirror", "--seeds", "1"]
-    output(start(tmp_path, "run", *options, "--workers", "0", *QUIET))
+
+    def printed(*arguments: str) -> str:
+        process = forked(run_within, (tmp_path, arguments, tmp_path / "out"))
+        process.join()
+        assert process.exitcode == 0
+        return (tmp_path / "out").read_text()
+
+    printed("run", *options, "--workers", "0", *QUIET)
     nets, parts = tmp_path / "nets.py", tmp_path / "parts.py"
 
     def edit(path: Path, old: str, new: str) -> None:
@@ -93,7 +109,7 @@ def test_what_was_edited_beside_the_file_is_stale_and_nothing_else(tmp_path: Pat
         path.write_text(text.replace(old, new))
 
     def stale() -> set[str]:
-        lines = output(start(tmp_path, "status", *options, "--why")).splitlines()
+        lines = printed("status", *options, "--why").splitlines()
         return {line.removeprefix("Stale: ") for line in lines if line.startswith("Stale: ")}
 
     edit(nets, '"""He et al. 2016, section 4.2, with n = 1: three basic blocks."""', '"""Reworded."""')
@@ -115,7 +131,7 @@ def test_what_was_edited_beside_the_file_is_stale_and_nothing_else(tmp_path: Pat
         "resnet8 smooth=0.1, 1 trial, moved since: network, training (loss)",
         "resnet8 mirror=on, 1 trial, moved since: network, training (batch)",
     }
-    assert "1 recorded, 5 to train" in output(start(tmp_path, "run", *options, "--plan"))
+    assert "1 recorded, 5 to train" in printed("run", *options, "--plan")
 
 
 @pytest.mark.slow

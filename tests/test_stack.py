@@ -79,7 +79,13 @@ def losses_together(trials: Sequence[Trial], data: Data, device: torch.device) -
 
 @pytest.mark.parametrize(
     ("optimizer", "batch_norm", "gap"),
-    [("sgd", True, True), ("sgd", False, True), ("sgd", True, False), ("sgd", False, False), ("adamw", False, True)],
+    [
+        ("sgd", True, True),
+        ("sgd", False, True),
+        pytest.param("sgd", True, False, marks=pytest.mark.slow),
+        ("sgd", False, False),
+        ("adamw", False, True),
+    ],
 )
 @pytest.mark.parametrize("name", ["model1", "model3"])  # model2 is made of model1's layers
 def test_a_stack_is_as_many_separate_trainings(

@@ -36,6 +36,9 @@ from bench.run.networks import layers_today
 from bench.session.reports import write_reports
 from tests.synthetic import write_rows
 
+# One process writes the report that most of these look at.
+pytestmark = pytest.mark.xdist_group("write")
+
 FACTORS = catalogue().factors
 
 if TYPE_CHECKING:
