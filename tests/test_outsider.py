@@ -7,7 +7,7 @@ Every number that stands between the README's markers is taken from its text and
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +38,15 @@ TECHNIQUES = {
     "Advanced augmentation": ("augmentation", "advanced", "none"),
     "Advanced augmentation instead of basic augmentation": ("augmentation", "advanced", "basic"),
     "The one-cycle schedule": ("scheduler", "onecycle", "step"),
+    "The cosine schedule": ("scheduler", "cosine", "step"),
+    "The one-cycle schedule instead of the cosine schedule": ("scheduler", "onecycle", "cosine"),
+    "A residual connection": ("residual", "on", "off"),
+    "Squeeze-and-excitation": ("attention", "se", "off"),
+    "Efficient channel attention": ("attention", "eca", "off"),
 }
 Values = Mapping[int, float]
+Cells = dict[tuple[object, ...], dict[int, float]]
+Effects = list[tuple[dict[str, str], tuple[Values, Values]]]
 
 
 def block(name: str) -> str:
@@ -79,15 +86,40 @@ def trials() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def cells(trials: pd.DataFrame) -> dict[str, dict[tuple[object, ...], dict[int, float]]]:
-    """By precision and cell, the accuracies by seed, at the cell's own rate; where no row says which that is, at what
-    most have."""
-    found: dict[str, dict[tuple[object, ...], dict[int, float]]] = {}
-    for (precision, *cell), rows in trials.sort_values("seed").groupby(["precision", *CELL]):
-        said = rows["selected_lr"] if rows["selected_lr"].notna().any() else rows["lr"]
-        own = rows[rows["lr"] == said.mode().max()]
-        found.setdefault(str(precision), {})[tuple(cell)] = dict(zip(own["seed"], own["accuracy"], strict=True))
+def at_rates(trials: pd.DataFrame) -> dict[tuple[str, float], Cells]:
+    """By precision and learning rate the accuracies of each cell by seed."""
+    found: dict[tuple[str, float], Cells] = {}
+    for (precision, _, *cell), rows in trials.sort_values("seed").groupby(["precision", "lr", *CELL]):
+        values = dict(zip(rows["seed"], rows["accuracy"], strict=True))
+        found.setdefault((str(precision), rows["lr"].iloc[0]), {})[tuple(cell)] = values
     return found
+
+
+@pytest.fixture(scope="module")
+def rates(trials: pd.DataFrame) -> dict[str, dict[tuple[object, ...], float]]:
+    """By precision each cell's own rate, which its newest row names; where none does, that of most rows."""
+    found: dict[str, dict[tuple[object, ...], float]] = {}
+    for (precision, *cell), rows in trials.groupby(["precision", *CELL]):
+        said = rows["selected_lr"].dropna().tolist() or [rows["lr"].mode().max()]
+        found.setdefault(str(precision), {})[tuple(cell)] = said[-1]
+    return found
+
+
+@pytest.fixture(scope="module")
+def cells(
+    at_rates: dict[tuple[str, float], Cells], rates: dict[str, dict[tuple[object, ...], float]]
+) -> dict[str, Cells]:
+    """By precision the accuracies of each cell by seed, at its own rate."""
+    return {
+        precision: {cell: at_rates[precision, lr].get(cell, {}) for cell, lr in own.items()}
+        for precision, own in rates.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def precision(cells: dict[str, Cells]) -> str:
+    """That of the report: of which there are most trials."""
+    return max(cells, key=lambda name: sum(map(len, cells[name].values())))
 
 
 def preset(model: str) -> tuple[object, ...]:
@@ -132,21 +164,42 @@ def interval(weighted: Sequence[tuple[float, Values]]) -> tuple[float, float, fl
     return mean, mean - half, mean + half
 
 
-def effects(cells: Mapping[tuple[object, ...], Values]) -> Iterator[tuple[dict[str, str], tuple[float, float, float]]]:
-    """The effects table's rows, each with the difference that it is about."""
+@pytest.fixture(scope="module")
+def effects(
+    precision: str,
+    at_rates: dict[tuple[str, float], Cells],
+    rates: dict[str, dict[tuple[object, ...], float]],
+) -> Effects:
+    """The effects table's rows, each with the accuracies with and without the technique: at the cells' own rates, or
+    where the row says so at the same."""
+    found: Effects = []
     for row in table("effects"):
         factor, level, without = TECHNIQUES[row["technique"].split(" (")[0]]
         own = preset(row["model"])
-        treated, baseline = with_level(own, factor, level), with_level(own, factor, without)
-        assert own in (treated, baseline)
-        assert row["n"] == f"{len(cells[treated])}/{len(cells[baseline])}"
-        yield row, combined([(1, cells[treated]), (-1, cells[baseline])])
+        both = with_level(own, factor, level), with_level(own, factor, without)
+        assert own in both
+        lrs = [rates[precision][cell] for cell in both]
+        if match := re.search(r"\(at its rate (\S+), against (\S+)\)", row["technique"]):
+            assert [float(lr) for lr in match.groups()] == lrs
+        elif match := re.search(r"\(at the same rate (\S+)\)", row["technique"]):
+            lrs = [float(match[1])] * 2
+        else:
+            assert lrs[0] == lrs[1]
+        treated, baseline = (at_rates[precision, lr][cell] for lr, cell in zip(lrs, both, strict=True))
+        alike = treated.keys() == baseline.keys()
+        assert row["n"] == (str(len(treated)) if alike else f"{len(treated)}/{len(baseline)}")
+        found.append((row, (treated, baseline)))
+    return found
 
 
-def test_effects_with_their_intervals(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]) -> None:
-    found = list(effects(cells["bf16"]))
-    assert len(found) >= 16
-    for row, (mean, error, freedom) in found:
+def difference(pair: tuple[Values, Values]) -> tuple[float, float, float]:
+    return combined([(1, pair[0]), (-1, pair[1])])
+
+
+def test_effects_with_their_intervals(effects: Effects) -> None:
+    assert len(effects) >= 16
+    for row, pair in effects:
+        mean, error, freedom = difference(pair)
         half = error * stats.t.ppf(0.975, freedom)
         same(row["effect"], mean, 2)
         low, high = numbers(row["95 % interval"])
@@ -154,14 +207,14 @@ def test_effects_with_their_intervals(cells: dict[str, dict[tuple[object, ...], 
         same(high, mean + half, 2)
 
 
-def test_verdicts_hold_for_the_table_together(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]) -> None:
+def test_verdicts_hold_for_the_table_together(effects: Effects) -> None:
     """With Holm's adjustment from statsmodels: of no difference for helps and hurts, of the margin for equivalent."""
-    rows, found = zip(*effects(cells["bf16"]), strict=True)
+    found = [difference(pair) for _, pair in effects]
     alone = [2 * stats.t.sf(abs(mean) / error, freedom) for mean, error, freedom in found]
     sure, *_ = multipletests(alone, alpha=0.05, method="holm")
     beyond = [stats.t.sf((MARGIN - abs(mean)) / error, freedom) for mean, error, freedom in found]
     small, *_ = multipletests(beyond, alpha=0.05, method="holm")
-    for row, (mean, error, freedom), p, is_sure, is_small in zip(rows, found, alone, sure, small, strict=True):
+    for (row, _), (mean, error, freedom), p, is_sure, is_small in zip(effects, found, alone, sure, small, strict=True):
         within = abs(mean) + error * stats.t.ppf(0.975, freedom) <= MARGIN
         expected = "tentative" if p <= 0.05 else "inconclusive"
         if is_sure:
@@ -171,14 +224,13 @@ def test_verdicts_hold_for_the_table_together(cells: dict[str, dict[tuple[object
         assert row["verdict"] == expected, row
 
 
-def test_headlines_are_the_means_over_models(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]) -> None:
+def test_headlines_are_the_means_over_models(effects: Effects) -> None:
     """Each is the mean of a technique's effects, every model counting alike, and its verdict holds for all of them."""
-    own, arms = cells["bf16"], dict[str, list[tuple[Values, Values]]]()
-    for row, _ in effects(own):
-        technique = row["technique"].split(" (")[0]
-        factor, level, without = TECHNIQUES[technique]
-        both = [own[with_level(preset(row["model"]), factor, one)] for one in (level, without)]
-        arms.setdefault(technique, []).append((both[0], both[1]))
+    arms: dict[str, list[tuple[Values, Values]]] = {}
+    for row, pair in effects:
+        technique, _, at = row["technique"].partition(" (")
+        rate = " at its own rate" if at.startswith("at its rate") else " at an equal rate" if at else ""
+        arms.setdefault(technique + rate, []).append(pair)
     means = {
         name: combined([(sign / len(own), arm) for pair in own for sign, arm in zip((1, -1), pair, strict=True)])
         for name, own in arms.items()
@@ -195,6 +247,7 @@ def test_headlines_are_the_means_over_models(cells: dict[str, dict[tuple[object,
         same(said, mean, 2)
         assert ("on average over" in line) == (len(arms[name]) > 1)
         assert (" helps: " in line) == (sure[name] and mean > 0)
+        assert (" hurts: " in line) == (sure[name] and mean < 0)
         apart = abs(mean) > half
         assert (" is not settled: " in line) == (not sure[name] and not apart)
         assert (f" may {'help' if mean > 0 else 'hurt'}: " in line) == (not sure[name] and apart)
@@ -202,14 +255,14 @@ def test_headlines_are_the_means_over_models(cells: dict[str, dict[tuple[object,
             same(end, computed, 2)
 
 
-def test_presets_and_the_steps_between_them(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]) -> None:
+def test_presets_and_the_steps_between_them(cells: dict[str, Cells], precision: str) -> None:
     reached = re.findall(
         r"(model\d) as published reaches ([\d.]+) % \(95 % interval ([\d.]+) to ([\d.]+), (\d+) seeds\)",
         block("presets"),
     )
     assert len(reached) == len(PRESETS)
     for model, *said, n in reached:
-        values = list(cells["bf16"][preset(model)].values())
+        values = list(cells[precision][preset(model)].values())
         assert int(n) == len(values)
         for one, computed in zip(said, mean_interval(values), strict=True):
             same(one, computed, 2)
@@ -219,13 +272,13 @@ def test_presets_and_the_steps_between_them(cells: dict[str, dict[tuple[object, 
     )
     assert len(steps) == len(PRESETS) - 1
     for end, above, start, low, high, published in steps:
-        step = interval([(1, cells["bf16"][preset(end)]), (-1, cells["bf16"][preset(start)])])
+        step = interval([(1, cells[precision][preset(end)]), (-1, cells[precision][preset(start)])])
         for one, computed in zip((above, low, high), step, strict=True):
             same(one, computed, 2)
         same(published, PUBLISHED[end] - PUBLISHED[start], 2)
 
 
-def test_published_figures_against_one_more_run(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]) -> None:
+def test_published_figures_against_one_more_run(cells: dict[str, Cells]) -> None:
     for row in table("targets"):
         values = np.array(list(cells[row["precision"]][preset(row["model"])].values()))
         half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) * math.sqrt(1 + 1 / len(values))
@@ -241,22 +294,29 @@ def test_published_figures_against_one_more_run(cells: dict[str, dict[tuple[obje
         assert row["these rows"] == ("contradicted" if above else "supported" if reached else "unsettled")
 
 
-def test_accuracies_and_throughputs_of_the_models(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]) -> None:
+def test_accuracies_and_throughputs_of_the_models(cells: dict[str, Cells], precision: str) -> None:
     timed = pd.read_csv(ROWS / "timings.csv")
-    timed = timed[(timed["metric"] == "train") & (timed["precision"] == "bf16")]
+    timed = timed[(timed["metric"] == "train") & (timed["precision"] == precision)]
     for row in table("architectures"):
-        values = list(cells["bf16"][preset(row["model"])].values())
+        values = list(cells[precision][preset(row["model"])].values())
         same(row["measured"], float(np.mean(values)), 2)
         assert int(row["n"]) == len(values)
         own = timed[timed[CELL[:5]].apply(tuple, axis=1) == preset(row["model"])[:5]]
         medians = own.assign(speed=own["images"] / own["seconds"]).groupby("run")["speed"].median()
+        if not row["training"]:
+            assert medians.empty
+            continue
         assert any(abs(numbers(row["training"])[0] - median) <= 0.5 for median in medians), (row, medians)
 
 
-def test_training_progress(trials: pd.DataFrame) -> None:
+def test_training_progress(
+    trials: pd.DataFrame, precision: str, rates: dict[str, dict[tuple[object, ...], float]]
+) -> None:
     epochs = pd.read_csv(ROWS / "epochs.csv")
     for row in table("progress"):
-        own = trials[(trials["precision"] == "bf16") & (trials[CELL].apply(tuple, axis=1) == preset(row["model"]))]
+        cell = preset(row["model"])
+        own = trials[(trials["precision"] == precision) & (trials["lr"] == rates[precision][cell])]
+        own = own[own[CELL].apply(tuple, axis=1) == cell]
         assert int(row["n"]) == len(own)
         curves = epochs[epochs["trial"].isin(own["trial"])]
         for column, said in row.items():
@@ -308,7 +368,7 @@ def test_the_cost_around_a_trial() -> None:
             same(one, computed, 1)
 
 
-def test_precisions(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]) -> None:
+def test_precisions(cells: dict[str, Cells]) -> None:
     """What one precision changes: of a cell's accuracy, or of a technique's effect on it."""
     names = {name[0].lower() + name[1:]: name for name in TECHNIQUES}
     rows = table("precision")
@@ -319,7 +379,8 @@ def test_precisions(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]
             model, *changed = name.split(" ")
             arms = [preset(model)]
             for change in changed:
-                arms = [with_level(arms[0], *change.split("="))]
+                factor, text = change.split("=")
+                arms = [with_level(arms[0], factor, float(text) if factor == "dropout" else text)]
         else:
             technique, _, model = name.partition(" on ")
             factor, level, without = TECHNIQUES[names[technique]]
@@ -332,11 +393,11 @@ def test_precisions(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]
             same(one, computed, 2)
 
 
-def test_what_techniques_do_together(cells: dict[str, dict[tuple[object, ...], dict[int, float]]]) -> None:
+def test_what_techniques_do_together(cells: dict[str, Cells], precision: str) -> None:
     """Model1's layers with every combination of batch norm, pooling and dropout: main effects, and Shapley's shares of
     the way to model2, seed by seed."""
     own, factors = (
-        cells["bf16"],
+        cells[precision],
         {
             "batch norm": ("batch_norm", "off", "on"),
             "global average pooling": ("gap", "off", "on"),

@@ -157,6 +157,22 @@ def test_one_rate_for_all_is_another_protocol_still(tmp_path: Path) -> None:
     assert selected.left_out == ("4 trials under 1 other protocol",)  # the seeds that batch norm's own rate hasn't
 
 
+def test_a_sibling_at_the_rate_that_was_selected_anew_is_the_cell_itself(tmp_path: Path) -> None:
+    """It isn't trained again, and what was trained at the rate of before stands among other rates."""
+    recorded(prepared(tmp_path))
+    with using(dataclasses.replace(catalogue(), rates=Rates((), {(): SIBLING}))):
+        run = prepared(tmp_path, list(planned("toggles", CELLS, 3, SHORT)))
+        assert [(trial.cell, trial.seed) for trial in run.missing()] == [(cell, 2) for cell in CELLS]
+        evidence = reported(recorded(run, at_own=0.6))
+        assert evidence.protocol["rate"] == "selected"
+        own = evidence.trials[evidence.trials["cell"] == NORMED.label]
+        assert own["seed"].tolist() == [0, 1, 2]
+        assert (own["lr"] == SIBLING).all()
+        assert evidence.accuracies_at(NORMED, SIBLING) == pytest.approx({0: 0.6, 1: 0.601, 2: 0.602})
+        rates = [(row["cell"], row["lr"], row["selected"]) for row in rate_table(Report(evidence, 0.0005)).rows]
+        assert rates == [("model1 batch_norm=on", SIBLING, "selected"), ("model1 batch_norm=on", OWN, "")]
+
+
 def test_a_sibling_of_other_code_is_no_sibling(tmp_path: Path) -> None:
     run = recorded(prepared(tmp_path))
     assert len(reported(run).accuracies_at(NORMED, SIBLING)) == 2

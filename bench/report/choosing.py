@@ -78,7 +78,7 @@ def choose(
     known, cells, strangers = _known(rows, networks)
     if known.empty:
         return None
-    known = _with_parts(known, parts)
+    known = _at_newest_selection(_with_parts(known, parts))
     equal = at_presets_rate(known, cells, [*_SHARED, *_OF_PRECISION])
     best: tuple[tuple[int, int, str], str, pd.DataFrame] | None = None
     for rate, group in _protocols(known):
@@ -181,6 +181,16 @@ def _with_parts(rows: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
         for column in ("loop", "optimizer_code"):
             rows.loc[own, column] = plain[column].iloc[0] if len(plain) else "of its own"
     return rows
+
+
+def _at_newest_selection(rows: pd.DataFrame) -> pd.DataFrame:
+    """With the rate that a cell's newest row names as selected in all of its rows: rates may have been selected anew
+    between two trials, and a trial at what is selected now isn't trained again."""
+    ordered = rows.sort_values("started_at", kind="stable")
+    newest = ordered.groupby([*_SHARED, *_OF_PRECISION, "cell"], sort=False, dropna=False)["selected_lr"].transform(
+        "last"
+    )
+    return rows.assign(selected_lr=newest)
 
 
 def _protocols(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

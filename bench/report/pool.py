@@ -46,7 +46,7 @@ def _reason(row: Mapping[Any, Any], evidence: Evidence) -> str:
             return f"with {name.replace('_', ' ')} {row[name]}, not {evidence.protocol[name]}"
     if evidence.protocol["rate"] == SELECTED and row["lr"] != row["selected_lr"]:
         return "at other rates than the cells' own"
-    return "of other code, networks or levels than the newest, or trained anew since"
+    return "of other code, networks, levels or rates than the newest, or trained anew since"
 
 
 def _levels(rows: pd.DataFrame) -> list[str]:

@@ -1,18 +1,18 @@
-"""What the gate sees: `python -m tests.perf.planted` plants slower code, and more memory, in a copy of this tree and
-checks it against another copy, twenty times each, and checks two unchanged copies forty times.
+"""What the gate sees: `python -m tests.perf.planted` plants slower code, and more memory, in copies of this tree and
+checks each against an unchanged copy twenty times, and two unchanged copies forty times.
 
-Each check's verdict is a row of results/baseline/planted.csv as soon as it is there, so that a run that was stopped
-goes on; remove the file to measure anew. Prints for each plant how large it is, in how many tries `bench check speed`
-was red on the workload concerned, and in how many checks of unchanged copies; `--table` prints that of the rows alone.
-It judges nothing.
+A copy has one plant for a workload, as many as it has workloads. Each verdict is a row of results/baseline/planted.csv
+as soon as it is there, so that a run that was stopped goes on; remove the file to measure anew. Prints for each plant
+how large it is, how often `bench check speed` was red on its workload, and how often without it; `--table` prints that
+of the rows alone. It judges nothing.
 """
 
 import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,8 @@ UNCHANGED = "nothing"
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """A text of a file that becomes another one: `what` it makes slower, in words, and the `workload` that shows it."""
+    """A text of a file that becomes another one: `what` it makes slower, in words, and the `workload` that shows it, as
+    the check calls it."""
 
     what: str
     workload: str
@@ -45,21 +46,21 @@ class Plant:
 PLANTS = (
     Plant(
         "a second backward pass in each training step",
-        "test_training and model1",
+        "training model1",
         "bench/train/single.py",
         "        loss.backward()\n",
         "        loss.backward(retain_graph=True)\n        loss.backward()\n",
     ),
     Plant(
         "a forward pass of half a batch more in each step",
-        "test_training and model1",
+        "training model1",
         "bench/train/single.py",
         "        loss.backward()\n",
         "        loss.backward()\n        self.network(self.prepare(images[:32]))\n",
     ),
     Plant(
         "test images are measured twice",
-        "test_measuring and model1",
+        "measuring model1",
         "bench/train/single.py",
         "        return [(predicted[:, 0], float(losses[0]))]\n",
         "        evaluate(self._weights.exact, self.data.held_out, self.prepare)\n"
@@ -67,7 +68,7 @@ PLANTS = (
     ),
     Plant(
         "files of images are read and checked twice",
-        "test_data_loading",
+        "data loading",
         "bench/sources/idx.py",
         "    at = [str(path) for path in paths]\n",
         "    arrays = [_read(path, 'labels' if number % 2 else 'images') for number, path in enumerate(paths)]\n"
@@ -75,14 +76,14 @@ PLANTS = (
     ),
     Plant(
         "the command line imports numpy before it is needed",
-        "test_start_of_the_command_line",
+        "start of the command line",
         "bench/cli.py",
         "import gc\n",
         "import gc\n\nimport numpy  # noqa: F401\n",
     ),
     Plant(
         "100 MB more in a training process",
-        "test_memory_of_training",
+        "memory of training",
         "bench/train/single.py",
         "        self.trial = trial\n",
         "        self.trial = trial\n        self._more = torch.ones(25_000_000)\n",
@@ -95,19 +96,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--table", action="store_true", help="print the table of the rows that are there")
     if not parser.parse_args().table:
-        for _ in range(TRIES):
-            for plant in (None, None, *PLANTS):
-                _try_once(plant)
+        with ExitStack() as trees:
+            base = trees.enter_context(copied(this_tree()))
+            heads = {plants: trees.enter_context(_planted(plants)) for plants in ((), *_apart())}
+            for _ in range(TRIES):
+                for plants in ((), *heads):  # the first of them is () as well
+                    _try_once(plants, base, heads[plants])
     print(table(pd.read_csv(ROWS)))
 
 
 def table(rows: pd.DataFrame) -> str:
     """A line a plant: its median size, and how many of the checks were red with it and without it."""
-    unchanged = rows[rows["planted"] == UNCHANGED]
     lines = []
     for plant in PLANTS:
         tries = rows[rows["planted"] == plant.what]
-        without = unchanged[unchanged["workload"].isin(tries["workload"])]
+        without = rows[(rows["planted"] == UNCHANGED) & (rows["workload"] == plant.workload)]
         size = f"{tries['change'].median():+.0%}".replace("%", " %")
         lines.append([plant.what, size, _red(tries), _red(without)])
     headers = ("planted", "size", "caught", "false alarms without it")
@@ -118,21 +121,38 @@ def _red(rows: pd.DataFrame) -> str:
     return f"{(rows['verdict'] == Verdict.FAIL).sum()} of {len(rows)}"
 
 
-def _try_once(plant: Plant | None) -> None:
-    """Checks a tree with the plant, or without any all workloads, unless the rows have as many checks as they need."""
-    what, most = (UNCHANGED, 2 * TRIES) if plant is None else (plant.what, TRIES)
+def _apart() -> list[tuple[Plant, ...]]:
+    """The plants, those of the same workload in different groups."""
+    groups: list[tuple[Plant, ...]] = []
+    for plant in PLANTS:
+        place = next((n for n, group in enumerate(groups) if plant.workload not in {p.workload for p in group}), None)
+        if place is None:
+            groups.append((plant,))
+        else:
+            groups[place] += (plant,)
+    return groups
+
+
+def _try_once(plants: Sequence[Plant], base: Tree, head: Tree) -> None:
+    """Checks the tree with these plants, or without any, unless the rows have as many checks of it as they need."""
+    whats = {plant.workload: plant.what for plant in plants} or {plant.workload: UNCHANGED for plant in PLANTS}
+    most = TRIES if plants else 2 * TRIES
     done = pd.read_csv(ROWS) if ROWS.exists() else pd.DataFrame({"planted": [], "check": []})
-    number = done.loc[done["planted"] == what, "check"].nunique()
+    number = done.loc[done["planted"].isin(whats.values()), "check"].nunique()
     if number >= most:
         return
-    workloads = " or ".join(f"({one.workload})" for one in PLANTS) if plant is None else plant.workload
-    with _planted(plant) as head, copied(this_tree()) as base:
-        subject = make_subject(base, head, None, None, Path("results"), Path("data"))
-        checked = check_speed(subject, Timing(only=workloads), lambda: None)
-    rows = pd.DataFrame([_row(what, number, row) for row in checked])
+    subject = make_subject(base, head, None, None, Path("results"), Path("data"))
+    checked = check_speed(subject, Timing(only=" or ".join(map(_chosen, whats))), lambda: None)
+    rows = pd.DataFrame([_row(whats[row.name], number, row) for row in checked])
     rows.to_csv(ROWS, mode="a", header=not ROWS.exists(), index=False)
     for row in checked:
-        print(f"{what}, {number + 1} of {most}: {row.name}: {row.message}", file=sys.stderr, flush=True)
+        print(f"{number + 1} of {most}, {row.name}, {whats[row.name]}: {row.message}", file=sys.stderr, flush=True)
+
+
+def _chosen(workload: str) -> str:
+    """A workload as `pytest -k` chooses it."""
+    test, bracket, model = workload.partition(" model")
+    return f"(test_{test.replace(' ', '_')}{f' and model{model}' if bracket else ''})"
 
 
 def _row(what: str, number: int, row: CheckRow) -> dict[str, object]:
@@ -152,13 +172,13 @@ def _row(what: str, number: int, row: CheckRow) -> dict[str, object]:
 
 
 @contextmanager
-def _planted(plant: Plant | None) -> Iterator[Tree]:
-    """A copy of this tree with the plant in it."""
+def _planted(plants: Sequence[Plant]) -> Iterator[Tree]:
+    """A copy of this tree with the plants in it."""
     with tempfile.TemporaryDirectory(prefix="bench-planted-") as folder:
         root = Path(folder).resolve() / "head"
         for package in PACKAGES:
             shutil.copytree(this_tree().root / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
-        if plant is not None:
+        for plant in plants:
             source = (root / plant.file).read_text(encoding="utf-8")
             if plant.old not in source:
                 raise BenchError(f"{plant.file} no longer has the line where {plant.what!r} is planted")
