@@ -22,7 +22,7 @@ from bench.plan.handled import as_looked_up
 from bench.plan.levels import Level
 from bench.plan.protocol import Optimizer, Precision
 from bench.plan.rates import DEFAULT_TRIED, checked_rate, default_rates, rates_by
-from bench.plan.readouts import chosen_readouts
+from bench.plan.readouts import READOUTS, Readout, checked_readout, chosen_readouts
 from bench.plan.search import Search, open_factors
 from bench.session.modules import digest_of_files, folder_name, is_installed, modules_of
 from bench.session.python import report, run
@@ -39,6 +39,7 @@ __all__ = [
     "Phase",
     "Published",
     "Rates",
+    "Readout",
     "Recipe",
     "Search",
     "Study",
@@ -61,7 +62,8 @@ class Study:
 
     `data` is a data set from one of the sources, or the name of a built-in one, or several of them. What follows is
     what `bench run` takes where its options don't say otherwise: design, seeds, epochs, batch_size, optimizer, lr,
-    precision, and the `readouts` that each training is read out by beside its last weights, as in ("ema", "swa").
+    precision, and the `readouts` that each training is read out by beside its last weights, as in ("ema", "swa"), by
+    name or as a `Readout(...)` of the study's own.
     `rates` are the learning rates: one for all, or by the levels of the factors that `rates_by` names, as in {("sgd",):
     0.05, ("adamw",): 0.001}; `architecture` among these stands for the architecture's name. `rates_on` are those of
     data sets that need their own, by the data set's name. `preset` says the levels of training factors for all
@@ -82,7 +84,7 @@ class Study:
     optimizer: str | None = None
     lr: float | None = None
     precision: str = "auto"
-    readouts: Sequence[str] = ()
+    readouts: Sequence[str | Readout] = ()
     rates: float | Mapping[Any, float] | Rates | None = None
     rates_by: Sequence[str] = ()
     rates_on: Mapping[str, Any] = field(default_factory=dict)
@@ -119,9 +121,7 @@ class Study:
         if self.optimizer is not None:
             arguments.one_of("optimizer", get_args(Optimizer), self.optimizer)
         arguments.one_of("precision", ("auto", *get_args(Precision)), self.precision)
-        for name in arguments.listed("readouts", "['ema', 'swa']", self.readouts):
-            arguments.text("readouts: the name of a readout", name)
-        chosen_readouts(self.readouts)
+        self._readouts()
         arguments.mapping("rates_on", "{'flowers': 0.03}", self.rates_on)
         arguments.mapping("preset", "{'scheduler': 'onecycle'}", self.preset)
         for name in ("title", "name"):
@@ -162,6 +162,7 @@ class Study:
         datasets = self._datasets()
         names = [one.name for one in architectures]
         rates = self._rates(self.rates, factors, names)
+        own_readouts, read_out_by = self._readouts()
         found = Catalogue(
             architectures={one.name: one for one in architectures},
             factors=factors,
@@ -176,13 +177,14 @@ class Study:
                 optimizer=self.optimizer,
                 lr=self.lr,
                 precision=self.precision,
-                readouts=chosen_readouts(self.readouts),
+                readouts=read_out_by,
             ),
             claims=self.claims if callable(self.claims) else tuple(self.claims),
             name=folder_name(self.name) if self.name else name,
             title=self.title or title,
             digest=digest,
             search=search,
+            readouts=own_readouts,
             only_searched=tuple(one.name for one in architectures if one not in listed),
         )
         found.check()
@@ -267,6 +269,20 @@ class Study:
     @property
     def _optimizer(self) -> Optimizer:
         return cast(Optimizer, self.optimizer or "sgd")
+
+    def _readouts(self) -> tuple[dict[str, Readout], tuple[str, ...]]:
+        """The study's own readouts, and the names of all that it asks for."""
+        own: dict[str, Readout] = {}
+        names = []
+        for one in arguments.listed("readouts", "['ema', Readout('mirrored', ...)]", self.readouts):
+            if isinstance(one, Readout):
+                checked_readout(one)
+                if one.name in own:
+                    raise UsageError(f"two readouts are called {one.name!r}: rename one")
+                own[one.name] = one
+            name = one.name if isinstance(one, Readout) else arguments.text("readouts: the name of a readout", one)
+            names.append(name)
+        return own, chosen_readouts(names, READOUTS | own)
 
     def _datasets(self) -> dict[str, Any]:
         if self.data is None:

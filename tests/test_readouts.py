@@ -2,6 +2,7 @@
 rows."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -15,10 +16,11 @@ from torch.optim.swa_utils import update_bn
 
 from bench.cli import run_command_line
 from bench.errors import UsageError
+from bench.plan.catalogue import catalogue, using
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.levels import Level, Levels
 from bench.plan.protocol import Precision, Protocol
-from bench.plan.readouts import READOUTS, SNAPSHOTS, TAIL
+from bench.plan.readouts import READOUTS, SNAPSHOTS, TAIL, Readout
 from bench.plan.trials import Trial
 from bench.record.probabilities import quality, read_probabilities, rounded, write_probabilities
 from bench.record.store import Store, StoreError
@@ -32,6 +34,7 @@ from bench.train.network import plain_network
 from bench.train.readouts import READ, Followed, exact_network
 from bench.train.single import Training
 from bench.train.stack import StackTraining
+from tests.studies import bench, edited, write
 from tests.test_undistorted import WAYS, distorted_trial, without_times
 
 ALL = tuple(READOUTS)
@@ -256,3 +259,130 @@ def test_a_study_asks_for_readouts() -> None:
         Study(["model3"], data="digits", readouts=["swan"])
     with pytest.raises(UsageError, match="readouts"):
         Study(["model3"], data="digits", readouts="swa")
+
+
+def shifted(network: nn.Module, images: Tensor) -> Tensor:
+    """As `tta`, but for what comes in at the edges: a pixel of the other edge."""
+    views = [images, *(images.roll(by, dimension) for dimension in (2, 3) for by in (1, -1))]
+    return torch.stack([network(view).softmax(1) for view in views]).mean(0)
+
+
+def plainly(network: nn.Module, images: Tensor) -> Tensor:
+    return torch.softmax(network(images), 1)
+
+
+def twin(net: nn.Module, batch: Tensor) -> Tensor:
+    """As `plainly`, in other words."""
+    return torch.softmax(net(batch), 1)
+
+
+OWN = [Readout("plainly", "the last weights once more", plainly), Readout("rolled", "five views", shifted, passes=5)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_studys_own_readout_predicts_with_a_copy_of_the_trained_network(way: str, few_digits: Data) -> None:
+    def wiped(network: nn.Module, images: Tensor) -> Tensor:
+        for parameter in network.parameters():
+            parameter.zero_()
+        return plainly(network, images)
+
+    names = ("plainly", "rolled", "wiped")
+    with using(replace(catalogue(), readouts={one.name: one for one in [*OWN, Readout("wiped", "", wiped)]})):
+        trial = distorted_trial("fp32")
+        trial = replace(trial, protocol=replace(trial.protocol, readouts=names))
+        training = WAYS[way](trial, few_digits)
+        followed = Followed(training)
+        train(followed, few_digits)
+        [read] = followed.read(trial.protocol.readouts)
+    assert list(read) == ["last", *names]
+    np.testing.assert_allclose(read["plainly"], read["last"], atol=1e-5)
+    assert np.abs(read["rolled"] - read["last"]).max() > 1e-3
+    np.testing.assert_allclose(np.exp(read["wiped"]).max(1), 0.1, atol=1e-6)
+    np.testing.assert_allclose(followed.read(["last"])[0]["last"], read["last"])
+
+
+@pytest.mark.parametrize(
+    ("predict", "message"),
+    [
+        (lambda network, images: network(images), "numbers that are no probabilities: those of an image's classes"),
+        (lambda network, images: network(images).softmax(1)[:, :3], r"shape \(4, 3\), and should .* shape \(4, 10\)"),
+        (lambda _, images: len(images), "int, and should return probabilities"),
+        (lambda network, images: network(images[0, 0, 0]), "fails: "),
+    ],
+)
+def test_one_that_predicts_no_probabilities_is_said_before_the_training(
+    predict: Callable[..., object], message: str, few_digits: Data
+) -> None:
+    with (
+        using(replace(catalogue(), readouts={"mine": Readout("mine", "", predict)})),
+        pytest.raises(UsageError, match=f"^test_readouts.py:\\d+: readout mine .*{message}"),
+    ):
+        Followed(Training(replace(of_model1(), protocol=Protocol("digits", readouts=("mine",))), few_digits))
+
+
+@pytest.mark.parametrize(
+    ("readout", "message"),
+    [
+        (Readout("ema", "", plainly), "a readout is called 'ema' already"),
+        (Readout("a b", "", plainly), "letters, numbers, _ and -, unlike 'a b'"),
+        (Readout("mine", ""), "readout mine has no predict="),
+        (Readout("mine", "", plainly, passes=0), "readout mine: passes is a whole number above 0"),
+        (Readout("mine", 3, plainly), "readout mine: words is a text"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_readout_that_can_be_none_is_refused(readout: Readout, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Study(["model3"], data="digits", readouts=[readout])
+    with pytest.raises(UsageError, match="two readouts are called 'plainly'"):
+        Study(["model3"], data="digits", readouts=[OWN[0], OWN[0]])
+
+
+MIRRORED = """
+
+def mirrored(network, images):
+    return (network(images).softmax(1) + network(images.flip(3)).softmax(1)) / 2
+
+
+STUDY = Study("""
+
+
+def test_what_a_readout_of_ones_own_does_is_part_of_its_rows() -> None:
+    def digest(predict: Callable[..., object]) -> str:
+        with using(replace(catalogue(), readouts={"mine": Readout("mine", "", predict)})):
+            return readouts.readout_digest("mine")
+
+    assert digest(plainly) == digest(twin)
+    assert digest(plainly) != digest(shifted)
+    assert digest(plainly) != digest(lambda network, images: network(2 * images).softmax(1))
+
+
+def test_a_study_of_ones_own_is_read_out_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    readouts = 'readouts=["ema", Readout("mirrored", "an image and its mirror image", mirrored, passes=2)],'
+    file = edited(
+        ("\nSTUDY = Study(", MIRRORED),
+        ("Recipe,", "Readout, Recipe,"),
+        ("    seeds=1,", f"    seeds=2,\n    {readouts}"),
+    )
+    command = ["mine.py", "--design", "presets"]
+
+    def printed(*arguments: str) -> str:
+        ran = bench(*arguments)
+        assert ran.code == 0, ran.err
+        return ran.out
+
+    write(tmp_path, file.replace(".softmax(1)", "", 1))
+    tried = bench("try", "mine.py", "--seconds", "10", *command[1:])
+    assert tried.code == 2
+    assert re.search(
+        r"^FAIL  readouts .*\n      mine.py:\d+: readout mirrored returns numbers that are no ", tried.out, re.M
+    )
+    write(tmp_path, file)
+    assert "mirrored   an image and its mirror image" in printed("list", "mine.py")
+    printed("run", *command, "--workers", "1", "--no-timing")
+    page = (tmp_path / "reports" / "mine" / "digits" / "index.html").read_text()
+    assert "an image and its mirror image" in page
+    rows = Store(tmp_path / "results" / "mine" / "digits").readouts()
+    assert sorted(rows["readout"]) == sorted(["last", "ema", "mirrored"] * 2)
+    assert rows.loc[rows["readout"] == "mirrored", "passes"].tolist() == [2, 2]
+    assert "2 recorded, 0 to train" in printed("run", *command, "--plan")

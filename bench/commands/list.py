@@ -8,7 +8,7 @@ from bench.plan.catalogue import catalogue
 from bench.plan.designs import DESIGNS
 from bench.plan.factors import Factor, level_of
 from bench.plan.levels import format_level
-from bench.plan.readouts import READOUTS
+from bench.plan.readouts import known_readouts
 
 
 def list_names(study: opt.StudyName = None) -> None:
@@ -43,7 +43,7 @@ def list_names(study: opt.StudyName = None) -> None:
         )
     )
     print()
-    print(tabulate([(one.name, one.words) for one in READOUTS.values()], headers=("readout", "what predicts")))
+    print(tabulate([(one.name, one.words) for one in known_readouts().values()], headers=("readout", "what predicts")))
     print()
     if (space := catalogue().search) is not None:
         limit = "any number" if space.parameters is None else f"{space.parameters:,}"

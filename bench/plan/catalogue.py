@@ -21,6 +21,7 @@ from bench.plan.levels import Level, Levels
 
 if TYPE_CHECKING:
     from bench.plan.cells import Cell
+    from bench.plan.readouts import Readout
     from bench.plan.search import Search
 
 # What rates may go by that is no factor.
@@ -97,8 +98,9 @@ class Catalogue:
     the built-in one; `named` is how a command names it. `rates_on` has the rates of data sets that have their own.
     `claims` are what was claimed of its architectures, for the report to test, or a function that gives them; `checks`
     what `bench check quality` trains on which data set, of a study that says so. `search` is the space that `bench
-    search` looks through, `only_searched` names architectures that are there for it alone. `modules` are those of the
-    study's file and of what it imports from beside it, which other processes can't import."""
+    search` looks through, `only_searched` names architectures that are there for it alone. `readouts` are the study's
+    own. `modules` are those of the study's file and of what it imports from beside it, which other processes can't
+    import."""
 
     architectures: Mapping[str, Architecture]
     factors: tuple[Factor, ...]
@@ -114,6 +116,7 @@ class Catalogue:
     named: str = ""
     modules: tuple[ModuleType, ...] = ()
     search: "Search | None" = None
+    readouts: "Mapping[str, Readout]" = field(default_factory=dict)
     only_searched: tuple[str, ...] = ()
 
     @cached_property

@@ -1,12 +1,18 @@
 """Ways to predict with what one training left: a trial has as many readouts as are asked for, paired by nature."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bench.errors import UsageError, near_matches
+from bench.plan import arguments
+from bench.plan.catalogue import catalogue
 
 # The readout that every trial has: the last step's weights. Others are measured against it.
 LAST = "last"
+
+_NAME = re.compile(r"[A-Za-z0-9][\w-]*")
 
 # How many epochs' ends are kept, and averaged; of a shorter training all.
 SNAPSHOTS = 3
@@ -15,15 +21,22 @@ TAIL = 4
 
 @dataclass(frozen=True, slots=True)
 class Readout:
-    """`words` say what predicts; `networks` is how many sets of weights have to be kept for it, `passes` how many
-    forward passes an image takes."""
+    """`words` say what predicts, as "the mean of an image and its mirror image".
+
+    A study's own has `predict`, a function (network, images) that returns the probabilities of every class, (N,
+    classes). `network` is a copy of the trained one, in evaluation, and gives logits; `images` are (N, channels,
+    height, width), normalised as it was trained on them. `networks` is how many sets of weights have to be kept for the
+    readout, `passes` how many forward passes an image takes: its price.
+    """
 
     name: str
     words: str
+    predict: Callable[[Any, Any], Any] | None = None
     networks: int = 1
     passes: int = 1
 
 
+# The harness's own.
 READOUTS = {
     one.name: one
     for one in (
@@ -42,11 +55,36 @@ READOUTS = {
 }
 
 
-def chosen_readouts(names: Iterable[str]) -> tuple[str, ...]:
+def known_readouts() -> Mapping[str, Readout]:
+    """The harness's readouts by name, then those of the study in use."""
+    return READOUTS | dict(catalogue().readouts)
+
+
+def chosen_readouts(names: Iterable[str], known: Mapping[str, Readout] | None = None) -> tuple[str, ...]:
     """The readouts called so, the last weights first, each once; none for no name. Raises UsageError with near
     matches."""
     asked = list(names)
+    if not asked:
+        return ()
+    known = known_readouts() if known is None else known
     for name in asked:
-        if name not in READOUTS:
-            raise UsageError(f"no readout is called {name!r}: {near_matches(name, READOUTS)}")
-    return tuple(name for name in READOUTS if name in asked or name == LAST) if asked else ()
+        if name not in known:
+            raise UsageError(f"no readout is called {name!r}: {near_matches(name, known)}")
+    return tuple(name for name in known if name in asked or name == LAST)
+
+
+def checked_readout(own: Readout) -> Readout:
+    """A study's own readout. Raises UsageError for what can't be one."""
+    name = arguments.text("the name of a readout", own.name)
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"the name of a readout has letters, numbers, _ and -, unlike {name!r}")
+    if name in READOUTS:
+        raise UsageError(f"a readout is called {name!r} already: name yours otherwise")
+    arguments.text(f"readout {name}: words", own.words)
+    if not callable(own.predict):
+        raise UsageError(
+            f"readout {name} has no predict=, a function (network, images) that returns probabilities of every class"
+        )
+    for what in ("networks", "passes"):
+        arguments.whole(f"readout {name}: {what}", getattr(own, what))
+    return own

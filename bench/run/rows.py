@@ -13,7 +13,7 @@ from bench.plan.catalogue import catalogue, written_levels
 from bench.plan.cells import Cell
 from bench.plan.keys import Parts, training_digest, trial_keys
 from bench.plan.protocol import Protocol
-from bench.plan.readouts import READOUTS
+from bench.plan.readouts import known_readouts
 from bench.plan.trials import Trial
 from bench.record.classes import packed_classes
 from bench.record.columns import from_frame
@@ -192,6 +192,7 @@ def predicted_row(named: Named, outcome: Outcome, test: Split) -> PredictedRow:
 def readout_rows(named: Named, outcome: Outcome, held_out: Split, provenance: Provenance) -> list[ReadoutRow]:
     """How good the readouts of a finished trial are."""
     labels = held_out.labels.numpy()
+    known = known_readouts()
     return [
         ReadoutRow(
             trial=named.key,
@@ -200,8 +201,8 @@ def readout_rows(named: Named, outcome: Outcome, held_out: Split, provenance: Pr
             code=readout_digest(name),
             images=len(labels),
             **asdict(quality(predicted, labels)),
-            networks=READOUTS[name].networks,
-            passes=READOUTS[name].passes,
+            networks=known[name].networks,
+            passes=known[name].passes,
         )
         for name, predicted in outcome.readouts.items()
     ]

@@ -2,9 +2,10 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,29 +14,43 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
-from bench.plan.readouts import LAST, SNAPSHOTS, TAIL
+from bench.errors import UsageError
+from bench.plan.catalogue import catalogue
+from bench.plan.readouts import LAST, SNAPSHOTS, TAIL, Readout
 from bench.plan.trials import Trial
+from bench.train.called import called, place_of
 from bench.train.code import digest_of
 from bench.train.data import Split
 from bench.train.evaluation import EVALUATION_BATCH
 from bench.train.general import GeneralTraining
 from bench.train.single import Training
 from bench.train.stack import StackTraining
+from bench.train.values import digest_of_values
 
 AnyTraining = Training | StackTraining | GeneralTraining
 
 # Float32 logarithms of probabilities, (images, classes).
 LogProbabilities = NDArray[np.float32]
 
+# Images that a readout of a study's own is tried on before the training; and how far the sum of an image's
+# probabilities may be from 1.
+_FEW = 4
+_ROUNDING = 1e-3
+
 
 class Followed:
     """A training that is followed as it goes, so that its readouts can be had when it is done. It trains as it would
-    without: what is read out is looked at, and nothing is drawn."""
+    without: what is read out is looked at, and nothing is drawn.
+
+    Raises UsageError where a readout of the study's own can't read the network out that it begins with: then it isn't
+    trained for nothing.
+    """
 
     def __init__(self, training: AnyTraining) -> None:
         self._training = training
         self._network = exact_network(training)
         protocol = training.trials[0].protocol
+        ask_own(training, protocol.readouts)
         self._steps = math.ceil(len(training.data.train) / protocol.batch_size)
         self._epochs = protocol.epochs
         self._kept = Kept(self._network)
@@ -66,7 +81,9 @@ class Followed:
         """Of each trial, by readout, what it gives the held-out images."""
         found: list[dict[str, LogProbabilities]] = [{} for _ in self.trials]
         for name in names:
-            for member, values in enumerate(READ[name](self._training, self._kept)):
+            own = catalogue().readouts.get(name)
+            read = READ[name](self._training, self._kept) if own is None else _read_own(own, self._training)
+            for member, values in enumerate(read):
                 found[member][name] = values.numpy()
         return found
 
@@ -175,9 +192,14 @@ READ: Mapping[str, Callable[[AnyTraining, Kept], Sequence[Tensor]]] = {
 }
 
 
-@cache
 def readout_digest(name: str) -> str:
     """16 hexadecimal digits of the code that reads a training out so."""
+    own = catalogue().readouts.get(name)
+    return _digest(name) if own is None else digest_of_values(own.predict)
+
+
+@cache
+def _digest(name: str) -> str:
     return digest_of(READ[name], Kept, Followed.epoch, Followed._after_step, apart=(*AnyTraining.__args__, Trial))
 
 
@@ -224,6 +246,60 @@ def _log_probabilities(
             members = logits.unsqueeze(1) if logits.ndim == 2 else logits
             found.append(members.log_softmax(2).cpu())
     return torch.cat(found).unbind(1)
+
+
+def ask_own(training: AnyTraining, names: Collection[str]) -> None:
+    """Asks those of the study's own readouts that are among `names` to read a training out as it is. Raises UsageError,
+    with the place in the user's file, for one that can't."""
+    for name, own in catalogue().readouts.items():
+        if name in names:
+            _read_own(own, training, training.data.held_out.images[:_FEW])
+
+
+class _Member(nn.Module):
+    """One of the networks that train as one batched network."""
+
+    def __init__(self, stacked: nn.Module, number: int) -> None:
+        super().__init__()
+        self._stacked = stacked
+        self._number = number
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Its logits, (images, classes)."""
+        logits: Tensor = self._stacked(images)[:, self._number]
+        return logits
+
+
+def _read_own(readout: Readout, training: AnyTraining, images: Tensor | None = None) -> Sequence[Tensor]:
+    """As READ's, by a readout of the study's own, on the held-out images or these, uint8."""
+    network = copy.deepcopy(exact_network(training)).eval()
+    stacked = isinstance(training, StackTraining)
+    members = [_Member(network, number) if stacked else network for number, _ in enumerate(training.trials)]
+    images = training.data.held_out.images if images is None else images
+    found = []
+    with torch.no_grad():
+        for batch in images.split(EVALUATION_BATCH):
+            prepared = training.prepare(batch.float().div_(255))
+            found.append([_predicted(readout, member, prepared, training.data.classes) for member in members])
+    return [torch.cat(parts).log() for parts in zip(*found, strict=True)]
+
+
+def _predicted(readout: Readout, network: nn.Module, images: Tensor, classes: int) -> Tensor:
+    """What a readout of the study's own predicts, on the CPU. Raises UsageError where these are no probabilities."""
+    predict = cast(Callable[..., Any], readout.predict)  # a study's own has one
+    found = called(f"readout {readout.name}", predict, network, images)
+    place = f"{place_of(predict)}readout {readout.name}"
+    expected = (len(images), classes)
+    if not isinstance(found, Tensor) or tuple(found.shape) != expected:
+        given = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+        raise UsageError(f"{place} returns {given}, and should return probabilities of shape {expected}")
+    found = found.detach().float().cpu()
+    if not (found.isfinite().all() and (found >= 0).all() and ((found.sum(1) - 1).abs() <= _ROUNDING).all()):
+        raise UsageError(
+            f"{place} returns numbers that are no probabilities: those of an image's classes are 0 or more and sum to "
+            "1, as after softmax(1)"
+        )
+    return found.clamp(min=torch.finfo(found.dtype).tiny)
 
 
 def _shifted(images: Tensor, by: tuple[int, int]) -> Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from bench.errors import BenchError, UsageError
+from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell, preset_cell
 from bench.plan.keys import training_digest
 from bench.plan.protocol import Protocol
@@ -18,9 +19,10 @@ from bench.run.runner import images_counted
 from bench.run.worker import reason_of, use_one_thread
 from bench.sources.dataset import find_dataset
 from bench.train.data import Data
-from bench.train.fit import check_batches
+from bench.train.fit import begin, check_batches
 from bench.train.identity import training_parts
 from bench.train.network_identity import network_part
+from bench.train.readouts import ask_own
 from bench.train.recipe import recipe_of
 from bench.trying.checks import Check, by_message
 from bench.trying.factors import Tried, idle_levels
@@ -73,6 +75,7 @@ class Contract:
         self._notes: Found = {}
         self._tried: dict[Cell, Tried] = {}
         self._repeated: set[object] = set()
+        self._read: set[object] = set()
         self._absent: Mapping[str, BenchError] = {}
 
     def checks(self, each: Callable[[Sequence[Cell]], Iterator[Cell]] = iter) -> Iterator[Check]:
@@ -128,6 +131,9 @@ class Contract:
         except Exception as error:
             self._found.setdefault("two steps", []).append((cell, _one_line(error)))
             return
+        if cell.network not in self._read:
+            self._read.add(cell.network)
+            self._read_out(cell, trial, few)
         self._tried[cell] = Tried(left, network, recipe)
         if not left.is_finite:
             self._notes.setdefault("two steps", []).append(
@@ -136,6 +142,12 @@ class Contract:
         if len({cell.network, recipe} - self._repeated):
             self._repeated |= {cell.network, recipe}
             self._repeat(cell, trial, few, left)
+
+    def _read_out(self, cell: Cell, trial: Trial, few: Data) -> None:
+        try:
+            ask_own(begin([trial], few), catalogue().readouts)
+        except UsageError as error:
+            self._found.setdefault("readouts", []).append((cell, str(error)))
 
     def _repeat(self, cell: Cell, trial: Trial, few: Data, left: Left) -> None:
         if two_steps(trial, few).bits != left.bits:
@@ -166,6 +178,8 @@ class Contract:
             if factors
             else "none varies",
         }
+        if own := catalogue().readouts:
+            said["readouts"] = f"{_count(len(own), 'readout')} of its own, probabilities of {data.classes} classes"
         broken = bool(self._found.get("networks")) and not self._tried
         for name, holds in said.items():
             wrong = by_message(self._found.get(name, []))

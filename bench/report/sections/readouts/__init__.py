@@ -1,6 +1,6 @@
 """What readouts of the same trainings are worth."""
 
-from bench.plan.readouts import READOUTS
+from bench.plan.readouts import known_readouts
 from bench.report.report import Report
 from bench.report.sections.measured_quality import QUALITY, means, quality_columns
 from bench.report.sections.readouts.results import ReadoutResult, readout_results
@@ -44,7 +44,7 @@ def _readout_row(result: ReadoutResult) -> TableRow:
     return {
         "cell": result.cell.label,
         "readout": result.readout,
-        "words": READOUTS[result.readout].words,
+        "words": known_readouts()[result.readout].words,
         **flat("accuracy", result.accuracy),
         "gain": None if gain is None else gain.mean,
         "gain_low": None if gain is None else gain.low,

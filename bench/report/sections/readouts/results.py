@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.plan.cells import Cell
-from bench.plan.readouts import LAST, READOUTS
+from bench.plan.readouts import LAST, known_readouts
 from bench.report.evidence import Evidence
 from bench.report.report import Report, once
 from bench.report.stats.estimate import Estimate, estimate
@@ -41,7 +41,7 @@ def _of_cell(evidence: Evidence, cell: Cell) -> Iterator[ReadoutResult]:
     rows = _of(evidence, cell)
     if set(rows["readout"]) <= {LAST}:
         return
-    for name in READOUTS:
+    for name in known_readouts():
         own = rows[rows["readout"] == name]
         if own.empty:
             continue
