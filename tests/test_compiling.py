@@ -92,3 +92,12 @@ def test_an_edit_of_any_source_leads_to_another_place_on_the_disk(tmp_path: Path
     assert sources_digest(tmp_path) != before
     for kernel in KERNELS.values():
         assert f"kernels-{sources_digest(Path(kernel.py_func.__code__.co_filename).parent)}" in kernel.stats.cache_path
+
+
+def test_where_nothing_can_be_kept_nothing_is_compiled_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    stats = SimpleNamespace(cache_path=str(tmp_path / "file" / "folder"))
+    monkeypatch.setattr("bench.run.compiling.KERNELS", {"backward": SimpleNamespace(stats=stats)})
+    monkeypatch.setattr("bench.run.compiling.KNOWN", True)
+    monkeypatch.setattr("bench.run.compiling.compile_kernel", lambda *_, **__: pytest.fail("it compiled"))
+    compile_ahead(Protocol("digits", precision="fp32"))

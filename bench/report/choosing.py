@@ -186,11 +186,9 @@ def _with_parts(rows: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
 def _at_newest_selection(rows: pd.DataFrame) -> pd.DataFrame:
     """With the rate that a cell's newest row names as selected in all of its rows: rates may have been selected anew
     between two trials, and a trial at what is selected now isn't trained again."""
-    ordered = rows.sort_values("started_at", kind="stable")
-    newest = ordered.groupby([*_SHARED, *_OF_PRECISION, "cell"], sort=False, dropna=False)["selected_lr"].transform(
-        "last"
-    )
-    return rows.assign(selected_lr=newest)
+    own = [*_SHARED, *_OF_PRECISION, "cell"]
+    by_cell = rows.sort_values("started_at", kind="stable").groupby(own, sort=False, dropna=False)
+    return rows.assign(selected_lr=by_cell["selected_lr"].transform("last"))
 
 
 def _protocols(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

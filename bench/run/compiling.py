@@ -28,8 +28,12 @@ def compile_ahead(protocol: Protocol) -> None:
     done = Path(folder) / f"{'pairs' if pairs else 'floats'}-of-{LANES}.compiled"
     if done.exists():
         return
-    done.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(done.with_suffix(".lock")):
+    try:
+        done.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(done.with_suffix(".lock")).acquire()
+    except (OSError, NotImplementedError):  # nothing can be kept there
+        return
+    with held:
         if not done.exists():
             print(COMPILING, file=sys.stderr, flush=True)
             if _compile(pairs):
