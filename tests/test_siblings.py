@@ -63,6 +63,8 @@ def test_a_toggle_that_changes_the_rate_has_a_sibling_at_its_presets() -> None:
     for trial in siblings:
         preset = Trial(preset_cell(trial.cell.architecture), trial.seed, SHORT)
         assert trial.lr == preset.lr != trial.selected_lr
+        assert trial.label == f"{trial.cell.label} lr={preset.lr:g}"
+        assert preset.label == preset.cell.label
         assert trial == dataclasses.replace(trial, protocol=dataclasses.replace(SHORT, lr=preset.lr))
     expected = {cell for cell in cells if SHORT.rate(cell) != SHORT.rate(preset_cell(cell.architecture))}
     assert {trial.cell for trial in siblings} == expected

@@ -27,6 +27,12 @@ class Trial:
         return self.protocol.selected_rate(self.cell)
 
     @property
+    def label(self) -> str:
+        """As messages call it: its cell, with the rate where that isn't the cell's own."""
+        is_own = self.protocol.lr is None or self.protocol.lr == self.selected_lr
+        return self.cell.label if is_own else f"{self.cell.label} lr={self.lr:g}"
+
+    @property
     def arm(self) -> tuple[Cell, Protocol]:
         """What trials share that differ in their seed alone."""
         return self.cell, self.protocol

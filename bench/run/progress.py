@@ -47,7 +47,7 @@ class Progress:
             self._finished_expected += expected
             self._finished_seconds += sum(epoch.seconds for epoch in trained.outcome.curve)
             reached = trained.outcome.curve[-1].held_out_accuracy if trained.outcome.status == "done" else 0.0
-            self._best = max(self._best, (reached, trained.trial.cell.label))
+            self._best = max(self._best, (reached, trained.trial.label))
         self._last = describe(trained)
         if self._bar is not None:
             self.tick()
@@ -94,7 +94,7 @@ def progress_bar(total: int) -> Any:
 
 def describe(trained: Trained) -> str:
     """A finished trial in a few words."""
-    name = f"{trained.trial.cell.label} seed {trained.trial.seed}"
+    name = f"{trained.trial.label} seed {trained.trial.seed}"
     if trained.outcome is None:
         return f"{name}: failed, {trained.error}"
     if trained.outcome.status == "diverged":

@@ -353,7 +353,7 @@ def record(run: Run, trained: Trained) -> None:
         run.store.add_readouts(read)
         if not read:
             said = trained.error or "it diverged"
-            print(f"bench: {trial.cell.label} seed {trial.seed} could not be read out: {said}", file=sys.stderr)
+            print(f"bench: {trial.label} seed {trial.seed} could not be read out: {said}", file=sys.stderr)
         return
     provenance = replace(run.provenance, design=run.designs.get(trial, run.provenance.design))
     row = trial_row(trained, named, network_summary(trial.cell, run.data), provenance, run.data)

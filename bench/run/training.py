@@ -79,7 +79,7 @@ def _outcomes(finished: Finished, begun: Counter[Trial], executor: Executor) -> 
     for trial in finished.stack:
         if trial not in hopeless:
             begun[trial] += 1
-            name = f"{trial.cell.label} seed {trial.seed}"
+            name = f"{trial.label} seed {trial.seed}"
             print(f"a worker was {finished.death}; {name} is tried again", file=sys.stderr)
             executor.submit([trial])
     error = f"its worker died {ATTEMPTS} times, at last {finished.death}"
