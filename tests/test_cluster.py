@@ -103,18 +103,18 @@ def rows(results: Path) -> pd.DataFrame:
     return Store(results / "digits").trials().drop(columns=TIMES).sort_values("trial", ignore_index=True)
 
 
-@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="there are no workers")
-def test_one_worker_has_all_of_these(request: pytest.FixtureRequest) -> None:
-    """Where pytest-xdist doesn't know the pytest that runs it, groups fall apart without a word."""
-    assert request.node.nodeid.endswith("@cluster")
-
-
 def on_cluster(data: Data, _stacks: int) -> RayExecutor:
     return RayExecutor("auto", data, "cpu")
 
 
 def in_process(data: Data, _stacks: int) -> Serial:
     return Serial(data)
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="there are no workers")
+def test_one_worker_has_all_of_these(request: pytest.FixtureRequest) -> None:
+    """Where pytest-xdist doesn't know the pytest that runs it, groups fall apart without a word."""
+    assert request.node.nodeid.endswith("@cluster")
 
 
 @needs_ray
