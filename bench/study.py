@@ -22,7 +22,7 @@ from bench.plan.handled import as_looked_up
 from bench.plan.levels import Level
 from bench.plan.protocol import Optimizer, Precision
 from bench.plan.rates import DEFAULT_TRIED, checked_rate, default_rates, rates_by
-from bench.plan.readouts import READOUTS, Readout, checked_readout, chosen_readouts
+from bench.plan.readouts import READOUTS, Readout, check_readout, chosen_readouts
 from bench.plan.search import Search, open_factors
 from bench.session.modules import digest_of_files, folder_name, is_installed, modules_of
 from bench.session.python import report, run
@@ -275,14 +275,14 @@ class Study:
         own: dict[str, Readout] = {}
         names = []
         for one in arguments.listed("readouts", "['ema', Readout('mirrored', ...)]", self.readouts):
-            if isinstance(one, Readout):
-                checked_readout(one)
-                if one.name in own:
-                    raise UsageError(f"two readouts are called {one.name!r}: rename one")
-                own[one.name] = one
-            name = one.name if isinstance(one, Readout) else arguments.text("readouts: the name of a readout", one)
-            names.append(name)
-        return own, chosen_readouts(names, READOUTS | own)
+            if not isinstance(one, Readout):
+                names.append(arguments.text("readouts: the name of a readout", one))
+                continue
+            check_readout(one)
+            if one.name in own:
+                raise UsageError(f"two readouts are called {one.name!r}: rename one")
+            own[one.name] = one
+        return own, chosen_readouts([*names, *own], READOUTS | own)
 
     def _datasets(self) -> dict[str, Any]:
         if self.data is None:

@@ -33,7 +33,7 @@ from bench.run.worker import Trained
 from bench.train.data import Data
 from tests.foreign import write_study
 from tests.studies import bench as bench_command
-from tests.test_crash import ROOT, TIMES, alive, recorded, wait_for
+from tests.test_crash import ROOT, TIMES, alive, curves, recorded, wait_for
 from tests.test_foreign import QUIET, assert_same
 from tests.zoo import ZOO
 
@@ -133,13 +133,7 @@ def test_a_cluster_gives_the_bits_of_this_process(tmp_path: Path) -> None:
     for file in ("correct.csv", "confusion.csv"):
         texts = [sorted((tmp_path / name / "digits" / file).read_text().splitlines()) for name in ways]
         assert texts[0] == texts[1]
-    serial, cluster = (
-        Store(tmp_path / name / "digits")
-        .epochs()
-        .drop(columns="seconds")
-        .sort_values(["trial", "epoch"], ignore_index=True)
-        for name in ways
-    )
+    serial, cluster = (curves(Store(tmp_path / name / "digits")) for name in ways)
     pd.testing.assert_frame_equal(cluster, serial)
 
 

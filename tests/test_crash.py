@@ -98,6 +98,11 @@ def rows(results: Path) -> pd.DataFrame:
     return Store(results / "digits").trials().drop(columns=TIMES).sort_values("seed", ignore_index=True)
 
 
+def curves(store: Store) -> pd.DataFrame:
+    """What each epoch of each trial reached, in any order of training."""
+    return store.epochs().drop(columns="seconds").sort_values(["trial", "epoch"], ignore_index=True)
+
+
 def run_apart(arguments: list[str], said: Path) -> None:
     """The command in this process, as the head of a group."""
     os.setsid()

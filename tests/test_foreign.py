@@ -15,7 +15,7 @@ from bench.cli import run_command_line
 from bench.record.joined import join_rows
 from bench.record.store import Store
 from tests.foreign import write_study
-from tests.test_crash import ROOT, TIMES, forked, wait_for
+from tests.test_crash import ROOT, TIMES, curves, forked, wait_for
 from tests.zoo import ZOO
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
@@ -55,9 +55,8 @@ def rows(folder: Path) -> list[pd.DataFrame]:
     """What doesn't depend on who trained when: trials, curves, and what each image was taken for."""
     store = store_of(folder)
     trials = store.trials().drop(columns=[*TIMES, "design"]).sort_values(["architecture", "smooth", "mirror", "seed"])
-    curves = store.epochs().drop(columns="seconds").sort_values(["trial", "epoch"])
     predicted = store.predicted().sort_values("trial")
-    return [frame.reset_index(drop=True) for frame in (trials, curves, predicted)]
+    return [frame.reset_index(drop=True) for frame in (trials, curves(store), predicted)]
 
 
 def assert_same(folders: Sequence[Path]) -> None:

@@ -21,9 +21,9 @@ from bench.run.serial import Serial
 from bench.run.worker import Trained, train_stack
 from bench.train.data import Data, Split
 from bench.train.outcome import Epoch, Outcome
+from tests.test_crash import TIMES, curves
 
 SHORT = Protocol("digits", epochs=1)
-TIMES = ["run", "started_at", "train_seconds", "train_images_per_second", "peak_memory_bytes"]
 
 
 def trained_rows(folder: Path, planned: list[Trial], workers: int = 0) -> pd.DataFrame:
@@ -42,13 +42,7 @@ def test_rows_are_the_same_in_any_order_with_any_number_of_workers(tmp_path: Pat
     pd.testing.assert_frame_equal(alone.drop(columns=TIMES), together.drop(columns=TIMES))
     assert (alone["status"] == "done").all()
 
-    one, other = (
-        Store(tmp_path / folder / "digits")
-        .epochs()
-        .drop(columns="seconds")
-        .sort_values(["trial", "epoch"], ignore_index=True)
-        for folder in ("alone", "together")
-    )
+    one, other = (curves(Store(tmp_path / folder / "digits")) for folder in ("alone", "together"))
     pd.testing.assert_frame_equal(one, other)
     bits = [(tmp_path / folder / "digits" / "correct.csv").read_text() for folder in ("alone", "together")]
     assert sorted(bits[0].splitlines()) == sorted(bits[1].splitlines())

@@ -73,8 +73,8 @@ def chosen_readouts(names: Iterable[str], known: Mapping[str, Readout] | None = 
     return tuple(name for name in known if name in asked or name == LAST)
 
 
-def checked_readout(own: Readout) -> Readout:
-    """A study's own readout. Raises UsageError for what can't be one."""
+def check_readout(own: Readout) -> None:
+    """Raises UsageError for what can't be a study's own readout."""
     name = arguments.text("the name of a readout", own.name)
     if not _NAME.fullmatch(name):
         raise UsageError(f"the name of a readout has letters, numbers, _ and -, unlike {name!r}")
@@ -87,4 +87,3 @@ def checked_readout(own: Readout) -> Readout:
         )
     for what in ("networks", "passes"):
         arguments.whole(f"readout {name}: {what}", getattr(own, what))
-    return own

@@ -271,17 +271,20 @@ class _Member(nn.Module):
 
 
 def _read_own(readout: Readout, training: AnyTraining, images: Tensor | None = None) -> Sequence[Tensor]:
-    """As READ's, by a readout of the study's own, on the held-out images or these, uint8."""
-    network = copy.deepcopy(exact_network(training)).eval()
-    stacked = isinstance(training, StackTraining)
-    members = [_Member(network, number) if stacked else network for number, _ in enumerate(training.trials)]
+    """As READ's, by a readout of the study's own, on the held-out images or these, uint8. Each trial's network is a
+    copy of its own."""
     images = training.data.held_out.images if images is None else images
     found = []
-    with torch.no_grad():
-        for batch in images.split(EVALUATION_BATCH):
-            prepared = training.prepare(batch.float().div_(255))
-            found.append([_predicted(readout, member, prepared, training.data.classes) for member in members])
-    return [torch.cat(parts).log() for parts in zip(*found, strict=True)]
+    for number, _ in enumerate(training.trials):
+        network = copy.deepcopy(exact_network(training)).eval()
+        member = _Member(network, number) if isinstance(training, StackTraining) else network
+        with torch.no_grad():
+            parts = [
+                _predicted(readout, member, training.prepare(batch.float().div_(255)), training.data.classes)
+                for batch in images.split(EVALUATION_BATCH)
+            ]
+        found.append(torch.cat(parts).log())
+    return found
 
 
 def _predicted(readout: Readout, network: nn.Module, images: Tensor, classes: int) -> Tensor:

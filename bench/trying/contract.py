@@ -131,7 +131,7 @@ class Contract:
         except Exception as error:
             self._found.setdefault("two steps", []).append((cell, _one_line(error)))
             return
-        if cell.network not in self._read:
+        if catalogue().readouts and cell.network not in self._read:
             self._read.add(cell.network)
             self._read_out(cell, trial, few)
         self._tried[cell] = Tried(left, network, recipe)
