@@ -245,16 +245,6 @@ def test_a_signal_that_was_lost_before_the_training_keeps_it_from_beginning(monk
         pytest.fail("it began")
 
 
-def test_workers_that_die_before_they_train_are_started_again(tmp_path: Path) -> None:
-    process = start(tmp_path, seeds=4)
-    assert wait_for(lambda: len(workers_of(process.pid)) == 2)
-    os.kill(workers_of(process.pid)[0], signal.SIGKILL)
-    _, error = process.communicate(timeout=120)
-    assert process.returncode == 0, error
-    assert error.count("a worker died before any trained; they are started again") == 1
-    assert Store(tmp_path / "digits").trials()["status"].tolist() == ["done"] * 4
-
-
 def die_at_once(_data: Data) -> None:
     os._exit(3)
 
@@ -283,16 +273,19 @@ def test_a_run_that_nobody_listens_to_writes_its_rows_and_nothing_else_to_them(t
     assert Store(tmp_path / "digits").trials()["status"].tolist() == ["done"] * 2
 
 
-def test_a_killed_worker_costs_one_more_try(tmp_path: Path) -> None:
+def test_killed_workers_cost_a_start_or_one_more_try(tmp_path: Path) -> None:
+    """One before it trains: all are started again. One while it trains: its trial is trained once more."""
     process = start(tmp_path, seeds=6)
+    assert wait_for(lambda: len(workers_of(process.pid)) == 2)
+    os.kill(workers_of(process.pid)[0], signal.SIGKILL)
     assert wait_for(lambda: recorded(tmp_path) >= 1)
-    workers = [child for child in children(process.pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
-    os.kill(workers[0], signal.SIGKILL)
+    os.kill(workers_of(process.pid)[0], signal.SIGKILL)
     _, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
+    assert error.count("a worker died before any trained; they are started again") == 1
     frame = Store(tmp_path / "digits").trials()
     assert frame["trial"].is_unique
-    assert frame["status"].eq("done").sum() == 6
+    assert frame["status"].tolist() == ["done"] * 6
 
 
 def hang(said: Path, _stack: Sequence[Trial], _data: Data) -> list[Trained]:
@@ -331,13 +324,14 @@ def named_memory(process: int) -> set[Path]:
 
 
 def test_a_run_that_is_killed_with_all_its_processes_leaves_nothing_in_shared_memory(tmp_path: Path) -> None:
-    process = start(tmp_path, seeds=1000, workers=1)
+    process = fork(tmp_path, seeds=1000, workers=1)
+    assert process.pid is not None
     try:
         assert wait_for(lambda: recorded(tmp_path) >= 1)
         used = set.union(*map(named_memory, (process.pid, *children(process.pid))))
     finally:
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.join()
     assert not [path for path in used if path.exists()]
 
 
@@ -369,17 +363,21 @@ def test_the_lock_of_a_pool_is_held_by_one_process_and_one_thread() -> None:
     process.join()
 
 
-def test_a_second_run_on_the_same_folder_leaves_with_one_line(tmp_path: Path) -> None:
-    first = start(tmp_path, seeds=1000, workers=0)
+def test_a_second_run_on_the_same_folder_leaves_with_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first = fork(tmp_path, seeds=1000, workers=0)
     try:
         assert wait_for(lambda: recorded(tmp_path) >= 1)
-        second = subprocess.run(command(tmp_path, 1000, 0), cwd=ROOT, capture_output=True, text=True, check=False)
+        capfd.readouterr()
+        code = run_command_line(command(tmp_path, 1000, 0)[3:])
     finally:
-        os.killpg(first.pid, signal.SIGKILL)
-        first.communicate()
-    assert second.returncode == 1
-    assert second.stderr.count("\n") == 1
-    assert "another run is writing to" in second.stderr
+        first.kill()
+        first.join()
+    said = capfd.readouterr().err
+    assert code == 1
+    assert said.count("\n") == 1
+    assert "another run is writing to" in said
 
 
 def complaint_of(process: "subprocess.Popen[str]") -> str:

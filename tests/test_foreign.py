@@ -66,21 +66,6 @@ def assert_same(folders: Sequence[Path]) -> None:
             pd.testing.assert_frame_equal(mine, theirs)
 
 
-def test_serial_and_pool_give_the_same_bits_whatever_becomes_of_the_files(tmp_path: Path) -> None:
-    factors = ["--factors", "smooth,mirror", *QUIET]
-    write_study(tmp_path / "serial", SOME)
-    file = write_study(tmp_path / "pool", SOME)
-    pool = start(file.parent, "run", file.name, *factors, "--workers", "2")
-    assert wait_for(lambda: recorded(file.parent) >= 1, 120)
-    for name in ("stripes.py", "nets.py", "parts.py"):
-        (file.parent / name).write_text("raise RuntimeError('edited meanwhile')\n")
-    output(pool)
-    output(start(tmp_path / "serial", "run", "stripes.py", *factors, "--workers", "0"))
-    assert recorded(tmp_path / "serial") == len(SOME) * 3 * 2
-    assert set(rows(tmp_path / "serial")[0]["status"]) == {"done"}
-    assert_same([tmp_path / "serial", tmp_path / "pool"])
-
-
 def run_within(folder: Path, arguments: Sequence[str], out: Path) -> None:
     """The command in this process, which is a new one."""
     os.chdir(folder)
@@ -89,17 +74,34 @@ def run_within(folder: Path, arguments: Sequence[str], out: Path) -> None:
     sys.exit(run_command_line([*arguments]))
 
 
+def printed(folder: Path, *arguments: str) -> str:
+    process = forked(run_within, (folder, arguments, folder / "out"))
+    process.join()
+    assert process.exitcode == 0
+    return (folder / "out").read_text()
+
+
+def test_serial_and_pool_give_the_same_bits_whatever_becomes_of_the_files(tmp_path: Path) -> None:
+    factors = ["--factors", "smooth,mirror", *QUIET]
+    write_study(tmp_path / "serial", SOME)
+    file = write_study(tmp_path / "pool", SOME)
+    pool = forked(run_within, (file.parent, ["run", file.name, *factors, "--workers", "2"], file.parent / "out"))
+    assert wait_for(lambda: recorded(file.parent) >= 1, 120)
+    for name in ("stripes.py", "nets.py", "parts.py"):
+        (file.parent / name).write_text("raise RuntimeError('edited meanwhile')\n")
+    pool.join()
+    assert pool.exitcode == 0
+    printed(tmp_path / "serial", "run", "stripes.py", *factors, "--workers", "0")
+    assert recorded(tmp_path / "serial") == len(SOME) * 3 * 2
+    assert set(rows(tmp_path / "serial")[0]["status"]) == {"done"}
+    assert_same([tmp_path / "serial", tmp_path / "pool"])
+
+
 def test_what_was_edited_beside_the_file_is_stale_and_nothing_else(tmp_path: Path) -> None:
     write_study(tmp_path, ["resnet8", "lenet5"])
     options = ["stripes.py", "--factors", "smooth,mirror", "--seeds", "1"]
 
-    def printed(*arguments: str) -> str:
-        process = forked(run_within, (tmp_path, arguments, tmp_path / "out"))
-        process.join()
-        assert process.exitcode == 0
-        return (tmp_path / "out").read_text()
-
-    printed("run", *options, "--workers", "0", *QUIET)
+    printed(tmp_path, "run", *options, "--workers", "0", *QUIET)
     nets, parts = tmp_path / "nets.py", tmp_path / "parts.py"
 
     def edit(path: Path, old: str, new: str) -> None:
@@ -108,7 +110,7 @@ def test_what_was_edited_beside_the_file_is_stale_and_nothing_else(tmp_path: Pat
         path.write_text(text.replace(old, new))
 
     def stale() -> set[str]:
-        lines = printed("status", *options, "--why").splitlines()
+        lines = printed(tmp_path, "status", *options, "--why").splitlines()
         return {line.removeprefix("Stale: ") for line in lines if line.startswith("Stale: ")}
 
     edit(nets, '"""He et al. 2016, section 4.2, with n = 1: three basic blocks."""', '"""Reworded."""')
@@ -130,7 +132,7 @@ def test_what_was_edited_beside_the_file_is_stale_and_nothing_else(tmp_path: Pat
         "resnet8 smooth=0.1, 1 trial, moved since: network, training (loss)",
         "resnet8 mirror=on, 1 trial, moved since: network, training (batch)",
     }
-    assert "1 recorded, 5 to train" in printed("run", *options, "--plan")
+    assert "1 recorded, 5 to train" in printed(tmp_path, "run", *options, "--plan")
 
 
 @pytest.mark.slow
