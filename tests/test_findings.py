@@ -17,7 +17,7 @@ from bench.report.sections.cells.results import cell_results
 from bench.report.sections.claims.testing import Finding, Status, judge_claims
 from bench.report.sections.combinations.sentences import combination_sentences
 from bench.report.sections.effects.measured import effects
-from bench.report.sections.effects.sentences import effect_sentence, findings, headlines
+from bench.report.sections.effects.sentences import effect_sentence, findings, headlines, log
 from bench.report.sections.measured import opening
 from bench.report.sections.presets import preset_sentences
 from bench.report.sections.progress.curves import learning_curves
@@ -124,6 +124,27 @@ def test_settled_findings_come_first(tmp_path: Path) -> None:
     }
     verdicts = [verdict for verdict, _ in findings(analysis_of(tmp_path, accuracies))]
     assert verdicts == [Verdict.HELPS, Verdict.HURTS, Verdict.INCONCLUSIVE]
+
+
+def test_a_log_has_what_does_not_help_with_the_day_of_its_newest_row(tmp_path: Path) -> None:
+    analysis = analysis_of(
+        tmp_path,
+        {
+            MODEL1: BASE,
+            MODEL1.with_level(GAP, True): shifted(0.004, -0.002, 0.003, 0.0, 0.001),
+            NORMED: shifted(0.002, 0.0021, 0.0022, 0.0021, 0.0021),
+            DROPPED: shifted(-0.003, -0.0031, -0.0032, -0.0031, -0.0031),
+        },
+    )
+    days = {MODEL1.label: "2026-11-02", DROPPED.label: "2026-11-01", MODEL1.with_level(GAP, True).label: "2026-11-03"}
+    rows = analysis.evidence.rates
+    rows["started_at"] = [f"{days.get(cell, '2026-11-04')}T10:00:00Z" for cell in rows["cell"]]
+    hurts, open_still = log(analysis)
+    assert hurts == (
+        f"2026-11-02, model1: dropout 0.1 hurts, {MINUS}0.31 points ({MINUS}0.32 to {MINUS}0.30), "
+        "5 seeds with it and 5 without."
+    )
+    assert open_still.startswith("2026-11-03, model1: global average pooling is not settled, +0.12 points (")
 
 
 def test_a_headline_tells_a_technique_on_all_models_and_the_widest_found_comes_first(tmp_path: Path) -> None:

@@ -49,9 +49,9 @@ Cells = dict[tuple[object, ...], dict[int, float]]
 Effects = list[tuple[dict[str, str], tuple[Values, Values]]]
 
 
-def block(name: str) -> str:
-    """What stands between the README's markers of that name, with hyphens for minus signs."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("\N{MINUS SIGN}", "-")
+def block(name: str, file: str = "README.md") -> str:
+    """What stands between a file's markers of that name, with hyphens for minus signs."""
+    text = (ROOT / file).read_text(encoding="utf-8").replace("\N{MINUS SIGN}", "-")
     [found] = re.findall(rf"<!-- bench: mnist {re.escape(name)} -->\n(.*?)<!-- bench: end -->", text, re.DOTALL)
     return str(found)
 
@@ -222,6 +222,38 @@ def test_verdicts_hold_for_the_table_together(effects: Effects) -> None:
         if within and is_small:
             expected = "equivalent"
         assert row["verdict"] == expected, row
+
+
+IN_A_LOG = {
+    "hurts": "hurts",
+    "equivalent": "changes too little to matter",
+    "tentative": "stands out alone and not among so many",
+    "inconclusive": "is not settled",
+}
+
+
+def test_the_log_has_every_effect_that_is_not_shown_to_help(effects: Effects, trials: pd.DataFrame) -> None:
+    lines = {}
+    for line in block("log", "reports/mnist/LOG.md").splitlines():
+        found = re.fullmatch(
+            r"- (\S+), (\w+): (.+?) (hurts|changes .+ matter|stands .+ many|is not settled), "
+            r"(\S+) points \((\S+) to (\S+)\), (\d+) seeds with it and (\d+) without\.",
+            line,
+        )
+        assert found, line
+        day, model, technique, *told = found.groups()
+        lines[model, technique.lower()] = (day, *told)
+    assert [day for day, *_ in lines.values()] == sorted(day for day, *_ in lines.values())
+    wanting = [(row, pair) for row, pair in effects if row["verdict"] != "helps"]
+    assert len(wanting) == len(lines)
+    for row, pair in wanting:
+        day, words, mean, low, high, n_with, n_without = lines[row["model"], row["technique"].lower()]
+        assert words == IN_A_LOG[row["verdict"]]
+        for said, computed in zip((mean, low, high), interval([(1, pair[0]), (-1, pair[1])]), strict=True):
+            same(said, computed, 2)
+        assert [int(n_with), int(n_without)] == [len(arm) for arm in pair]
+        of_model = trials[trials["architecture"] == row["model"]]
+        assert day in set(of_model["started_at"].str[:10])
 
 
 def test_headlines_are_the_means_over_models(effects: Effects) -> None:

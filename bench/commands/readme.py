@@ -14,7 +14,9 @@ def readme(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit with 1 if a block or a report's file has drifted.")
     ] = False,
-    file: Annotated[Path, typer.Option("--file", help="The Markdown file.")] = Path("README.md"),
+    file: Annotated[
+        list[Path] | None, typer.Option("--file", help="A Markdown file, more than once for several.")
+    ] = None,
     results: opt.Results = Path("results"),
     reports: Reports = Path("reports"),
 ) -> int:
@@ -27,28 +29,29 @@ def readme(
     from bench.run.networks import layers_today
     from bench.session.reports import DEFAULT_MARGIN, todays_evidence
 
-    asked: dict[str, Report] = {}
+    reported: dict[str, Report] = {}
 
-    def analysis_of(dataset: str) -> Report:
-        evidence = todays_evidence(Store(results / opt.plain_name(dataset)), dataset)
-        asked[dataset] = Report(evidence, DEFAULT_MARGIN / 100, layers_today)
-        return asked[dataset]
+    def report_of(dataset: str) -> Report:
+        if dataset not in reported:
+            evidence = todays_evidence(Store(results / opt.plain_name(dataset)), dataset)
+            reported[dataset] = Report(evidence, DEFAULT_MARGIN / 100, layers_today)
+        return reported[dataset]
 
-    old = read(file)
-    new = rewrite(old, analysis_of, reports.as_posix())
-    changed = drifted(old, new)
-    if check and changed:
-        raise ReadmeError(
-            f"{file} has drifted from the rows ({', '.join(changed)}): `python -m bench readme` rewrites it"
-        )
-    for dataset, about in asked.items() if check else ():
+    for path in file or [Path("README.md")]:
+        old = read(path)
+        new = rewrite(old, report_of, reports.as_posix())
+        changed = drifted(old, new)
+        if check and changed:
+            again = f"python -m bench readme{f' --file {path}' if file else ''}"
+            raise ReadmeError(f"{path} has drifted from the rows ({', '.join(changed)}): `{again}` rewrites it")
+        if changed:
+            write(path, new)
+        print(f"{path}: {'rewrote ' + ', '.join(changed) if changed else 'nothing to change'}")
+    for dataset, report in reported.items() if check else ():
         command = catalogue().command("report", "--dataset", dataset)
-        if (reports / dataset).exists() and (files := altered(about, reports / dataset, command)):
+        if (reports / dataset).exists() and (files := altered(report, reports / dataset, command)):
             raise ReadmeError(
                 f"{reports / dataset} has drifted from the rows ({few(files)}): `{command}` writes it anew; a chart "
                 "alone may also be another matplotlib's"
             )
-    if changed:
-        write(file, new)
-    print(f"{file}: {'rewrote ' + ', '.join(changed) if changed else 'nothing to change'}")
     return 0

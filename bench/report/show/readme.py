@@ -5,7 +5,7 @@
     <!-- bench: end -->
 
 A block is named by a data set and by a table (its file's name in the report), `headlines` (the first four),
-`findings`, `presets`, `combinations`, or `chart:` and a chart's name.
+`findings`, `log` (what wasn't shown to help, dated), `presets`, `combinations`, or `chart:` and a chart's name.
 """
 
 import re
@@ -19,7 +19,7 @@ from bench.errors import BenchError, near_matches
 from bench.record.replacing import replace_text
 from bench.report.report import Report
 from bench.report.sections import SECTIONS, draw_charts, make_tables
-from bench.report.sections.effects.sentences import HEADLINES, findings, headlines
+from bench.report.sections.effects.sentences import HEADLINES, findings, headlines, log
 from bench.report.show.chart import Chart
 from bench.report.show.table import Table
 from bench.report.show.words import markdown_text, shortened
@@ -104,6 +104,7 @@ class _Blocks:
         return {
             "headlines": list(islice(headlines(self.report), HEADLINES)),
             "findings": shortened((text for _, text in findings(self.report)), _MOST_LINES, "effects"),
+            "log": shortened(log(self.report), _MOST_LINES, "effects"),
             **{
                 section.name: shortened(texts, _MOST_LINES, section.name)
                 for section in SECTIONS

@@ -18,6 +18,14 @@ HEADLINES = 4
 # What is to be thought of a difference that stands out alone only.
 _CHANCE = "Among so many comparisons one like it may be chance."
 
+# What a log says of one that isn't shown to help.
+_IN_A_LOG = {
+    Verdict.HURTS: "hurts",
+    Verdict.EQUIVALENT: "changes too little to matter",
+    Verdict.TENTATIVE: "stands out alone and not among so many",
+    Verdict.INCONCLUSIVE: "is not settled",
+}
+
 # So many models can be named in one.
 _MOST_MODELS = 4
 
@@ -46,6 +54,31 @@ def headlines(report: Report) -> Iterator[str]:
             yield f"{name} {_may(difference)}: measured {size}. {_CHANCE}{_against(pooled)}"
         else:
             yield f"{name} is not settled: measured {size}{_could_be(difference)}.{_against(pooled)}"
+
+
+def log(report: Report) -> Iterator[str]:
+    """What was tried and hasn't been shown to help, a line per technique and model with the day of the newest row that
+    it rests on, in that order.
+
+    `2026-01-31, tiny: batch norm is not settled, +0.02 points (+0.00 to +0.04), 20 seeds with it and 5 without.`
+    """
+    dated = [(_newest(report, effect), effect) for effect in effects(report) if effect.verdict != Verdict.HELPS]
+    for day, effect in sorted(dated, key=lambda one: one[0]):
+        comparison, difference = effect.comparison, effect.comparison.difference
+        interval = f" ({points(difference.low)} to {points(difference.high)})" if difference.has_interval else ""
+        yield (
+            f"{day}, {effect.architecture}: {effect.technique_at_rates} {_IN_A_LOG[effect.verdict]}, "
+            f"{points(difference.mean)} points{interval}, {comparison.treated} seeds with it and "
+            f"{comparison.baseline} without."
+        )
+
+
+def _newest(report: Report, effect: Effect) -> str:
+    """The day on which the last of its trials began, as rows have it."""
+    rows = report.evidence.rates
+    arms = zip((effect.treated, effect.baseline), effect.rates, strict=True)
+    began = [rows.loc[(rows["cell"] == cell.label) & (rows["lr"] == rate), "started_at"].max() for cell, rate in arms]
+    return str(max(began))[: len("2026-01-31")]
 
 
 def effect_sentence(effect: Effect, margin: float) -> str:
