@@ -16,6 +16,7 @@ from bench.plan.cells import Cell, preset_cell
 from bench.plan.factors import level_of
 from bench.record.store import Store
 from bench.report.choosing import Chosen, Networks, choose, narrowed
+from bench.report.held_out import compared_rows
 from bench.report.looked import Look, looks_under
 from bench.report.searched import searched_rows
 from bench.report.stats.noise import Bits, miss_rates
@@ -40,6 +41,8 @@ class Evidence:
     failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone; `rates`
     the done rows of this protocol at every learning rate, and `swept` those at every batch size and number of epochs,
     by column; `searched` those of searches for this protocol, on held-out images, with `cell`, `arm` and `limit`;
+    `held_out` the done rows of this protocol that other runs measured on held-out images, and `held_out_cells` their
+    cells;
     `looks` are those of runs that went on until it was settled, in their order; `left_out` says in sentences
     which other rows there are; `class_names` what classes are called, or their numbers. The other frames are as the
     store gives them, for `trials`; `ensembles` are of whatever trials. `apart` are done rows of this protocol that only
@@ -56,6 +59,8 @@ class Evidence:
     rates: pd.DataFrame
     swept: Mapping[str, pd.DataFrame]
     searched: pd.DataFrame
+    held_out: pd.DataFrame
+    held_out_cells: tuple[Cell, ...]
     left_out: tuple[str, ...]
     epochs: pd.DataFrame
     correct: pd.DataFrame
@@ -195,7 +200,9 @@ def gather(
     if done.empty:
         raise NoRowsError(f"no trial in {store.trials_path} is done: `{catalogue().command('status')}` tells more")
     others_done = chosen.siblings[chosen.siblings["status"] == "done"].reset_index(drop=True)
-    epochs, images = store.epochs(), store.images()
+    epochs, images, on_held_out = store.epochs(), store.images(), store.on_held_out_images()
+    compared = compared_rows(on_held_out, store.parts(), networks, chosen.protocol)
+    held_out = on_held_out.iloc[:0] if compared is None else compared.rows[compared.rows["status"] == "done"]
     return Evidence(
         dataset=dataset,
         cells=_cells_of(done, chosen),
@@ -205,7 +212,9 @@ def gather(
         other_precisions=others_done,
         rates=chosen.rates[chosen.rates["status"] == "done"].reset_index(drop=True),
         swept={name: rows[rows["status"] == "done"].reset_index(drop=True) for name, rows in chosen.swept.items()},
-        searched=searched_rows(store.on_held_out_images(), chosen.protocol),
+        searched=searched_rows(on_held_out, chosen.protocol),
+        held_out=held_out,
+        held_out_cells=() if compared is None else _cells_of(held_out, compared),
         left_out=chosen.left_out,
         epochs=_of(done, epochs),
         correct=_of(done, store.correct()),

@@ -103,8 +103,9 @@ def number_column(title: str, key: str, show: Callable[[float], str], *, falling
 
 
 def interval_column(title: str, name: str, show: Callable[[float, float], str]) -> Column:
-    """The interval of the estimate that `flat` put under `name`."""
-    return Column(title, f"{name}_low", lambda row: show(row[f"{name}_low"], row[f"{name}_high"]))
+    """The interval of the estimate that `flat` put under `name`, or of the difference of `flat_difference`."""
+    low, high = f"{name}_low", f"{name}_high"
+    return Column(title, low, lambda row: "" if row[low] is None else show(row[low], row[high]))
 
 
 def speed_column(title: str, name: str) -> Column:
@@ -121,6 +122,13 @@ def flat(name: str, estimate: Estimate) -> TableRow:
         "sd": estimate.sd,
         "n": estimate.n,
     }
+
+
+def flat_difference(name: str, difference: Estimate | None) -> TableRow:
+    """A difference as raw values beside an estimate's: its mean under `name` and its interval, None where it isn't
+    known."""
+    known = (None, None, None) if difference is None else (difference.mean, difference.low, difference.high)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), known, strict=True))
 
 
 def flat_speed(name: str, ratio: Estimate | None) -> TableRow:

@@ -1,11 +1,11 @@
 """Transfer: what a phase of training on another data set is worth."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from bench.report.report import Report
 from bench.report.sections.section import Place, Section
 from bench.report.sections.transfer.results import Beginning, beginnings
-from bench.report.show.table import Column, Table, TableRow, flat, interval_column, number_column, text_column
+from bench.report.show.table import Table, TableRow, flat, flat_difference, interval_column, number_column, text_column
 from bench.report.show.words import (
     count,
     how_surely,
@@ -17,7 +17,6 @@ from bench.report.show.words import (
     sentence,
     shortened,
 )
-from bench.report.stats.estimate import Estimate
 
 _MOST_SENTENCES = 4
 
@@ -39,24 +38,16 @@ def transfer_table(report: Report) -> Table:
             number_column("accuracy", "accuracy", percent),
             interval_column("95 % interval", "accuracy", percent_interval),
             number_column("n", "n", str),
-            Column("over none", "over_none", _shown("over_none")),
-            Column("95 % interval", "over_none_low", _interval("over_none")),
+            number_column("over none", "over_none", points),
+            interval_column("95 % interval", "over_none", points_interval),
             text_column("verdict", "verdict"),
-            Column("over as many updates", "over_updates", _shown("over_updates")),
-            Column("95 % interval", "over_updates_low", _interval("over_updates")),
+            number_column("over as many updates", "over_updates", points),
+            interval_column("95 % interval", "over_updates", points_interval),
             number_column("updates", "updates", count),
             number_column("seconds", "seconds", lambda value: f"{value:,.1f}"),
         ),
         rows=tuple(map(_row, beginnings(report))),
     )
-
-
-def _shown(name: str) -> Callable[[TableRow], str]:
-    return lambda row: "" if row[name] is None else points(row[name])
-
-
-def _interval(name: str) -> Callable[[TableRow], str]:
-    return lambda row: "" if row[name] is None else points_interval(row[f"{name}_low"], row[f"{name}_high"])
 
 
 def _row(one: Beginning) -> TableRow:
@@ -65,17 +56,12 @@ def _row(one: Beginning) -> TableRow:
         "beginning": one.beginning,
         "images": one.images,
         **flat("accuracy", one.accuracy),
-        **_flat_difference("over_none", one.over_none),
+        **flat_difference("over_none", one.over_none),
         "verdict": str(one.verdict or ""),
-        **_flat_difference("over_updates", one.over_updates),
+        **flat_difference("over_updates", one.over_updates),
         "updates": one.updates,
         "seconds": one.seconds,
     }
-
-
-def _flat_difference(name: str, difference: Estimate | None) -> TableRow:
-    known = (None, None, None) if difference is None else (difference.mean, difference.low, difference.high)
-    return dict(zip((name, f"{name}_low", f"{name}_high"), known, strict=True))
 
 
 def _sentences(report: Report) -> Iterable[str]:
