@@ -33,7 +33,7 @@ from bench.commands.speed import speed
 from bench.commands.status import status
 from bench.commands.train import train
 from bench.commands.try_study import try_study
-from bench.errors import BenchError, printable
+from bench.errors import BenchError, InterruptedRunError, printable
 from bench.interrupted import Terminated, raise_if_lost
 
 _log = logging.getLogger(__name__)
@@ -94,8 +94,12 @@ def run_command_line(arguments: Sequence[str]) -> int:
     try:
         try:
             code = app(args=list(arguments), prog_name="bench", standalone_mode=False)
-        finally:  # what fails after a signal, as a module does whose imports it cut short, fails because of it
+        except InterruptedRunError:
+            raise
+        except BaseException:  # what fails after a signal, as a module does whose imports it cut short, fails of it
             raise_if_lost()
+            raise
+        raise_if_lost()
     except BenchError as error:
         _log.debug("it arose here", exc_info=error)
         return _fail(str(error), error.exit_code)

@@ -94,18 +94,21 @@ def test_textures_have_the_images_of_their_rows(folder: Path) -> None:
         shutil.rmtree("results")
 
 
-@pytest.mark.parametrize("name", ["textures", "models"])
-def test_reports_on_textures_are_those_of_their_rows(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("folder", "name", "dataset"),
+    [("textures", "textures", "pictures"), ("textures", "models", "pictures"), ("transfer", "transfer", "mnist")],
+)
+def test_reports_of_examples_are_those_of_their_rows(
+    folder: str, name: str, dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copy(TEXTURES / f"{name}.py", tmp_path)
-    shutil.copytree(TEXTURES / "results" / name, tmp_path / "results" / name)
-    ran = bench("report", f"{name}.py")
+    shutil.copy(EXAMPLES / folder / f"{name}.py", tmp_path)
+    shutil.copytree(EXAMPLES / folder / "results" / name, tmp_path / "results" / name)
+    ran = bench("report", f"{name}.py", "--dataset", dataset)
     assert (ran.code, ran.err) == (0, "")
     kept, made = (
-        {path.name: path.read_bytes() for path in (folder / "README.md", *folder.glob("tables/*"))}
-        for folder in (root / "reports" / name / "pictures" for root in (TEXTURES, tmp_path))
+        {path.name: path.read_bytes() for path in (reports / "README.md", *reports.glob("tables/*"))}
+        for reports in (root / "reports" / name / dataset for root in (EXAMPLES / folder, tmp_path))
     )
     assert made == kept
 

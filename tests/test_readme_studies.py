@@ -26,7 +26,7 @@ def write_pictures(folder: Path) -> None:
                 Image.fromarray(pixels).save(folder / split / name / f"{index}.png")
 
 
-@pytest.mark.parametrize("number", [0, 1])  # the third needs MNIST's files, and is as examples/transfer.py
+@pytest.mark.parametrize("number", [0, 1])  # the third needs MNIST's files, and is as that of examples/transfer
 def test_a_study_of_the_readme_trains_every_cell(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

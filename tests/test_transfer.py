@@ -279,8 +279,8 @@ def test_where_nothing_can_be_kept_everyone_learns(tmp_path: Path) -> None:
 
 @pytest.fixture
 def example() -> Iterator[None]:
-    """The study of examples/transfer.py."""
-    study = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "transfer.py"))["STUDY"]
+    """The study of examples/transfer."""
+    study = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "transfer" / "transfer.py"))["STUDY"]
     with using(study.catalogue("transfer")):
         yield
 

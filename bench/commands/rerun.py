@@ -33,6 +33,7 @@ def rerun(
     Rows go beside the run's own. A trial that has a row is not trained again, unless what it is made of has changed.
     """
     place = opt.chosen_place(workers, cluster, gpus_per_stack)
+    place.begin()
 
     from bench.run.runner import prepare_run
     from bench.session.recorded import find_run, read_run, use_rates

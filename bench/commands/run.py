@@ -94,6 +94,9 @@ def run(
         read_out=True,
     )
 
+    if not plan:
+        place.begin()
+
     from bench.run.runner import prepare_run
     from bench.session.training import carry_out, exit_code, finish, print_plan, settle
 

@@ -87,6 +87,9 @@ def search(
         dataset, data_dir, epochs, precision, device, batch_size=batch_size, lr=lr, optimizer=optimizer, val=val
     )
 
+    if not plan:
+        place.begin()
+
     from bench.session import searching
     from bench.session.training import settle
     from bench.sources.dataset import find_dataset

@@ -74,6 +74,8 @@ def select(
     if len(count) < ENOUGH_SEEDS:
         print(f"bench: with fewer than {ENOUGH_SEEDS} seeds luck chooses as well", file=sys.stderr)
 
+    place.begin()
+
     from bench.report.selection import augmentation_table, render_selection
     from bench.run.runner import prepare_run
     from bench.session.selecting import select_rates

@@ -59,14 +59,14 @@ def held_back() -> Iterator[Interrupts]:
 
 
 @contextmanager
-def kept_from_new_processes() -> Iterator[None]:
+def kept_from_new_processes(*more: signal.Signals) -> Iterator[None]:
     """Within it, this thread starts processes, and threads that start some, without Ctrl-C, which a terminal sends to
-    all of them: it is this process's to answer, from the children's first moment on."""
+    all of them, and without `more`: they are this process's to answer, from the children's first moment on."""
     if not hasattr(signal, "pthread_sigmask"):  # not on Windows
         yield
         return
     resource_tracker.ensure_running()  # when it starts later, it lets the signal through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *more})
     try:
         yield
     finally:

@@ -15,7 +15,7 @@ from bench.errors import BenchError
 from bench.plan.trials import Trial
 from bench.run.executor import Finished
 from bench.run.interrupt import kept_from_new_processes
-from bench.run.spawning import BareSpawnContext
+from bench.run.spawning import worker_context
 from bench.run.travel import packed
 from bench.run.worker import Train, Trained, start_worker, train_on_own_data, train_stack
 from bench.train.data import Data
@@ -36,7 +36,7 @@ class LocalPool:
         share_memory(data)
         self.slots = workers
         self._train = train
-        context = BareSpawnContext()
+        context = worker_context()
         self._open = partial(ProcessPool, workers, initializer=start_worker, initargs=(data, packed()), context=context)
         self._pool = self._open()
         self._starts = 1

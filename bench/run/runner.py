@@ -295,8 +295,9 @@ def images_counted(protocol: Protocol, an_epoch: int, data: Data) -> float:
 def train_missing(run: Run, missing: Sequence[Trial], open_executor: Open) -> None:
     """Trains the missing trials in an executor and records each as it finishes."""
     compile_ahead(missing[0].protocol)
+    expected = expected_seconds(missing, run.data)
     with open_executor(run.data, len(missing)) as executor:
-        train_in(executor, run, missing, expected_seconds(missing, run.data))
+        train_in(executor, run, missing, expected)
 
 
 def train_in(

@@ -9,39 +9,85 @@ for good when all of these are killed.
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import spawn
+from multiprocessing import forkserver, spawn
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.context import BaseContext, ForkServerContext, ForkServerProcess, SpawnContext, SpawnProcess
 from typing import Any
+
+from bench.run.interrupt import kept_from_new_processes
+
+# What workers import before they train, torch's compiler among it, which its optimisers ask for: five seconds.
+_WORKERS_NEED = ["bench.run.worker", "torch._dynamo"]
+
+# Elsewhere there is no such thing, or the system's libraries don't survive it.
+_HAS_SERVER = sys.platform == "linux"
 
 _starting = threading.Lock()
 
 
-class _Process(SpawnProcess):
+class _Nameless(BaseContext):
+    def RLock(self) -> Any:  # noqa: N802  # multiprocessing's name
+        """A lock that its holder may take again."""
+        return PipeLock(*self.Pipe(duplex=False)) if os.name == "posix" else super().RLock()
+
+
+class _Spawned(SpawnProcess):
     @staticmethod
     def _Popen(process_obj: Any) -> Any:  # noqa: N802  # multiprocessing's name
         with _without_main():
             return SpawnProcess._Popen(process_obj)
 
 
-class BareSpawnContext(SpawnContext):
+class BareSpawnContext(_Nameless, SpawnContext):
     """As multiprocessing's context `spawn`, whose processes leave the parent's main module alone and whose locks have
     no names."""
 
-    Process = _Process
+    Process = _Spawned
 
-    def RLock(self) -> Any:  # noqa: N802  # multiprocessing's name
-        """A lock that its holder may take again."""
-        return PipeLock(*self.Pipe(duplex=False)) if os.name == "posix" else super().RLock()
+
+class _Forked(ForkServerProcess):
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802  # multiprocessing's name
+        with _without_main():
+            return ForkServerProcess._Popen(process_obj)
+
+
+class BareForkServerContext(_Nameless, ForkServerContext):
+    """The same, whose processes are copies of one that has imported what workers need."""
+
+    Process = _Forked
+
+
+def import_ahead() -> None:
+    """Lets what workers need be imported beside what this process does next, by one process for all of them."""
+    if _HAS_SERVER:
+        forkserver.set_forkserver_preload(_WORKERS_NEED)
+        with kept_from_new_processes(signal.SIGTERM):  # it ends with the last process that could ask it for another
+            forkserver.ensure_running()
+
+
+def worker_context() -> BareSpawnContext | BareForkServerContext:
+    """What workers are started in: as copies of the process that `import_ahead` starts, as soon as that is ready."""
+    if not _HAS_SERVER:
+        return BareSpawnContext()
+    import_ahead()
+    context = BareForkServerContext()
+    first = context.Process(target=int)
+    first.start()  # waits for the imports, and is interrupted by signals, which what starts in it later isn't
+    first.join()
+    return context
 
 
 def follow_parent() -> None:
     """Sets a child process up: Ctrl-C is its parent's to handle, and without a parent it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if _HAS_SERVER:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -31,6 +31,13 @@ class Place:
     cluster: str | None = None
     gpus_per_stack: float = 1.0
 
+    def begin(self) -> None:
+        """Lets the workers' imports begin, which take as long as this process's own, beside them."""
+        if self.workers:
+            from bench.run.spawning import import_ahead
+
+            import_ahead()
+
 
 def root_of(folder: Path) -> Path:
     """Where the study's rows or reports lie: a user's study has a folder of its own."""

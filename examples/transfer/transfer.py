@@ -1,7 +1,7 @@
 """What is a phase of training on another data set worth, by how many images there are?
 
-`bench run examples/transfer.py --dataset digits` asks it of MNIST for scikit-learn's digits, `--dataset mnist` of the
-digits for MNIST. Fashion-MNIST and KMNIST join where their files are.
+`bench run transfer.py --dataset digits` asks it of MNIST for scikit-learn's digits, `--dataset mnist` of the digits for
+MNIST. Fashion-MNIST and KMNIST join where their files are.
 """
 
 from bench.study import Factor, Phase, Recipe, Study
