@@ -233,6 +233,17 @@ def gather(
     )
 
 
+def shown_anew(evidence: Evidence, store: Store) -> Evidence:
+    """The same trials, with what the store shows of images and ensembles by now."""
+    images, data = store.images(), evidence.protocol["data"]
+    return replace(
+        evidence,
+        images=images[images["data"] == data],
+        class_names=_class_names(store.class_names(), data, len(evidence.class_names)),
+        ensembles=store.ensembles(),
+    )
+
+
 def _parted(chosen: Chosen) -> tuple[Chosen, pd.DataFrame]:
     """What every section is about, and the done rows that only one of their own is about; these count as all others
     where there are no others."""

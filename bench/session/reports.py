@@ -24,29 +24,36 @@ def write_reports(
     margin: float = DEFAULT_MARGIN / 100,
     where: Mapping[str, str] | None = None,
     options: str = "",
-    prefer: Collection[str] = (),
     png: bool = False,
 ) -> list[Path]:
     """Writes a report a data set, on the rows of its store, and says where its page is. `margin` is a fraction;
-    `options` are the command's; where there are trials to `prefer`, the report is on their protocol. With `png` charts
-    are written as PNG too. Returns the pages."""
+    `options` are the command's. With `png` charts are written as PNG too. Returns the pages."""
     from bench.record.several import Several
     from bench.report.pool import render_pool
+
+    pages = []
+    for dataset, store in stores.items():
+        evidence = todays_evidence(store, dataset, where)
+        if isinstance(store, Several):
+            print(render_pool(store, evidence))
+        pages.append(write_report_on(evidence, reports, margin, options, png))
+    return pages
+
+
+def write_report_on(
+    evidence: "Evidence", reports: Path, margin: float = DEFAULT_MARGIN / 100, options: str = "", png: bool = False
+) -> Path:
+    """Writes the report on the evidence, as `write_reports` does of each, and returns its page."""
     from bench.report.report import Report
     from bench.report.show.write import write_report
     from bench.run.networks import layers_today
 
-    pages = []
-    for dataset, store in stores.items():
-        evidence = todays_evidence(store, dataset, where, prefer)
-        if isinstance(store, Several):
-            print(render_pool(store, evidence))
-        report = Report(evidence, margin, layers_today)
-        command = f"{catalogue().command('report', '--dataset', dataset)} {options}".rstrip()
-        write_report(report, reports / dataset, command, png)
-        pages.append(reports / dataset / "index.html")
-        print(f"Report: {pages[-1]}")
-    return pages
+    command = f"{catalogue().command('report', '--dataset', evidence.dataset)} {options}".rstrip()
+    folder = reports / evidence.dataset
+    write_report(Report(evidence, margin, layers_today), folder, command, png)
+    page = folder / "index.html"
+    print(f"Report: {page}")
+    return page
 
 
 def todays_evidence(

@@ -2,30 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from bench.plan.readouts import LAST
 from bench.record.probabilities import quality
 from bench.record.schema import EnsembleRow
-from bench.run.networks import network_today
 from bench.run.runner import Run, record_images
+from bench.session.reports import todays_evidence
+
+if TYPE_CHECKING:
+    from bench.report.evidence import Evidence
 
 # Fewer seeds make no ensemble.
 _FEWEST = 2
 
 
-def record_shown(run: Run) -> None:
+def record_shown(run: Run) -> "Evidence":
     """Records the test images that most of the run's trials missed, and how good ensembles of a cell's seeds are, where
-    their probabilities were kept."""
+    their probabilities were kept. Returns the evidence, these included."""
     # What a report is made with takes seconds to import, and training needs none of it.
-    from bench.report.evidence import gather
+    from bench.report.evidence import shown_anew
     from bench.report.sections.hardest import HARDEST_IMAGES
 
-    evidence = gather(run.store, run.data.name, networks=network_today, prefer=run.own_keys)
+    evidence = todays_evidence(run.store, run.data.name, prefer=run.own_keys)
     record_images(run, [index for index, _ in evidence.hardest_images(HARDEST_IMAGES)])
     kept = run.store.kept_probabilities()
     if kept:
         cells = [[str(trial) for trial in evidence.rows(cell)["trial"] if trial in kept] for cell in evidence.cells]
         _record_ensembles(run, cells)
+    return shown_anew(evidence, run.store)
 
 
 def _record_ensembles(run: Run, cells: Sequence[Sequence[str]]) -> None:

@@ -22,7 +22,7 @@ from bench.run.progress import format_duration
 from bench.run.runner import Run, expected_seconds, phase_seconds, time_trials, train_missing
 from bench.run.serial import Serial
 from bench.session.recorded import record_run
-from bench.session.reports import DEFAULT_MARGIN, margin_option, write_reports
+from bench.session.reports import DEFAULT_MARGIN, margin_option, write_report_on
 from bench.session.request import Place
 from bench.session.shown import record_shown
 from bench.sources.dataset import choose_dataset
@@ -180,9 +180,7 @@ def _result_table(run: Run) -> pd.DataFrame:
 def report_on(run: Run, reports: Path, margin: float = DEFAULT_MARGIN / 100) -> None:
     """Writes the report on the run's protocol, after what it shows of the images is recorded. `margin` is a
     fraction."""
-    record_shown(run)
-    options = margin_option(margin)
-    write_reports({run.data.name: run.store}, reports, margin, options=options, prefer=run.own_keys)
+    write_report_on(record_shown(run), reports, margin, margin_option(margin))
 
 
 def executor_at(place: Place, device: Device, data: Data, stacks: int) -> Executor:
