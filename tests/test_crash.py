@@ -31,7 +31,7 @@ from bench.run.interrupt import Interrupts, held_back
 from bench.run.pool import LocalPool
 from bench.run.spawning import BareSpawnContext, PipeLock
 from bench.run.training import ATTEMPTS, train_all
-from bench.run.worker import Trained, start_worker
+from bench.run.worker import Trained, start_worker, utc_now
 from bench.train.data import Data
 
 ROOT = Path(__file__).parent.parent
@@ -301,6 +301,26 @@ def test_a_killed_worker_costs_one_more_try(tmp_path: Path) -> None:
     frame = Store(tmp_path / "digits").trials()
     assert frame["trial"].is_unique
     assert frame["status"].tolist() == ["done"] * 6
+
+
+def say_where(stack: Sequence[Trial], _data: Data) -> list[Trained]:
+    where = f"{os.getpid()} of {os.getppid()} {'torch._dynamo' in sys.modules}"
+    return [Trained(trial, None, where, utc_now(), None) for trial in stack]
+
+
+@pytest.mark.parametrize("has_server", [True, False])
+def test_workers_are_copies_of_one_process_where_that_can_be(
+    has_server: bool, few_digits: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.run.spawning._HAS_SERVER", has_server)
+    trained: list[Trained] = []
+    with LocalPool(1, few_digits, train=say_where) as pool:
+        trial = Trial(preset_cell("model1"), 0, Protocol("digits"))
+        train_all([[trial]], pool, trained.append, lambda: None, Interrupts())
+    [said] = [str(one.error) for one in trained]
+    worker, parent = map(int, said.split()[:3:2])
+    assert worker != os.getpid()
+    assert (parent != os.getpid(), said.endswith("True")) == (has_server, has_server)
 
 
 def hang(said: Path, _stack: Sequence[Trial], _data: Data) -> list[Trained]:
