@@ -41,17 +41,16 @@ TIMES = ["run", "started_at", "train_seconds", "train_images_per_second", "peak_
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 
 
-def command(results: Path, seeds: int = SEEDS, workers: int = 2) -> list[str]:
+def command(results: Path, seeds: int = SEEDS, workers: int = 2, epochs: int = 1) -> list[str]:
     """Each process takes seconds to import torch: tests have no more workers than they are about."""
-    options = f"run --models model3 --design presets --seeds {seeds} --epochs 1 --dataset digits --workers {workers}"
-    options += " --no-timing --no-report"
+    options = f"run --models model3 --design presets --seeds {seeds} --epochs {epochs} --dataset digits"
+    options += f" --workers {workers} --no-timing --no-report"
     return [sys.executable, "-m", "bench", *options.split(), "--results", str(results)]
 
 
-def start(results: Path, seeds: int = SEEDS, workers: int = 2) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        command(results, seeds, workers), cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+def start(results: Path, seeds: int = SEEDS, workers: int = 2, epochs: int = 1) -> "subprocess.Popen[str]":
+    words = command(results, seeds, workers, epochs)
+    return subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def children(process: int) -> list[int]:
@@ -63,13 +62,18 @@ def children(process: int) -> list[int]:
     return found
 
 
+def is_of_server(process: int) -> bool:
+    """Whether it is the process that imports for all workers, or a copy of it."""
+    try:
+        return b"forkserver" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def workers_of(process: int) -> list[int]:
-    """The run's worker processes, as far as they are there: children of the one that imports for all of them."""
-    found = []
-    for child in children(process):
-        with suppress(OSError):
-            found += children(child) if b"forkserver" in Path(f"/proc/{child}/cmdline").read_bytes() else []
-    return found
+    """The run's worker processes, as far as they are there."""
+    servers = filter(is_of_server, children(process))
+    return [child for server in servers for child in children(server) if is_of_server(child)]
 
 
 def alive(process: int) -> bool:
@@ -293,14 +297,16 @@ def test_a_run_that_nobody_listens_to_writes_its_rows_and_nothing_else_to_them(t
 
 
 def test_a_killed_worker_costs_one_more_try(tmp_path: Path) -> None:
-    process = start(tmp_path, seeds=6)
+    """In the middle of a trial, which has some epochs: while a worker takes one, what others take hangs on it."""
+    process = start(tmp_path, seeds=4, epochs=6)
     assert wait_for(lambda: recorded(tmp_path) >= 1)
+    time.sleep(0.2)
     os.kill(workers_of(process.pid)[0], signal.SIGKILL)
     _, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
     frame = Store(tmp_path / "digits").trials()
     assert frame["trial"].is_unique
-    assert frame["status"].tolist() == ["done"] * 6
+    assert frame["status"].tolist() == ["done"] * 4
 
 
 def say_where(stack: Sequence[Trial], _data: Data) -> list[Trained]:
@@ -321,6 +327,24 @@ def test_workers_are_copies_of_one_process_where_that_can_be(
     worker, parent = map(int, said.split()[:3:2])
     assert worker != os.getpid()
     assert (parent != os.getpid(), said.endswith("True")) == (has_server, has_server)
+
+
+def test_workers_that_a_dead_one_locked_out_are_started_again(
+    few_digits: Data, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As one does that dies while it takes a stack: this process holds the workers' lock in its place."""
+    monkeypatch.setattr("bench.run.pool.IDLE_SECONDS", 1)
+    trained: list[Trained] = []
+    with LocalPool(1, few_digits, train=say_where) as pool:
+        pool.submit([Trial(preset_cell("model1"), 0, Protocol("digits"))])
+        assert wait_for(lambda: pool.wait(0))
+        channel = pool._pool._pool_manager.worker_manager.workers_channel
+        assert channel is not None
+        assert channel.mutex.acquire(timeout=60)
+        trial = Trial(preset_cell("model1"), 1, Protocol("digits"))
+        train_all([[trial]], pool, trained.append, lambda: None, Interrupts())
+    assert [one.trial for one in trained] == [trial]
+    assert capsys.readouterr().err == "workers are locked out since one died; they are started again\n"
 
 
 def hang(said: Path, _stack: Sequence[Trial], _data: Data) -> list[Trained]:

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -23,6 +24,10 @@ from bench.train.data import Data
 # How often in a row workers may die before any of them trains.
 STARTS = 3
 
+# Once workers have trained, one may have nothing to do for so long while stacks wait, as one has that starts in place
+# of a dead one. If that died in the very moment in which it took a stack, it may have left the others locked out.
+IDLE_SECONDS = 300
+
 
 class LocalPool:
     """An Executor of worker processes on this machine, each with one torch thread; a dead worker is replaced.
@@ -40,6 +45,8 @@ class LocalPool:
         self._open = partial(ProcessPool, workers, initializer=start_worker, initargs=(data, packed()), context=context)
         self._pool = self._open()
         self._starts = 1
+        self._have_trained = False
+        self._idle_since: float | None = None
         self._stacks: dict[ProcessFuture[list[Trained]], Sequence[Trial]] = {}
 
     def submit(self, stack: Sequence[Trial]) -> None:
@@ -57,11 +64,13 @@ class LocalPool:
         """The stacks that came back since, after at most so many seconds. Raises BenchError when the workers die again
         and again before they train. Without time none are started."""
         if seconds and self._is_broken():
-            self._open_again()
+            self._open_again("a worker died before any trained")
+        elif seconds and self._is_locked_out():
+            self._open_again("workers are locked out since one died")
         wait(self._stacks, timeout=seconds, return_when=FIRST_COMPLETED)
         finished = [future for future in self._stacks if future.done() and not _was_lost(future)]
         if finished:
-            self._starts = 1
+            self._starts, self._have_trained = 1, True
         return [_finished(self._stacks.pop(future), future) for future in finished]
 
     def _is_broken(self) -> bool:
@@ -71,14 +80,25 @@ class LocalPool:
         except RuntimeError:
             return True
 
-    def _open_again(self) -> None:
+    def _is_locked_out(self) -> bool:
+        """Whether stacks have waited for so long beside a worker that has nothing to do."""
+        waiting = sum(not (future.running() or future.done()) for future in self._stacks)
+        at_work = sum(map(ProcessFuture.running, self._stacks))
+        if not waiting or at_work >= self.slots or not self._have_trained:
+            self._idle_since = None
+        elif self._idle_since is None:
+            self._idle_since = time.monotonic()
+        return self._idle_since is not None and time.monotonic() - self._idle_since > IDLE_SECONDS
+
+    def _open_again(self, why: str) -> None:
         if self._starts == STARTS:
             raise BenchError(
                 f"the workers died {STARTS} times before they began to train, as when memory is short: "
                 "try fewer --workers"
             )
         self._starts += 1
-        print("a worker died before any trained; they are started again", file=sys.stderr)
+        self._have_trained, self._idle_since = False, None
+        print(f"{why}; they are started again", file=sys.stderr)
         self._pool.stop()
         self._pool.join()
         self._pool = self._open()
