@@ -113,6 +113,13 @@ def test_reports_of_examples_are_those_of_their_rows(
     assert made == kept
 
 
+def test_transfer_is_what_the_readme_says_of_it() -> None:
+    table = pd.read_csv(EXAMPLES / "transfer" / "reports" / "transfer" / "mnist" / "tables" / "transfer.csv")
+    pretrained = table[table["beginning"] == "pretraining on digits"].set_index("images")
+    assert pretrained["verdict"][[100, 1_000, 3_000]].tolist() == ["helps", "hurts", "hurts"]
+    assert (pretrained["over_updates_high"][[100, 300, 1_000, 3_000]] < 0).all()
+
+
 @pytest.mark.slow
 def test_a_network_from_elsewhere_on_arrays(folder: Path) -> None:
     text = (EXAMPLES / "resnet18.py").read_text(encoding="utf-8")

@@ -28,11 +28,13 @@ def opening(report: Report) -> str:
     kinds = kinds_of_bits(evidence.trials["machine"], evidence.machines)
     where = f"{protocol['device']}{f' ({listed(list(kinds))})' if kinds else ''}"
     looks = looks_sentence(evidence)
+    more = f"{plural(len(evidence.apart), 'training')} of {plural(len(evidence.apart_cells), 'cell')}"
+    apart = f" Another {more} are in a section of their own." if len(evidence.apart) else ""
     return (
         f"Measured on {evidence.dataset}: {plural(len(evidence.trials), 'training')} of "
         f"{plural(len(evidence.cells), 'cell')} (a network with a set of techniques), {number} each, "
         f"{plural(int(str(protocol['epochs'])), 'epoch')}, in {protocol['precision']} on {where}. What counts is "
-        f"{ACCURACY.what} after the last epoch.{f' {looks}' if looks else ''}"
+        f"{ACCURACY.what} after the last epoch.{apart}{f' {looks}' if looks else ''}"
     )
 
 
