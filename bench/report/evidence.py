@@ -189,7 +189,8 @@ def gather(
         raise NoRowsError(
             f"{store.trials_path} has no {'such ' if where else ''}rows: make some with `{catalogue().run_command}`"
         )
-    chosen = choose(recorded, store.parts(), networks, prefer)
+    parts = store.parts()
+    chosen = choose(recorded, parts, networks, prefer)
     if chosen is None:
         raise NoRowsError(
             f"{store.trials_path} has rows of other networks or augmentations than today's only: "
@@ -201,7 +202,7 @@ def gather(
         raise NoRowsError(f"no trial in {store.trials_path} is done: `{catalogue().command('status')}` tells more")
     others_done = chosen.siblings[chosen.siblings["status"] == "done"].reset_index(drop=True)
     epochs, images, on_held_out = store.epochs(), store.images(), store.on_held_out_images()
-    compared = compared_rows(on_held_out, store.parts(), networks, chosen.protocol)
+    compared = compared_rows(on_held_out, parts, networks, chosen.protocol)
     held_out = on_held_out.iloc[:0] if compared is None else compared.rows[compared.rows["status"] == "done"]
     return Evidence(
         dataset=dataset,

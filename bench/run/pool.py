@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from itertools import islice
 from types import TracebackType
 from typing import Self
 
@@ -82,9 +83,9 @@ class LocalPool:
 
     def _is_locked_out(self) -> bool:
         """Whether stacks have waited for so long beside a worker that has nothing to do."""
-        waiting = sum(not (future.running() or future.done()) for future in self._stacks)
-        at_work = sum(map(ProcessFuture.running, self._stacks))
-        if not waiting or at_work >= self.slots or not self._have_trained:
+        # Stacks are taken in their order, so that those at work are the first of however many there are.
+        at_work = sum(1 for _ in islice(filter(ProcessFuture.running, self._stacks), self.slots))
+        if at_work == min(self.slots, len(self._stacks)) or not self._have_trained:
             self._idle_since = None
         elif self._idle_since is None:
             self._idle_since = time.monotonic()
