@@ -1,5 +1,6 @@
 """What several tests share: small data, tiny trials."""
 
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,12 @@ from bench.plan import catalogue as catalogue_module
 from bench.studies.data import DATASETS, IDX_FILES
 from bench.train.data import Data, Split
 from bench.train.fast.activation import Activation
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests wait for processes that start, and for signals to arrive."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(autouse=True)

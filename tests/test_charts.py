@@ -104,6 +104,7 @@ def test_every_chart_is_drawn_in_reading_order(either: Drawn) -> None:
     assert list(either.charts) == EVERY_CHART
 
 
+@pytest.mark.slow
 def test_charts_are_written_as_the_same_bytes_every_time(full: Drawn, tmp_path: Path) -> None:
     files = written(full.charts.values(), tmp_path / "first")
     assert sorted(files) == sorted(f"{name}.{ending}" for name in EVERY_CHART for ending in ("svg", "png"))

@@ -378,7 +378,6 @@ HEAVY = ["torch", "torchvision", "pandas", "numpy", "matplotlib", "seaborn", "sc
         ("speed --help", HEAVY),
         ("select --help", HEAVY),
         ("list", [name for name in HEAVY if name not in {"torch", "numpy"}]),
-        ("status --dataset digits", ["torchvision", "matplotlib", "seaborn", "statsmodels"]),
         ("run --models model3 --design presets --seeds 1 --epochs 1 --dataset digits --workers 0 --no-report",
          ["torchvision", "matplotlib", "seaborn", "statsmodels"]),
         pytest.param(

@@ -118,6 +118,7 @@ def test_one_worker_has_all_of_these(request: pytest.FixtureRequest) -> None:
 
 
 @needs_ray
+@pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_a_cluster_gives_the_bits_of_this_process(tmp_path: Path) -> None:
     """On one machine: another CPU adds up in other vectors, and rounds otherwise."""

@@ -1,4 +1,9 @@
-"""What is committed agrees: README, log and reports with the rows, the networks with their baseline."""
+"""What is committed agrees: README, log and reports with the rows, the networks with their baseline, types with each
+other."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -12,3 +17,10 @@ def test_a_command_finds_nothing_to_say_against_it(
 ) -> None:
     monkeypatch.chdir(ROOT)
     assert run_command_line(command.split()) == 0, capsys.readouterr()
+
+
+@pytest.mark.skipif(find_spec("mypy") is None, reason="mypy is not installed: pip install .[typing]")
+def test_types_are_sound() -> None:
+    """Here and not before the tests, so that the other cores test meanwhile."""
+    done = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

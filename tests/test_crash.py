@@ -282,9 +282,8 @@ def test_workers_that_die_each_time_they_start_end_the_run(digits: Data, monkeyp
         train_all([[trial] for trial in planned], pool, lambda _: None, lambda: None, Interrupts())
 
 
-@pytest.mark.parametrize(
-    "closed", ["<&- >&- 2>&-", *(pytest.param(one, marks=pytest.mark.slow) for one in ("2>&-", "2>/dev/full"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "2>&-", "2>/dev/full"])
 def test_a_run_that_nobody_listens_to_writes_its_rows_and_nothing_else_to_them(tmp_path: Path, closed: str) -> None:
     shell = subprocess.run(
         ["sh", "-c", f"{shlex.join(command(tmp_path, 2, workers=1))} {closed}"],
@@ -296,6 +295,7 @@ def test_a_run_that_nobody_listens_to_writes_its_rows_and_nothing_else_to_them(t
     assert Store(tmp_path / "digits").trials()["status"].tolist() == ["done"] * 2
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_one_more_try(tmp_path: Path) -> None:
     """In the middle of a trial, which has some epochs: while a worker takes one, what others take hangs on it."""
     process = start(tmp_path, seeds=4, epochs=6)
@@ -504,6 +504,7 @@ def test_a_file_that_may_not_grow_loses_nothing_once_it_may(tmp_path: Path) -> N
     assert sorted(Store(tmp_path / "digits").trials()["seed"]) == list(range(24))
 
 
+@pytest.mark.slow
 def test_a_read_only_disk_is_answered_in_one_line(small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     done = subprocess.run(command(small_disk), cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)

@@ -1,7 +1,7 @@
 """What a command rewrites is whole after a kill at any moment, and the same command then does its work.
 
 A process is killed by itself, at the n-th time that it opens a file to write it, renames or removes one, or in the
-midst of a write, at so many bytes: the same moments every time. `pytest -m slow tests/test_kills.py` tries more.
+midst of a write, at so many bytes: the same moments every time. It takes minutes: `pytest -m slow tests/test_kills.py`.
 """
 
 import os
@@ -33,14 +33,15 @@ from bench.run.runner import TIMING_ROUNDS
 from tests.synthetic import write_rows
 from tests.test_crash import forked
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")]
+
+# Of all changes of files, at so many a process is killed.
+WANTED = 40
 
 FACTORS = catalogue().factors
 
 # What is done to files, and which of its arguments are paths.
 EVENTS = {"open": 1, "os.rename": 2, "os.remove": 1, "os.mkdir": 1, "os.rmdir": 1, "os.truncate": 1}
-FEW = pytest.mark.parametrize("wanted", [1, pytest.param(40, marks=pytest.mark.slow)])
-MANY = pytest.mark.parametrize("wanted", [pytest.param(40, marks=pytest.mark.slow)])  # each takes ten seconds or more
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,14 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def moments(events: int, wanted: int, sizes: Sequence[int]) -> Iterator[Moment]:
+def moments(events: int, sizes: Sequence[int]) -> Iterator[Moment]:
     """So many, evenly spread over all changes; then those within writes."""
-    numbers = {1 + (3 * place + 2) * events // (3 * wanted) for place in range(wanted)}
+    numbers = {1 + (3 * place + 2) * events // (3 * WANTED) for place in range(WANTED)}
     yield from (Moment(event=number) for number in sorted(numbers) if number <= events)
     yield from (Moment(size=size) for size in sizes)
 
 
-def require_whole_files(arguments: Sequence[str], folder: Path, wanted: int, sizes: Sequence[int]) -> None:
+def require_whole_files(arguments: Sequence[str], folder: Path, sizes: Sequence[int]) -> None:
     """Kills the command at moments; each file is the older or the newer one, and there if both have it. The command
     then makes the newer ones."""
     old = files(folder)
@@ -125,7 +126,7 @@ def require_whole_files(arguments: Sequence[str], folder: Path, wanted: int, siz
     new = files(folder)
     assert old.keys() & new.keys()
     assert any(old[name] != new[name] for name in old.keys() & new.keys())
-    for moment in moments(events, wanted, sizes):
+    for moment in moments(events, sizes):
         shutil.rmtree(folder)
         shutil.copytree(before, folder)
         code, _ = run_apart(arguments, folder, moment)
@@ -137,8 +138,7 @@ def require_whole_files(arguments: Sequence[str], folder: Path, wanted: int, siz
         assert files(folder) == new, moment
 
 
-@MANY
-def test_a_report(tmp_path: Path, wanted: int) -> None:
+def test_a_report(tmp_path: Path) -> None:
     results, reports = tmp_path / "results", tmp_path / "reports"
     cells = [preset_cell("model1"), preset_cell("model3")]
     arguments = ["report", "--results", str(results), "--reports", str(reports)]
@@ -146,32 +146,29 @@ def test_a_report(tmp_path: Path, wanted: int) -> None:
     assert run_apart(arguments, reports, Moment())[0] == 0
     shutil.rmtree(results)
     write_rows(results / "digits", cells, seeds=3, images=1000, dataset="digits")
-    require_whole_files(arguments, reports, wanted, [20_000, 10][-wanted:])
+    require_whole_files(arguments, reports, [20_000, 10])
 
 
-@FEW
-def test_a_readme(tmp_path: Path, wanted: int) -> None:
+def test_a_readme(tmp_path: Path) -> None:
     results, folder = tmp_path / "results", tmp_path / "repository"
     folder.mkdir()
     write_rows(results / "digits", list(toggles(["model1"], FACTORS)), seeds=2, images=1000, dataset="digits")
     text = "By hand.\n" * 100
     (folder / "README.md").write_text(f"{text}<!-- bench: digits effects -->\n<!-- bench: end -->\n{text}")
     arguments = ["readme", "--file", str(folder / "README.md"), "--results", str(results)]
-    require_whole_files(arguments, folder, wanted, [2000])
+    require_whole_files(arguments, folder, [2000])
 
 
-@MANY
-def test_a_baseline(tmp_path: Path, wanted: int) -> None:
+def test_a_baseline(tmp_path: Path) -> None:
     results = tmp_path / "results"
     rows = measure_networks((1, 28, 28), 10)
     write_baseline(results, ExactRow, [replace(row, macs=row.macs + 1) for row in rows[1:]])
     arguments = ["check", "exact", "--update", "--dataset", "digits", "--results", str(results)]
-    require_whole_files(arguments, results, wanted, [2000])
+    require_whole_files(arguments, results, [2000])
     assert read_baseline(results, ExactRow) == rows
 
 
-@MANY
-def test_the_timing_of_networks(tmp_path: Path, wanted: int) -> None:
+def test_the_timing_of_networks(tmp_path: Path) -> None:
     """Rows of trials stay as they are, and what was timed is timed again unless every round of it is there."""
     results, before = tmp_path / "results", tmp_path / "before"
     options = "--models model3 --design presets --seeds 1 --epochs 1 --dataset digits --workers 0 --no-report"
@@ -182,7 +179,7 @@ def test_the_timing_of_networks(tmp_path: Path, wanted: int) -> None:
     code, events = run_apart(arguments, results, Moment())
     assert code == 0
     header, first, second, *_ = (results / "digits" / "timings.csv").read_bytes().splitlines(keepends=True)
-    for moment in (*moments(events, wanted, []), None):
+    for moment in (*moments(events, []), None):
         shutil.rmtree(results)
         shutil.copytree(before, results)
         if moment is None:  # what a kill in the midst of the write leaves

@@ -197,6 +197,7 @@ def test_a_process_that_fails_ends_the_comparison_in_one_line(tmp_path: Path) ->
         processes.call(fails_in_one, tmp_path / "marker")
 
 
+@pytest.mark.slow
 def test_so_does_one_that_dies() -> None:
     with (
         pytest.raises(BenchError, match=r"^a process that was to be timed died"),
