@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from torch import nn
 
 from architectures.layers import read_layers, written_layers
 from architectures.model7 import LAYERS, model7
@@ -36,7 +38,7 @@ from bench.session import batches, searching, training
 from bench.session.recorded import read_run
 from bench.session.request import Place
 from bench.studies.load import load_study
-from bench.studies.space import parameters, suggest
+from bench.studies.space import parameters, suggest, written
 from bench.train.data import Data
 from bench.train.outcome import Epoch, Outcome
 from tests.studies import bench, edited, untouched, write
@@ -194,18 +196,29 @@ def test_layers_are_read_as_they_are_written() -> None:
             read_layers(wrong)
 
 
-def test_the_space_of_model7_fills_the_limit_and_counts_as_torch_does() -> None:
+def values_written(network: nn.Module, side: int) -> int:
+    sizes: list[int] = []
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda _module, _inputs, maps: sizes.append(maps.numel()))
+    network.eval()(torch.zeros(1, 1, side, side))
+    return sum(sizes)
+
+
+def test_the_space_of_model7_fills_its_limits_and_counts_as_torch_does() -> None:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(1))
-    sizes = []
+    fullest = []
     for limit in (8_000, 3_000) * 10:
         blocks = read_layers(suggest(study.ask(), limit)["layers"])
         network = model7((1, 64, 64), 10, layers=written_layers(blocks))
         assert parameters(blocks) == sum(one.numel() for one in network.parameters()) <= limit
-        sizes.append(parameters(blocks) / limit)
-    assert np.median(sizes) > 0.9
+        assert written(blocks, 64) == values_written(network, 64)
+        assert written(blocks) <= 40_000
+        fullest.append(max(parameters(blocks) / limit, written(blocks) / 40_000))
+    assert np.median(fullest) > 0.9
 
 
 @dataclass(frozen=True)
