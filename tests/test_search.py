@@ -339,9 +339,20 @@ def _confirm(searcher: Searcher, seeds: int) -> int:
     return searching.confirm(run, design, Place(1), seeds, Path("unused"), searcher.folder / "rows", None, 0.0005)
 
 
-def test_without_a_search_a_report_says_nothing_of_it(searcher: Searcher) -> None:
+def test_a_report_shows_a_search_whatever_its_precision_and_says_nothing_without_one(searcher: Searcher) -> None:
     searcher(Budget(trials=70))
     _confirm(searcher, 2)
+    evidence = gather(Store(searcher.folder / "rows" / "digits"), "digits")
+    [found] = searches(Report(evidence, 0.0005))
+    assert [len(arm.fresh) for arm in found.arms] == [2, 2]
+    elsewhere = replace(
+        evidence,
+        protocol={**evidence.protocol, "precision": "bf16"},
+        trials=evidence.trials.iloc[:0],
+        other_precisions=evidence.trials,
+    )
+    assert searches(Report(elsewhere, 0.0005)) == (found,)
+    assert elsewhere.protocol["precision"] != found.precision
     (searcher.folder / "rows" / "digits" / "selection.csv").unlink()
     report = Report(gather(Store(searcher.folder / "rows" / "digits"), "digits"), 0.0005)
     table: Table = section.search_table(report)

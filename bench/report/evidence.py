@@ -40,7 +40,8 @@ class Evidence:
     `trials` has the done rows with their cell's label in `cell`, one per cell and seed; `unfinished` the diverged and
     failed ones; `other_precisions` the done rows under protocols that differ from this one in precision alone; `rates`
     the done rows of this protocol at every learning rate, and `swept` those at every batch size and number of epochs,
-    by column; `searched` those of searches for this protocol, on held-out images, with `cell`, `arm` and `limit`;
+    by column; `searched` those of searches for this protocol, in any precision, on held-out images, with `cell`, `arm`
+    and `limit`;
     `held_out` the done rows of this protocol that other runs measured on held-out images, and `held_out_cells` their
     cells;
     `looks` are those of runs that went on until it was settled, in their order; `left_out` says in sentences

@@ -14,12 +14,13 @@ _DESIGN = re.compile(rf"({SEARCHED}|{AT_RANDOM})(?:-([0-9]{{1,15}}))?", re.ASCII
 
 
 def searched_rows(rows: pd.DataFrame, protocol: Mapping[str, object]) -> pd.DataFrame:
-    """The rows of searches for a protocol among those on held-out images, in the order in which they were recorded:
-    with their cell's label in `cell`, their arm in `arm` and the most parameters that it allowed in `limit`, 0 where
-    it had no limit. Their trials have the protocol's epochs, or fewer, as the rungs of the search have."""
+    """The rows of searches for a protocol, in any precision, among those on held-out images, in the order in which they
+    were recorded: with their cell's label in `cell`, their arm in `arm` and the most parameters that it allowed in
+    `limit`, 0 where it had no limit. Their trials have the protocol's epochs, or fewer, as the rungs of the search
+    have."""
     told = with_arms(rows)
     for name in PROTOCOL:
-        if name != "epochs":
+        if name not in ("epochs", "precision"):
             told = told[told[name] == protocol[name]]
     return told[told["epochs"].isin(rung_epochs(int(str(protocol["epochs"]))))].reset_index(drop=True)
 

@@ -22,6 +22,7 @@ def search_table(report: Report) -> Table:
         columns=(
             text_column("", "search"),
             number_column("parameters allowed", "limit", count),
+            text_column("precision", "precision"),
             number_column("trials", "trials", str),
             number_column("epochs", "epochs", count),
             number_column("hours of a worker", "hours", "{:.1f}".format),
@@ -32,17 +33,18 @@ def search_table(report: Report) -> Table:
             interval_column("95 % interval", "accuracy", percent_interval),
             number_column("n", "n", str),
         ),
-        rows=tuple(_row(arm) for one in searches(report) for arm in one.arms),
+        rows=tuple(_row(one, arm) for one in searches(report) for arm in one.arms),
     )
 
 
 _UNKNOWN = {"accuracy": math.nan, "accuracy_low": math.nan, "accuracy_high": math.nan, "sd": math.nan, "n": 0}
 
 
-def _row(arm: SearchArm) -> TableRow:
+def _row(one: Searched, arm: SearchArm) -> TableRow:
     return {
         "search": arm.name,
         "limit": arm.limit or None,
+        "precision": one.precision,
         "trials": arm.trials,
         "epochs": arm.epochs,
         "hours": arm.seconds / 3600,
@@ -65,7 +67,7 @@ def _sentences(report: Report) -> Iterator[str]:
 
 
 def _verdict(one: Searched) -> Iterator[str]:
-    allowed = f" with at most {one.limit:,} parameters" if one.limit else ""
+    allowed = (f" with at most {one.limit:,} parameters" if one.limit else "") + f" in {one.precision}"
     if one.difference is None:
         if len(one.arms) == 2 and one.arms[0].winner == one.arms[1].winner:
             yield f"The search{allowed} and random search found the same network, {one.arms[0].winner.label}."

@@ -39,8 +39,8 @@ def draw(report: Report) -> Chart | None:
         "for the best so far. Epochs are counted over all trials, those that successive halving ended early with them. "
         "The best of many on the same images is higher than it is on others."
         + remark(below > 0, f"{plural(below, 'network')} of {len(reached)} lie below the axis.")
-        + remark(one.limit > 0, f"Networks have at most {one.limit:,} parameters.")
-        + remark(bool(others), "Searches with another limit are in the table."),
+        + remark(one.limit > 0, f"Networks have at most {one.limit:,} parameters and train in {one.precision}.")
+        + remark(bool(others), "Smaller searches are in the table."),
         alt=f"Best held-out accuracy by epochs spent; in the end {listed([_in_words(arm) for arm in one.arms])}.",
         figure=page,
     )

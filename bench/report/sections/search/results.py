@@ -43,34 +43,40 @@ class SearchArm:
 
 @dataclass(frozen=True)
 class Searched:
-    """A search and random search under one limit; `difference` is that of their winners' test accuracies on fresh
-    seeds, the search's minus random search's, None where one hasn't met the test set or both are the same network."""
+    """A search and random search under one limit in one precision, whichever the report's is; `difference` is that of
+    their winners' test accuracies on fresh seeds, the search's minus random search's, None where one hasn't met the
+    test set or both are the same network."""
 
     limit: int
+    precision: str
     arms: tuple[SearchArm, ...]
     difference: Estimate | None
 
 
 @once
 def searches(report: Report) -> tuple[Searched, ...]:
-    """One per limit of parameters, the largest search first."""
-    rows = report.evidence.searched
-    limits = sorted(set(map(int, rows["limit"])))
-    found = [_searched(report.evidence, limit, rows[rows["limit"] == limit]) for limit in limits]
+    """One per limit of parameters and precision, the largest search first."""
+    evidence = report.evidence
+    met = pd.concat([evidence.trials, evidence.other_precisions])
+    found = [
+        _searched(evidence, int(str(limit)), str(precision), rows, met[met["precision"] == precision])
+        for (limit, precision), rows in evidence.searched.groupby(["limit", "precision"])
+    ]
     kept = [one for one in found if one.arms]
     return tuple(sorted(kept, key=lambda one: -sum(arm.epochs for arm in one.arms)))
 
 
-def _searched(evidence: Evidence, limit: int, rows: pd.DataFrame) -> Searched:
-    arms = tuple(_arms(evidence, limit, rows))
+def _searched(evidence: Evidence, limit: int, precision: str, rows: pd.DataFrame, met: pd.DataFrame) -> Searched:
+    """Of the search's own rows, and of those that met the test set in its precision."""
+    arms = tuple(_arms(evidence, limit, rows, met))
     difference = None
     if len(arms) == 2 and arms[0].winner != arms[1].winner and all(arm.fresh for arm in arms):
         difference = difference_of(arms[0].fresh, arms[1].fresh, evidence.step)
-    return Searched(limit, arms, difference)
+    return Searched(limit, precision, arms, difference)
 
 
-def _arms(evidence: Evidence, limit: int, rows: pd.DataFrame) -> Iterator[SearchArm]:
-    confirmed = with_arms(evidence.trials)
+def _arms(evidence: Evidence, limit: int, rows: pd.DataFrame, met: pd.DataFrame) -> Iterator[SearchArm]:
+    confirmed = with_arms(met)
     for arm in (SEARCHED, AT_RANDOM):
         own = rows[rows["arm"] == arm]
         spent = own["epochs"].cumsum()
@@ -81,7 +87,8 @@ def _arms(evidence: Evidence, limit: int, rows: pd.DataFrame) -> Iterator[Search
         cell = recorded_cell(tuple(best[["architecture", *catalogue().columns]]))
         if cell is None:
             continue
-        fresh = {seed: one for seed, one in evidence.values(cell).items() if seed not in set(own["seed"])}
+        of_winner = met[(met["cell"] == cell.label) & ~met["seed"].isin(own["seed"])].sort_values("seed")
+        fresh = dict(zip(of_winner["seed"].tolist(), of_winner["test_accuracy"].tolist(), strict=True))
         of_arm = confirmed[(confirmed["arm"] == arm) & (confirmed["limit"] == limit)]
         yield SearchArm(
             arm=arm,
