@@ -53,8 +53,8 @@ def test_the_exit_code_of_rows(rows: list[CheckRow], strict: bool, code: int) ->
     assert exit_code([Kind.EXACT], rows, strict=strict) == code
 
 
-# Combinations of the switches of a network: three of model1 and model2; of the others two more, of 2 and 3 levels.
-NETWORKS = 2 * 8 + 2 * 8 * 2 * 3
+# Combinations of the switches of a network: three of models 1, 2 and 7; of the others two more, of 2 and 3 levels.
+NETWORKS = 3 * 8 + 2 * 8 * 2 * 3
 
 
 def test_a_kind_without_a_compared_row_was_not_measured() -> None:

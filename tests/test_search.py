@@ -38,6 +38,7 @@ from bench.session import batches, searching, training
 from bench.session.recorded import read_run
 from bench.session.request import Place
 from bench.studies.load import load_study
+from bench.studies.mnist import MODEL3, MODEL4, STUDY
 from bench.studies.space import parameters, suggest, written
 from bench.train.data import Data
 from bench.train.outcome import Epoch, Outcome
@@ -173,9 +174,13 @@ def test_a_space_that_cannot_be_is_said(study: Search, levels: Any, message: str
 
 
 def test_what_is_only_searched_is_no_part_of_designs() -> None:
+    known = replace(STUDY, architectures=[MODEL3, MODEL4]).catalogue(name="")
+    assert list(known.architectures) == ["model3", "model4", "model7"]
+    assert known.models == ["model3", "model4"]
+
+
+def test_layers_are_no_factor_of_designs() -> None:
     known = catalogue()
-    assert "model7" in known.architectures
-    assert "model7" not in known.models
     assert [cell.label for cell in toggles(["model7"], known.factors) if cell.levels["layers"] != LAYERS] == []
     assert preset_cell("model7").levels["layers"] == LAYERS
     assert preset_cell("model1").levels["layers"] == "none"
