@@ -19,7 +19,11 @@ from statsmodels.stats.multitest import multipletests
 
 ROOT = Path(__file__).parents[1]
 ROWS = ROOT / "results" / "mnist"
-LATER = {"residual": "off", "attention": "off"}  # columns of some rows, with what the others have
+LATER = {
+    "residual": "off",
+    "attention": "off",
+    "factor_layers": "none",
+}  # columns of some rows, with what the others have
 CELL = ["architecture", "batch_norm", "gap", "dropout", "augmentation", "scheduler", *LATER]
 PRESETS = {
     "model1": ("off", "off", 0.0, "basic", "step", *LATER.values()),
@@ -425,6 +429,56 @@ def test_precisions(cells: dict[str, Cells]) -> None:
         said = (numbers(row["difference"])[0], *numbers(row["95 % interval"]))
         for one, computed in zip(said, interval(weighted), strict=True):
             same(one, computed, 2)
+
+
+def of_network(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The rows of a network of model7's that a table names so: alone it has the layers that most of its rows have."""
+    own = rows[rows["architecture"] == "model7"]
+    _, _, layers = name.partition(" layers=")
+    return own[own["factor_layers"] == (layers or own["factor_layers"].mode().item())]
+
+
+def test_what_a_search_found_and_what_it_is_worth(trials: pd.DataFrame) -> None:
+    selection = pd.read_csv(ROWS / "selection.csv")
+    arms = {"search": "search-8000", "random search": "random-8000"}
+    rows = table("searches")
+    assert [row[""] for row in rows] == list(arms)
+    for row in rows:
+        own = selection[selection["design"] == arms[row[""]]]
+        whole = own[own["epochs"] == 15]
+        best = whole.loc[whole["val_accuracy"].astype(float).idxmax()]
+        assert [int(numbers(row[name])[0]) for name in ("trials", "epochs")] == [len(own), own["epochs"].sum()]
+        same(row["held-out accuracy"], 100 * float(best["val_accuracy"]), 2)
+        met = of_network(trials, row["best network"])
+        assert set(met["factor_layers"]) <= {best["factor_layers"]}
+        assert int(numbers(row["parameters"])[0]) == best["parameters"] <= 8000
+        fresh = met[~met["seed"].isin(own["seed"])]["accuracy"].tolist()
+        assert int(row["n"]) == len(fresh)
+        for one, computed in zip(
+            numbers(row["test accuracy"] + row["95 % interval"]), mean_interval(fresh), strict=True
+        ):
+            same(one, computed, 2)
+
+
+def test_what_else_predicts_with_what_trainings_left(trials: pd.DataFrame) -> None:
+    readouts = pd.read_csv(ROWS / "readouts.csv").drop_duplicates(["trial", "readout", "run"], keep="last")
+    rows = table("precision=fp32 architecture=model7 readouts")
+    assert {row["readout"] for row in rows} >= {"last", "ema"}
+    for row in rows:
+        met = of_network(trials[trials["precision"] == "fp32"], row["cell"])
+        read = readouts[readouts["trial"].isin(met["trial"])].set_index(["trial", "run"])
+        own, last = (100 * read[read["readout"] == name]["accuracy"] for name in (row["readout"], "last"))
+        assert int(row["n"]) == len(own)
+        for one, computed in zip(numbers(row["accuracy"] + row["95 % interval"]), mean_interval(own), strict=True):
+            same(one, computed, 2)
+        of_quality = read[read["readout"] == row["readout"]]
+        for column, name, digits in (("loss", "loss", 4), ("Brier score", "brier", 4)):
+            same(row[column], of_quality[name].mean(), digits)
+        same(row["calibration error"], 100 * of_quality["calibration_error"].mean(), 2)
+        if row["readout"] != "last":
+            said = numbers(row["over last"] + row["95 % interval of that"])
+            for one, computed in zip(said, mean_interval(own - last), strict=True):
+                same(one, computed, 2)
 
 
 def test_what_techniques_do_together(cells: dict[str, Cells], precision: str) -> None:

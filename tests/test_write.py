@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -326,20 +326,36 @@ between
 
 
 def test_blocks_are_rewritten_and_the_rest_is_left(analysis: Report) -> None:
-    text = rewrite(README, lambda _: analysis, "reports")
+    text = rewrite(README, lambda *_: analysis, "reports")
     assert "old" not in text
     assert text.startswith("# Title\n<!-- bench: mnist targets -->\n| model")
     assert "\nbetween\n" in text
     assert "](reports/mnist/charts/curves.svg)" in text
     assert "Batch norm (at its rate 0.03, against 0.01) " in text
-    assert rewrite(text, lambda _: analysis, "reports") == text
+    assert rewrite(text, lambda *_: analysis, "reports") == text
     assert drifted(README, text) == ["mnist targets", "mnist chart:curves", "mnist findings"]
+
+
+def test_a_block_may_be_of_some_rows_alone(analysis: Report) -> None:
+    asked: list[tuple[str, Mapping[str, str]]] = []
+
+    def analysis_of(dataset: str, where: Mapping[str, str]) -> Report:
+        asked.append((dataset, where))
+        return analysis
+
+    text = "<!-- bench: mnist precision=bf16 seed=1 targets -->\n<!-- bench: end -->\n"
+    new = rewrite(text, analysis_of, "reports")
+    assert asked == [("mnist", {"precision": "bf16", "seed": "1"})]
+    assert "\n| model" in new
+    assert drifted(text, new) == ["mnist precision=bf16 seed=1 targets"]
+    with pytest.raises(ReadmeError, match="chart:curves comes from a report on all rows: leave out the conditions"):
+        rewrite(text.replace("targets", "chart:curves"), analysis_of, "reports")
 
 
 @pytest.mark.slow
 def test_line_ends_stay_as_they_are(rows: Path, tmp_path: Path, analysis: Report) -> None:
-    expected = rewrite(README, lambda _: analysis, "reports").replace("\n", "\r\n")
-    assert rewrite(README.replace("\n", "\r\n"), lambda _: analysis, "reports") == expected
+    expected = rewrite(README, lambda *_: analysis, "reports").replace("\n", "\r\n")
+    assert rewrite(README.replace("\n", "\r\n"), lambda *_: analysis, "reports") == expected
     file = tmp_path / "README.md"
     file.write_bytes(b"unix\n" + README.replace("\n", "\r\n").encode())
     command = ["readme", "--file", str(file), "--results", str(rows), "--reports", str(tmp_path / "reports")]
@@ -360,7 +376,7 @@ def test_line_ends_stay_as_they_are(rows: Path, tmp_path: Path, analysis: Report
 )
 def test_a_wrong_block_is_named(analysis: Report, text: str, message: str) -> None:
     with pytest.raises(ReadmeError, match=message):
-        rewrite(text, lambda _: analysis, "reports")
+        rewrite(text, lambda *_: analysis, "reports")
 
 
 def test_the_check_fails_on_drift_and_changes_nothing(

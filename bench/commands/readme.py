@@ -1,5 +1,6 @@
 """`bench readme`: rewrites the README's tables and charts from rows, or checks that they hold."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -29,13 +30,14 @@ def readme(
     from bench.run.networks import layers_today
     from bench.session.reports import DEFAULT_MARGIN, todays_evidence
 
-    reported: dict[str, Report] = {}
+    reported: dict[tuple[str, frozenset[tuple[str, str]]], Report] = {}
 
-    def report_of(dataset: str) -> Report:
-        if dataset not in reported:
-            evidence = todays_evidence(Store(results / opt.plain_name(dataset)), dataset)
-            reported[dataset] = Report(evidence, DEFAULT_MARGIN / 100, layers_today)
-        return reported[dataset]
+    def report_of(dataset: str, where: Mapping[str, str]) -> Report:
+        key = dataset, frozenset(where.items())
+        if key not in reported:
+            evidence = todays_evidence(Store(results / opt.plain_name(dataset)), dataset, where)
+            reported[key] = Report(evidence, DEFAULT_MARGIN / 100, layers_today)
+        return reported[key]
 
     for path in file or [Path("README.md")]:
         old = read(path)
@@ -47,9 +49,9 @@ def readme(
         if changed:
             write(path, new)
         print(f"{path}: {'rewrote ' + ', '.join(changed) if changed else 'nothing to change'}")
-    for dataset, report in reported.items() if check else ():
+    for (dataset, where), report in reported.items() if check else ():
         command = catalogue().command("report", "--dataset", dataset)
-        if (reports / dataset).exists() and (files := altered(report, reports / dataset, command)):
+        if not where and (reports / dataset).exists() and (files := altered(report, reports / dataset, command)):
             raise ReadmeError(
                 f"{reports / dataset} has drifted from the rows ({few(files)}): `{command}` writes it anew; a chart "
                 "alone may also be another matplotlib's"

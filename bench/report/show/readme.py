@@ -5,11 +5,14 @@
     <!-- bench: end -->
 
 A block is named by a data set and by a table (its file's name in the report), `headlines` (the first four),
-`findings`, `log` (what wasn't shown to help, dated), `presets`, `combinations`, or `chart:` and a chart's name.
+`findings`, `log` (what wasn't shown to help, dated), `presets`, `combinations`, `search`, or `chart:` and a chart's
+name. Conditions on the rows may stand between, as `bench report` takes them behind --where:
+
+    <!-- bench: pebbles precision=fp32 readouts -->
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import islice
@@ -33,6 +36,10 @@ _BRIEF = {
         *("model", "trained by", "precision", "processes x threads", "images/s", "of peak"),
         *("to plain fp32", "95 % interval", "rounds"),
     ),
+    "searches": (
+        *("", "trials", "epochs", "best network", "parameters"),
+        *("held-out accuracy", "test accuracy", "95 % interval", "n"),
+    ),
     "targets": ("model", "precision", "published", "measured", "n", "one more run", "reached it", "these rows"),
 }
 
@@ -40,7 +47,8 @@ _BRIEF = {
 _MOST_LINES = 60
 
 _BLOCK = re.compile(
-    r"^<!-- bench: (?P<dataset>\S+) (?P<name>\S+) -->(?P<end>\r?\n)(?P<body>.*?)^<!-- bench: end -->(?=\r?$)",
+    r"^<!-- bench: (?P<of>(?P<dataset>\S+)(?P<where>(?: [^\s=]+=\S+)*) (?P<name>\S+)) -->(?P<end>\r?\n)(?P<body>.*?)"
+    r"^<!-- bench: end -->(?=\r?$)",
     re.MULTILINE | re.DOTALL,
 )
 _MARKER = re.compile(r"^<!-- bench: ", re.MULTILINE)
@@ -50,9 +58,9 @@ class ReadmeError(BenchError):
     """A file's blocks can't be made, or have drifted from the rows."""
 
 
-def rewrite(text: str, analysis_of: Callable[[str], Report], reports: str) -> str:
+def rewrite(text: str, analysis_of: Callable[[str, Mapping[str, str]], Report], reports: str) -> str:
     """The text with every block made anew, its lines ended as its first one is. `analysis_of` gives a data set's
-    report, `reports` is where charts lie.
+    report on the rows that meet conditions, `reports` is where charts lie.
 
     Raises ReadmeError for a block without its end and for an unknown name.
     """
@@ -60,29 +68,29 @@ def rewrite(text: str, analysis_of: Callable[[str], Report], reports: str) -> st
         raise ReadmeError(
             "a block lacks its first or last line: `<!-- bench: DATASET TABLE -->`, `<!-- bench: end -->`"
         )
-    blocks_of = cache(lambda dataset: _Blocks(analysis_of(dataset), f"{reports}/{dataset}"))
+
+    @cache
+    def blocks_of(dataset: str, conditions: str) -> _Blocks:
+        where = dict(condition.split("=", 1) for condition in conditions.split())
+        return _Blocks(analysis_of(dataset, where), "" if where else f"{reports}/{dataset}")
 
     def made(match: re.Match[str]) -> str:
-        dataset, name = match["dataset"], match["name"]
-        block = f"<!-- bench: {dataset} {name} -->\n{blocks_of(dataset).body(name)}\n<!-- bench: end -->"
-        return block.replace("\n", match["end"])
+        body = blocks_of(match["dataset"], match["where"]).body(match["name"])
+        return f"<!-- bench: {match['of']} -->\n{body}\n<!-- bench: end -->".replace("\n", match["end"])
 
     return _BLOCK.sub(made, text)
 
 
 def drifted(old: str, new: str) -> list[str]:
     """The names of the blocks whose bodies differ."""
-    before, after = (
-        [(match["dataset"], match["name"], match["body"]) for match in _BLOCK.finditer(text)] for text in (old, new)
-    )
-    return [
-        f"{dataset} {name}" for (dataset, name, body), (*_, made) in zip(before, after, strict=True) if body != made
-    ]
+    before, after = ([(match["of"], match["body"]) for match in _BLOCK.finditer(text)] for text in (old, new))
+    return [name for (name, body), (_, made) in zip(before, after, strict=True) if body != made]
 
 
 @dataclass(frozen=True)
 class _Blocks:
-    """What a data set's blocks are made of; charts and tables are made once. `folder` is where the charts lie."""
+    """What a data set's blocks are made of; charts and tables are made once. `folder` is where the charts lie, empty
+    where no report has them."""
 
     report: Report
     folder: str
@@ -116,6 +124,8 @@ class _Blocks:
         if name in self.sentences:
             return "\n".join(f"- {text}" for text in self.sentences[name])
         if name.startswith("chart:"):
+            if not self.folder:
+                raise ReadmeError(f"{name} comes from a report on all rows: leave out the conditions")
             if name not in self.charts:
                 raise ReadmeError(f"no chart is called {name!r} in these rows: {near_matches(name, self.charts)}")
             chart = self.charts[name]

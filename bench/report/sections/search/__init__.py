@@ -13,7 +13,7 @@ from bench.report.show.words import count, how_surely, percent, percent_interval
 def search_table(report: Report) -> Table:
     """A row per search, and one for the random search beside it."""
     return Table(
-        name="search",
+        name="searches",
         title="Search of architectures",
         caption="Networks that a search suggested, and random search beside it at no lower cost, in epochs of training "
         "on the same images. Of each the one that is best after all epochs on held-out training images, which is the "
