@@ -43,6 +43,7 @@ from bench.studies.space import parameters, suggest, written
 from bench.train.data import Data
 from bench.train.outcome import Epoch, Outcome
 from tests.studies import bench, edited, untouched, write
+from tests.test_charts import cut_texts
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "search.py"
 HELD_OUT = Protocol("digits", epochs=9, batch_size=16, val=149)
@@ -348,8 +349,11 @@ def test_a_report_shows_a_search_whatever_its_precision_and_says_nothing_without
     searcher(Budget(trials=70))
     _confirm(searcher, 2)
     evidence = gather(Store(searcher.folder / "rows" / "digits"), "digits")
-    [found] = searches(Report(evidence, 0.0005))
+    report = Report(evidence, 0.0005)
+    [found] = searches(report)
     assert [len(arm.fresh) for arm in found.arms] == [2, 2]
+    [chart] = [chart for chart in draw_charts(report) if chart.name == "search"]
+    assert not cut_texts(chart.figure)
     elsewhere = replace(
         evidence,
         protocol={**evidence.protocol, "precision": "bf16"},

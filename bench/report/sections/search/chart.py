@@ -28,7 +28,7 @@ def draw(report: Report) -> Chart | None:
     low, high = float(np.median(reached)) * 100, max(reached) * 100
     axes.set_ylim(low - 0.5 * (high - low) - 0.1, high + 0.2 * (high - low) + 0.1)
     below = sum(accuracy * 100 < axes.get_ylim()[0] for accuracy in reached)
-    axes.set(xlabel="epochs trained", ylabel="held-out accuracy (%), a trial each")
+    axes.set(xlabel="epochs trained", ylabel="held-out accuracy (%)")
     axes.set_xlim(0, max(arm.epochs for arm in one.arms) * 1.02)
     axes.grid(axis="both")
     page.legend(loc="outside lower center", ncols=2)
