@@ -480,6 +480,31 @@ def test_what_else_predicts_with_what_trainings_left(trials: pd.DataFrame) -> No
                 same(one, computed, 2)
 
 
+def test_what_seeds_reach_together(trials: pd.DataFrame) -> None:
+    own = set(of_network(trials, "model7")["trial"])
+    ensembles = pd.read_csv(ROWS / "ensembles.csv").drop_duplicates("members", keep="last")
+    members = ensembles["members"].str.split(" ")
+    ensembles = ensembles[members.map(own.issuperset)]
+    rows = table("precision=fp32 architecture=model7 ensembles")
+    assert [row["seeds"] for row in rows] == ["1", "2", "4", "8", "16"]
+    for row in rows:
+        groups = ensembles[ensembles["members"].str.count(" ") + 1 == int(row["seeds"])]
+        assert int(row["groups"]) == len(groups)
+        assert groups["members"].str.split(" ").explode().is_unique
+        assert int(numbers(row["parameters"])[0]) == 7719 * int(row["seeds"])
+        accuracies = 100 * groups["accuracy"]
+        same(row["accuracy"], accuracies.mean(), 2)
+        said = numbers(row["95 % interval"])
+        for one, computed in zip(said, mean_interval(accuracies)[1:] if len(groups) > 1 else (), strict=True):
+            same(one, computed, 2)
+        for column, name, digits, unit in (
+            ("loss", "loss", 4, 1),
+            ("Brier score", "brier", 4, 1),
+            ("calibration error", "calibration_error", 2, 100),
+        ):
+            same(row[column], unit * groups[name].mean(), digits)
+
+
 def test_what_techniques_do_together(cells: dict[str, Cells], precision: str) -> None:
     """Model1's layers with every combination of batch norm, pooling and dropout: main effects, and Shapley's shares of
     the way to model2, seed by seed."""
