@@ -238,7 +238,7 @@ def test_a_signal_to_all_while_workers_start_is_answered_in_one_line(
     os.killpg(process.pid, number)
     _, error = process.communicate(timeout=30)
     assert process.returncode == code
-    assert error.splitlines()[-1].startswith("bench: interrupted with ")
+    assert error.splitlines()[-1].startswith("bench: interrupted")
     assert all("starting workers" in line or " seed " in line for line in error.splitlines()[:-1]), error
     assert wait_for(lambda: not any(map(alive, workers)), 5)
 
