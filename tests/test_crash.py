@@ -232,13 +232,15 @@ def test_a_signal_to_all_while_workers_start_is_answered_in_one_line(
 ) -> None:
     """As a terminal sends it: to the run and to every process that it started."""
     process = start(tmp_path)
+    assert process.stderr is not None
+    assert "starting workers" in process.stderr.readline()
     assert wait_for(lambda: workers_of(process.pid))
     time.sleep(delay)
     workers = workers_of(process.pid)
     os.killpg(process.pid, number)
     _, error = process.communicate(timeout=30)
     assert process.returncode == code
-    assert error.splitlines()[-1].startswith("bench: interrupted")
+    assert error.splitlines()[-1].startswith("bench: interrupted with ")
     assert all("starting workers" in line or " seed " in line for line in error.splitlines()[:-1]), error
     assert wait_for(lambda: not any(map(alive, workers)), 5)
 

@@ -30,8 +30,7 @@ def digits() -> Plan:
         _cell("model3"),
         _cell("model3", scheduler="step", gap=False, augmentation="none", attention="eca"),
         _cell("model4"),
-        _cell("model7"),
-        _cell("model1", batch_norm=True, gap=True, scheduler="cosine", augmentation="none"),
+        _cell("model7", scheduler="cosine", augmentation="none"),
         _cell("model3", batch_norm=False, gap=False, augmentation="none"),
     )
     usual = catalogue().usual_on("digits")
