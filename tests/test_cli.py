@@ -381,6 +381,11 @@ HEAVY = ["torch", "torchvision", "pandas", "numpy", "matplotlib", "seaborn", "sc
         ("run --models model3 --design presets --seeds 1 --epochs 1 --dataset digits --workers 0 --no-report",
          ["torchvision", "matplotlib", "seaborn", "statsmodels"]),
         pytest.param(
+            "status --dataset digits",
+            ["torchvision", "matplotlib", "seaborn", "statsmodels"],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             "status --dataset kmnist",
             ["torchvision", "sklearn", "matplotlib", "statsmodels"],
             marks=pytest.mark.slow,

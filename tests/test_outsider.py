@@ -78,6 +78,19 @@ def same(said: str | float, computed: float, digits: int) -> None:
     assert abs(found - computed) <= 0.5 * 10**-digits + 1e-9, (said, computed)
 
 
+def all_same(said: Sequence[str | float], computed: Sequence[float], digits: int) -> None:
+    """So is each of several numbers."""
+    for one, its in zip(said, computed, strict=True):
+        same(one, its, digits)
+
+
+def same_quality(row: Mapping[str, str], rows: pd.DataFrame) -> None:
+    """What a table says beside accuracies are the means of the rows."""
+    computed = rows[["loss", "brier", "calibration_error"]].mean()
+    all_same([row["loss"], row["Brier score"]], computed.tolist()[:2], 4)
+    same(row["calibration error"], 100 * float(computed["calibration_error"]), 2)
+
+
 @pytest.fixture(scope="module")
 def trials() -> pd.DataFrame:
     """The newest row of each cell, seed, precision and rate; accuracies in percent."""
@@ -253,8 +266,7 @@ def test_the_log_has_every_effect_that_is_not_shown_to_help(effects: Effects, tr
     for row, pair in wanting:
         day, words, mean, low, high, n_with, n_without = lines[row["model"], row["technique"].lower()]
         assert words == IN_A_LOG[row["verdict"]]
-        for said, computed in zip((mean, low, high), interval([(1, pair[0]), (-1, pair[1])]), strict=True):
-            same(said, computed, 2)
+        all_same((mean, low, high), interval([(1, pair[0]), (-1, pair[1])]), 2)
         assert [int(n_with), int(n_without)] == [len(arm) for arm in pair]
         of_model = trials[trials["architecture"] == row["model"]]
         assert day in set(of_model["started_at"].str[:10])
@@ -300,8 +312,7 @@ def test_presets_and_the_steps_between_them(cells: dict[str, Cells], precision: 
     for model, *said, n in reached:
         values = list(cells[precision][preset(model)].values())
         assert int(n) == len(values)
-        for one, computed in zip(said, mean_interval(values), strict=True):
-            same(one, computed, 2)
+        all_same(said, mean_interval(values), 2)
     steps = re.findall(
         r"(model\d) is ([\d.]+) points above (model\d) \(95 % interval (\S+) to (\S+), \d+ seeds\), published ([\d.]+)",
         block("presets"),
@@ -309,8 +320,7 @@ def test_presets_and_the_steps_between_them(cells: dict[str, Cells], precision: 
     assert len(steps) == len(PRESETS) - 1
     for end, above, start, low, high, published in steps:
         step = interval([(1, cells[precision][preset(end)]), (-1, cells[precision][preset(start)])])
-        for one, computed in zip((above, low, high), step, strict=True):
-            same(one, computed, 2)
+        all_same((above, low, high), step, 2)
         same(published, PUBLISHED[end] - PUBLISHED[start], 2)
 
 
@@ -389,10 +399,7 @@ def test_speed_against_the_plain_loop(trials: pd.DataFrame, precision: str) -> N
             same(row["of peak"], 100 * done.median(), 0)
         logs = np.log(of_arm["speed"] / at_best).dropna()
         middle, low, high = (math.exp(x) for x in mean_interval(list(logs)))
-        for one, computed in zip(
-            (numbers(row["to plain fp32"])[0], *numbers(row["95 % interval"])), (middle, low, high), strict=True
-        ):
-            same(one, computed, 1)
+        all_same((numbers(row["to plain fp32"])[0], *numbers(row["95 % interval"])), (middle, low, high), 1)
         assert int(row["rounds"]) == len(logs)
 
 
@@ -402,8 +409,7 @@ def test_the_cost_around_a_trial() -> None:
     for row in table("overhead"):
         own = newest[newest["trials"] == numbers(row["trials"])[0]]
         values = mean_interval(list(1000 * own["seconds"] / own["trials"]))
-        for one, computed in zip((numbers(row["ms a trial"])[0], *numbers(row["95 % interval"])), values, strict=True):
-            same(one, computed, 1)
+        all_same((numbers(row["ms a trial"])[0], *numbers(row["95 % interval"])), values, 1)
 
 
 def test_precisions(cells: dict[str, Cells]) -> None:
@@ -427,8 +433,7 @@ def test_precisions(cells: dict[str, Cells]) -> None:
         weighted = [(w, cells[p][arm]) for p, both in weights.items() for w, arm in zip(both, arms, strict=False)]
         assert int(row["n"]) == min(len(cell) for _, cell in weighted)
         said = (numbers(row["difference"])[0], *numbers(row["95 % interval"]))
-        for one, computed in zip(said, interval(weighted), strict=True):
-            same(one, computed, 2)
+        all_same(said, interval(weighted), 2)
 
 
 def of_network(rows: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -455,8 +460,7 @@ def test_what_a_search_found_and_what_it_is_worth(trials: pd.DataFrame) -> None:
         fresh = met[~met["seed"].isin(own["seed"])]["accuracy"].tolist()
         assert int(row["n"]) == len(fresh)
         said = numbers(row["test accuracy"] + row["95 % interval"])
-        for one, computed in zip(said, mean_interval(fresh) if fresh else (), strict=True):
-            same(one, computed, 2)
+        all_same(said, mean_interval(fresh) if fresh else (), 2)
 
 
 def test_what_else_predicts_with_what_trainings_left(trials: pd.DataFrame) -> None:
@@ -466,20 +470,14 @@ def test_what_else_predicts_with_what_trainings_left(trials: pd.DataFrame) -> No
     for row in rows:
         met = of_network(trials[trials["precision"] == "fp32"], row["cell"])
         read = readouts[readouts["trial"].isin(met["trial"])].set_index(["trial", "run"])
-        own, last = (100 * read[read["readout"] == name]["accuracy"] for name in (row["readout"], "last"))
+        of_readout = read[read["readout"] == row["readout"]]
+        own, last = (100 * of["accuracy"] for of in (of_readout, read[read["readout"] == "last"]))
         assert int(row["n"]) == len(own)
-        for one, computed in zip(
-            numbers(row["accuracy"] + row["95 % interval"]), mean_interval(own.tolist()), strict=True
-        ):
-            same(one, computed, 2)
-        of_quality = read[read["readout"] == row["readout"]]
-        for column, name, digits in (("loss", "loss", 4), ("Brier score", "brier", 4)):
-            same(row[column], of_quality[name].mean(), digits)
-        same(row["calibration error"], 100 * of_quality["calibration_error"].mean(), 2)
+        all_same(numbers(row["accuracy"] + row["95 % interval"]), mean_interval(own.tolist()), 2)
+        same_quality(row, of_readout)
         if row["readout"] != "last":
             said = numbers(row["over last"] + row["95 % interval of that"])
-            for one, computed in zip(said, mean_interval((own - last).tolist()), strict=True):
-                same(one, computed, 2)
+            all_same(said, mean_interval((own - last).tolist()), 2)
 
 
 def test_what_seeds_reach_together(trials: pd.DataFrame) -> None:
@@ -497,14 +495,8 @@ def test_what_seeds_reach_together(trials: pd.DataFrame) -> None:
         accuracies = (100 * groups["accuracy"]).tolist()
         same(row["accuracy"], float(np.mean(accuracies)), 2)
         said = numbers(row["95 % interval"])
-        for one, computed in zip(said, mean_interval(accuracies)[1:] if len(groups) > 1 else (), strict=True):
-            same(one, computed, 2)
-        for column, name, digits, unit in (
-            ("loss", "loss", 4, 1),
-            ("Brier score", "brier", 4, 1),
-            ("calibration error", "calibration_error", 2, 100),
-        ):
-            same(row[column], unit * groups[name].mean(), digits)
+        all_same(said, mean_interval(accuracies)[1:] if len(groups) > 1 else (), 2)
+        same_quality(row, groups)
 
 
 def test_what_techniques_do_together(cells: dict[str, Cells], precision: str) -> None:

@@ -1,5 +1,5 @@
 """The networks that the search of model7 looks through: three stages of blocks of one kind, with a pool or two, each as
-wide as the limit of parameters allows, and as what trains in the time of a published network or two allows."""
+wide as the limit of parameters and the time of a published network or two allow."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
