@@ -100,6 +100,15 @@ def test_protocols_are_never_pooled(
     assert len(evidence.other_precisions) == (0 if left_out else 3)
 
 
+def test_two_cells_of_five_seeds_say_more_than_one_of_many(tmp_path: Path) -> None:
+    toggle = PRESET.with_level(find_factors(["dropout"])[0], 0.1)
+    two = write_rows(tmp_path / "two", [PRESET, toggle], seeds=5)
+    for cells, seeds in (([PRESET], 12), ([PRESET, toggle], 4)):
+        other = write_rows(tmp_path / f"other{seeds}", cells, seeds=seeds)
+        rewrite(other, precision="bf16")
+        assert gather(together(tmp_path / f"both{seeds}", other, two), "mnist").protocol["precision"] == "fp32"
+
+
 @pytest.mark.parametrize("seeds", [3, 7])
 def test_precisions_are_compared_seed_by_seed(five: Store, tmp_path: Path, seeds: int) -> None:
     accuracies = [0.991, 0.9905, 0.9907, 0.9911, 0.9909, 0.992, 0.9912][:seeds]

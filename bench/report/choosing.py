@@ -9,6 +9,7 @@ import pandas as pd
 from bench.errors import UsageError, near_matches
 from bench.plan.catalogue import catalogue
 from bench.plan.cells import Cell, recorded_cell
+from bench.plan.proposing import FIRST_SEEDS
 from bench.record.columns import columns
 from bench.record.schema import TrialRow
 from bench.report.show.words import plural
@@ -69,8 +70,8 @@ def narrowed(rows: pd.DataFrame, where: Mapping[str, str]) -> pd.DataFrame:
 def choose(
     rows: pd.DataFrame, parts: pd.DataFrame, networks: Networks | None, prefer: Collection[str] = ()
 ) -> Chosen | None:
-    """The rows of the protocol with the most done trials among those called `prefer`, then in all, the newest of
-    equals.
+    """The rows of the protocol with the most done trials among those called `prefer`, then with the most cells that have
+    FIRST_SEEDS of them, then with the most in all, the newest of equals.
 
     With `networks` only rows of today's networks count, without it of each cell the newest network's. None where no row
     is left.
@@ -80,12 +81,14 @@ def choose(
         return None
     known = _at_newest_selection(_with_parts(known, parts))
     equal = at_presets_rate(known, cells, [*_SHARED, *_OF_PRECISION])
-    best: tuple[tuple[int, int, str], str, pd.DataFrame] | None = None
+    best: tuple[tuple[int, int, int, str], str, pd.DataFrame] | None = None
     for rate, group in _protocols(known):
         # What stands beside the rows at selected rates is no reason to report on its rate alone.
         counted = group[~equal[group.index]]
+        done = counted[counted["status"] == "done"]
         preferred = group.loc[group["status"] == "done", "trial"].isin(prefer).sum() if prefer else 0
-        rank = (int(preferred), int((counted["status"] == "done").sum()), str(counted["started_at"].max()))
+        told = (done.groupby("cell")["seed"].nunique() >= FIRST_SEEDS).sum()
+        rank = (int(preferred), int(told), len(done), str(counted["started_at"].max()))
         if best is None or rank > best[0]:
             best = rank, rate, group
     if best is None:

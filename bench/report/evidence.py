@@ -179,8 +179,8 @@ def gather(
     networks: Networks | None = None,
     prefer: Collection[str] = (),
 ) -> Evidence:
-    """The evidence in a store: rows of the protocol with the most done trials, the newest of equals; where trials are
-    to `prefer`, of the one with most of these.
+    """The evidence in a store: rows of one protocol, which `choosing.choose` picks; where trials are to `prefer`, of
+    the one with most of these.
 
     `where` narrows the rows first, column by column, as in {"precision": "bf16"}; `networks` says which are today's.
     Raises NoRowsError when nothing is left, UsageError for an unknown column.
