@@ -3,6 +3,7 @@
 import copy
 import pickle
 from collections.abc import Callable
+from functools import partial
 from unittest import mock
 
 import pytest
@@ -49,6 +50,19 @@ def small_network(
                 module.weight.copy_(torch.linspace(-0.5, 2, module.num_features))
                 module.bias.copy_(torch.linspace(-1, 1, module.num_features))
     return network
+
+
+def separable_network(*, batch_norm: bool, size: int = 3, padding: int = 1, bias: bool = False) -> nn.Sequential:
+    """Convolutions of each channel by itself, first of all, between two others, and with all that may follow."""
+
+    def apart(channels: int) -> nn.Conv2d:
+        return nn.Conv2d(channels, channels, size, padding=padding, groups=channels, bias=bias)
+
+    torch.manual_seed(0)
+    norms = [nn.BatchNorm2d(7)] * batch_norm, [nn.BatchNorm2d(6)] * batch_norm
+    layers = (apart(2), nn.Conv2d(2, 7, 1), *norms[0], nn.ReLU(), apart(7), nn.Conv2d(7, 6, 1), nn.ReLU(), apart(6))
+    after = (*norms[1], nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 5, 3, padding=1))
+    return nn.Sequential(*layers, *after, nn.AdaptiveAvgPool2d(1), nn.Flatten()).train()
 
 
 class Neighbours(ChannelAttention):
@@ -137,6 +151,13 @@ def test_kernels_and_borders_of_any_size(size: int, padding: int, bias: bool) ->
 
 
 @pytest.mark.parametrize("count", [1, 37])
+@pytest.mark.parametrize(("size", "padding", "bias"), [(1, 0, True), (3, 0, False), (3, 1, True), (5, 2, False)])
+def test_channels_are_convolved_by_themselves(size: int, padding: int, bias: bool, count: int) -> None:
+    network = separable_network(batch_norm=not bias, size=size, padding=padding, bias=bias)
+    check(network, torch.randn(count, 2, 13, 11))
+
+
+@pytest.mark.parametrize("count", [1, 37])
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_attention_and_shortcuts_are_part_of_a_run(attention: str, residual: bool, count: int) -> None:
@@ -163,10 +184,13 @@ def check(plain: nn.Module, images: Tensor) -> None:
 
 
 @pytest.mark.skipif(not KNOWN_PAIRS, reason="the CPU has no products of pairs of bfloat16")
+@pytest.mark.parametrize("made", [partial(small_network, pool=2), separable_network])
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_a_chain_in_bfloat16_is_as_near_to_float64_as_the_modules(batch_norm: bool) -> None:
+def test_a_chain_in_bfloat16_is_as_near_to_float64_as_the_modules(
+    batch_norm: bool, made: Callable[..., nn.Sequential]
+) -> None:
     """Rounded in other places, and less often; a value near 0 may still be taken for one on the other side."""
-    plain = small_network(batch_norm=batch_norm, pool=2)
+    plain = made(batch_norm=batch_norm)
     images = torch.randn(37, 2, 13, 11)
     fused = fuse(copy.deepcopy(plain))
     exact = everything(plain.double(), images.double())
@@ -307,8 +331,14 @@ def test_blocks_that_a_run_does_not_know_are_computed_by_themselves(unknown: nn.
 
 
 def test_what_a_chain_cannot_do_torch_does() -> None:
-    """Strides, groups and wide convolutions end a run; one convolution alone is none; a map too small is torch's."""
-    for layer in (nn.Conv2d(4, 4, 3, stride=2), nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 65, 3)):
+    """Strides, other groups and wide convolutions end a run; one convolution alone is none; a map too small is
+    torch's."""
+    for layer in (
+        nn.Conv2d(4, 4, 3, stride=2),
+        nn.Conv2d(4, 4, 3, groups=2),
+        nn.Conv2d(4, 8, 3, groups=4),
+        nn.Conv2d(4, 65, 3),
+    ):
         assert not isinstance(fuse(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), layer)).forward, Chain)
     network = fuse(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.AvgPool2d(2)))
     assert isinstance(network.forward, Chain)
@@ -349,7 +379,7 @@ def test_who_asks_a_network_in_evaluation_for_gradients_gets_them() -> None:
     assert not kernel.called
 
 
-@pytest.mark.parametrize("name", ["model1", "model3", "model4"])
+@pytest.mark.parametrize("name", ["model1", "model3", "model4", "model7"])
 def test_trainings_by_chain_and_by_modules_have_the_same_losses(name: str, few_digits: Data) -> None:
     trial = Trial(preset_cell(name), 0, Protocol("digits", lr=0.01, batch_size=50, precision="fp32"))
     losses = []

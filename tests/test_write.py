@@ -24,7 +24,7 @@ from bench.plan.designs import toggles
 from bench.record.store import Store
 from bench.report.evidence import NoRowsError, gather
 from bench.report.report import Report
-from bench.report.sections import make_tables
+from bench.report.sections import SECTIONS, make_tables
 from bench.report.sections.effects.measured import effects
 from bench.report.show import write
 from bench.report.show.chart import Chart, save
@@ -334,6 +334,12 @@ def test_blocks_are_rewritten_and_the_rest_is_left(analysis: Report) -> None:
     assert "Batch norm (at its rate 0.03, against 0.01) " in text
     assert rewrite(text, lambda *_: analysis, "reports") == text
     assert drifted(README, text) == ["mnist targets", "mnist chart:curves", "mnist findings"]
+
+
+def test_no_table_is_hidden_behind_sentences_of_its_name(tables: dict[str, Table], analysis: Report) -> None:
+    said = {section.name for section in SECTIONS if list(section.sentences(analysis))}
+    assert said
+    assert not said & set(tables)
 
 
 def test_a_block_may_be_of_some_rows_alone(analysis: Report) -> None:

@@ -70,8 +70,8 @@ def narrowed(rows: pd.DataFrame, where: Mapping[str, str]) -> pd.DataFrame:
 def choose(
     rows: pd.DataFrame, parts: pd.DataFrame, networks: Networks | None, prefer: Collection[str] = ()
 ) -> Chosen | None:
-    """The rows of the protocol with the most done trials among those called `prefer`, then with the most cells that have
-    FIRST_SEEDS of them, then with the most in all, the newest of equals.
+    """The rows of the protocol with the most done trials among those called `prefer`, then with the most cells of
+    FIRST_SEEDS or more, then with the most in all, the newest of equals.
 
     With `networks` only rows of today's networks count, without it of each cell the newest network's. None where no row
     is left.

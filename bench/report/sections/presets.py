@@ -38,7 +38,7 @@ def step_table(report: Report) -> Table:
     """One row per pair of successive presets."""
     published = any(step.published is not None for step in preset_steps(report))
     return Table(
-        name="presets",
+        name="steps",
         title="From one model to the next",
         caption="Each step changes several techniques and the layers at once, so its difference credits none of them. "
         "Differences in percentage points, over all seeds of both, with the 95 % t interval."

@@ -25,7 +25,7 @@ def arguments_of(name: str, *, pairs: bool) -> tuple[Any, ...]:
     if name == "forward":
         drops = (types.float32, types.uint32, types.Array(types.uint32, 1, "C"))
         norm = (floats[1], floats[1], floats[1], types.float64, types.float64, truth)
-        return (count, maps, floats[4], floats[1], packed, *after, *norm, *drops)
+        return (count, truth, maps, floats[4], floats[1], packed, *after, *norm, *drops)
     room = (maps, count, packed, packed, floats[5])
     found = (floats[4], floats[4], floats[1], floats[1], floats[1])
-    return (count, floats[4], maps, floats[4], packed, *after, *room, *found, types.float32, truth)
+    return (count, truth, floats[4], maps, floats[4], packed, *after, *room, *found, types.float32, truth)

@@ -8,6 +8,7 @@ for. All else is float32. Arithmetic is in float32, and sums over rows are added
 import numpy as np
 
 from bench.train.fast.after import activate, add_statistics, settle_statistics
+from bench.train.fast.apart import correlate_apart, moments_apart
 from bench.train.fast.back import back_to_maps, gradient_moments
 from bench.train.fast.convolve import add_up, correlate, moments, pack
 from bench.train.fast.kernels import Matrix, compiled, within
@@ -19,6 +20,7 @@ from bench.train.fast.words import channels_apiece
 @compiled
 def forward(
     images: int,
+    apart: bool,
     src: Matrix,
     weight: Matrix,
     bias: Matrix,
@@ -44,7 +46,8 @@ def forward(
     """The convolution of `src` into `maps`, then batch norm, ReLU, max pool and dropout of these into `out`, block by
     block, while it is near.
 
-    - `weight` is (O, I, k, k), `bias` (O,), or empty; `packed`, words (tiles, taps, OUTPUTS), is room for them.
+    - `weight` is (O, I, k, k), `bias` (O,), or empty; `packed`, words (tiles, taps, OUTPUTS), is room for them. Where
+      each channel is convolved `apart`, by itself, I is 1, and there are no tiles.
     - `statistics`, float64 (2, O), gets the batch's mean and 1 / deviation, or the running ones where the network isn't
       `learning`; where there is no batch norm it and the four arrays of batch norm are empty. The running ones move by
       `momentum`; `eps` is added to a variance.
@@ -67,7 +70,10 @@ def forward(
     shift, totals = numbers(outputs, 0), np.zeros((2, outputs))
     for block in range(blocks):
         at = block if measured else 0
-        correlate(src, block, inputs, size, packed, bias, maps, at)
+        if apart:
+            correlate_apart(src, block, weight, False, bias, maps, at)
+        else:
+            correlate(src, block, inputs, size, packed, bias, maps, at)
         if measured:
             add_statistics(maps, block, min(LANES, images - block * LANES), shift, totals)
         else:
@@ -98,8 +104,9 @@ def _scale(
 
 
 @compiled
-def backward(
+def backward(  # noqa: PLR0912  # a function of its own for each would be compiled twice
     images: int,
+    apart: bool,
     gradient: Matrix,
     src: Matrix,
     weight: Matrix,
@@ -154,6 +161,8 @@ def backward(
     if asked:
         pack(weight, True, packed)
     clear(sums.ravel())
+    if apart:
+        clear(to_weight.ravel())
     scales, on_bias, no_bias = (on_passed, centre, slopes, offset), np.zeros(outputs), numbers(0, 0)
     apiece = channels_apiece(src)
     for first in range(0, src.shape[0], apiece):
@@ -163,9 +172,16 @@ def backward(
                 there, gradient, maps, block, normed, *scales, relu, pool, out, border, where, on_maps, block - first,
                 around, on_bias,
             )  # fmt: skip
-        moments(src, first, inputs, size, on_maps, around, paired_src, paired, sums)
+        if apart:
+            moments_apart(src, first, on_maps, around, to_weight)
+        else:
+            moments(src, first, inputs, size, on_maps, around, paired_src, paired, sums)
         for block in range(first, first + apiece if asked else 0):
-            correlate(on_maps, block - first, outputs, size, packed, no_bias, to_src, block)
+            if apart:
+                correlate_apart(on_maps, block - first, weight, True, no_bias, to_src, block)
+            else:
+                correlate(on_maps, block - first, outputs, size, packed, no_bias, to_src, block)
     for channel in range(len(to_bias)):  # none where the convolution has no bias
         to_bias[channel] = on_bias[channel]
-    add_up(sums, to_weight)
+    if not apart:
+        add_up(sums, to_weight)

@@ -176,8 +176,9 @@ def _is_usual_convolution(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
     if type(layer) is not nn.Conv2d or layer.padding_mode != "zeros" or isinstance(layer.padding, str):
         return False
     (size, wide), (border, beside) = layer.kernel_size, layer.padding
-    plain = (layer.stride, layer.dilation, layer.groups) == ((1, 1), (1, 1), 1)
-    return plain and size == wide and border == beside < size and max(layer.in_channels, layer.out_channels) <= _WIDEST
+    plain = (layer.stride, layer.dilation) == ((1, 1), (1, 1)) and size == wide and border == beside < size
+    together = layer.groups == 1 or layer.groups == layer.in_channels == layer.out_channels
+    return plain and together and max(layer.in_channels, layer.out_channels) <= _WIDEST
 
 
 _SEQUENTIAL = (nn.Sequential, FusedSequential)

@@ -20,7 +20,8 @@ class Stage:
     """A convolution (square, without strides) and the `Activation` and the attention that follow it, if they do.
 
     `size` is that of its kernel, `border` the rows and columns of zeros around what it reads, `pool` the width of its
-    max pool, 1 for none. `residual`, where there is one, computes all of it and adds a shortcut.
+    max pool, 1 for none. `is_apart` says that each channel is convolved by itself. `residual`, where there is one,
+    computes all of it and adds a shortcut.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Stage:
         self.norm = None if activation is None else activation.norm
         self.pool = 1 if activation is None else activation.pool
         self.size = int(conv.kernel_size[0])
+        self.is_apart = conv.groups > 1
         self.border = cast(tuple[int, int], conv.padding)[0]
 
     @property
@@ -181,23 +183,26 @@ class Room:
         to_src = self._share(f"to_src{number % 2}", (self._blocks, written, height, width * LANES), np.float32)
         weight, bias, norm_weight, norm_bias = parameters
         in_words, out_words = -(-inputs // self._apiece), -(-outputs // self._apiece)
-        packed = np.empty((read // OUTPUTS, in_words * taps, OUTPUTS), self._word)
-        turned = np.empty((written // OUTPUTS, out_words * taps, OUTPUTS), self._word)
+        # Only what goes over all channels is computed in tiles.
+        tiles = (0, 0) if stage.is_apart else (read // OUTPUTS, written // OUTPUTS)
+        packed = np.empty((tiles[0], in_words * taps, OUTPUTS), self._word)
+        turned = np.empty((tiles[1], out_words * taps, OUTPUTS), self._word)
         finish = None
         if not stage.is_plain:
             finish = self._finish(stage, (below, beside), src, out, gradient, to_src)
             out, gradient = (finish.maps, 0), finish.on_maps
         doing = (statistics, stage.activation is not None, stage.pool, where, *out)
         pair = 2 * (self._apiece - 1)
+        kind = (self._count, stage.is_apart)
         return Place(
             src,
             to_src,
-            (self._count, src, weight, bias, packed, maps, *doing, norm_weight, norm_bias),
+            (*kind, src, weight, bias, packed, maps, *doing, norm_weight, norm_bias),
             (
-                *(self._count, gradient, src, weight, turned, maps, *doing, norm_weight, on_maps, around),
+                *(*kind, gradient, src, weight, turned, maps, *doing, norm_weight, on_maps, around),
                 self._share("src", (pair * in_words, *src.shape[2:]), self._word),
                 self._share("on_maps", (pair // 2 * read, *on_maps.shape[2:]), self._word),
-                np.empty((read // OUTPUTS, -(-inputs * taps // WIDE), OUTPUTS, WIDE, LANES), np.float32),
+                np.empty((tiles[0], -(-inputs * taps // WIDE), OUTPUTS, WIDE, LANES), np.float32),
                 to_src,
                 *found,
             ),
