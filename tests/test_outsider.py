@@ -29,6 +29,7 @@ PRESETS = {
     "model1": ("off", "off", 0.0, "basic", "step", *LATER.values()),
     "model2": ("on", "on", 0.1, "basic", "step", *LATER.values()),
     "model3": ("on", "on", 0.0, "advanced", "onecycle", *LATER.values()),
+    "model4": ("on", "on", 0.0, "advanced", "onecycle", "on", "se", "none"),
 }
 PUBLISHED = {"model1": 98.89, "model2": 99.18, "model3": 99.46}
 MARGIN = 0.05
@@ -183,14 +184,22 @@ def interval(weighted: Sequence[tuple[float, Values]]) -> tuple[float, float, fl
 
 @pytest.fixture(scope="module")
 def effects(
+    precision: str, at_rates: dict[tuple[str, float], Cells], rates: dict[str, dict[tuple[object, ...], float]]
+) -> Effects:
+    """Those of the report."""
+    return effects_in("effects", precision, at_rates, rates)
+
+
+def effects_in(
+    name: str,
     precision: str,
     at_rates: dict[tuple[str, float], Cells],
     rates: dict[str, dict[tuple[object, ...], float]],
 ) -> Effects:
-    """The effects table's rows, each with the accuracies with and without the technique: at the cells' own rates, or
-    where the row says so at the same."""
+    """A table's effects, each with the accuracies with and without the technique: at the cells' own rates, or where the
+    row says so at the same."""
     found: Effects = []
-    for row in table("effects"):
+    for row in table(name):
         factor, level, without = TECHNIQUES[row["technique"].split(" (")[0]]
         own = preset(row["model"])
         both = with_level(own, factor, level), with_level(own, factor, without)
@@ -224,8 +233,10 @@ def test_effects_with_their_intervals(effects: Effects) -> None:
         same(high, mean + half, 2)
 
 
-def test_verdicts_hold_for_the_table_together(effects: Effects) -> None:
+@pytest.mark.parametrize("name", ["effects"])
+def test_verdicts_hold_for_the_table_together(name: str, request: pytest.FixtureRequest) -> None:
     """With Holm's adjustment from statsmodels: of no difference for helps and hurts, of the margin for equivalent."""
+    effects: Effects = request.getfixturevalue(name)
     found = [difference(pair) for _, pair in effects]
     alone = [2 * stats.t.sf(abs(mean) / error, freedom) for mean, error, freedom in found]
     sure, *_ = multipletests(alone, alpha=0.05, method="holm")
@@ -308,7 +319,7 @@ def test_presets_and_the_steps_between_them(cells: dict[str, Cells], precision: 
         r"(model\d) as published reaches ([\d.]+) % \(95 % interval ([\d.]+) to ([\d.]+), (\d+) seeds\)",
         block("presets"),
     )
-    assert len(reached) == len(PRESETS)
+    assert len(reached) == len(PUBLISHED)
     for model, *said, n in reached:
         values = list(cells[precision][preset(model)].values())
         assert int(n) == len(values)
@@ -317,7 +328,7 @@ def test_presets_and_the_steps_between_them(cells: dict[str, Cells], precision: 
         r"(model\d) is ([\d.]+) points above (model\d) \(95 % interval (\S+) to (\S+), \d+ seeds\), published ([\d.]+)",
         block("presets"),
     )
-    assert len(steps) == len(PRESETS) - 1
+    assert len(steps) == len(PUBLISHED) - 1
     for end, above, start, low, high, published in steps:
         step = interval([(1, cells[precision][preset(end)]), (-1, cells[precision][preset(start)])])
         all_same((above, low, high), step, 2)
@@ -437,16 +448,16 @@ def test_precisions(cells: dict[str, Cells]) -> None:
 
 
 def of_network(rows: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The rows of a network of model7's that a table names so: alone it has the layers that most of its rows have."""
-    own = rows[rows["architecture"] == "model7"]
+    """The rows of a network of model7's that a table names so: alone it has the layers that its file says."""
+    [own] = re.findall('^LAYERS = "(.+)"$', (ROOT / "architectures" / "model7.py").read_text("utf-8"), re.MULTILINE)
     _, _, layers = name.partition(" layers=")
-    return own[own["factor_layers"] == (layers or own["factor_layers"].mode().item())]
+    return rows[(rows["architecture"] == "model7") & (rows["factor_layers"] == (layers or own))]
 
 
 def test_what_a_search_found_and_what_it_is_worth(trials: pd.DataFrame) -> None:
     selection = pd.read_csv(ROWS / "selection.csv")
     arms = {"search": "search-8000", "random search": "random-8000"}
-    rows = table("searches")
+    rows, reached = table("searches"), []
     assert [row[""] for row in rows] == list(arms)
     for row in rows:
         own = selection[selection["design"] == arms[row[""]]]
@@ -460,7 +471,13 @@ def test_what_a_search_found_and_what_it_is_worth(trials: pd.DataFrame) -> None:
         fresh = met[~met["seed"].isin(own["seed"])]["accuracy"].tolist()
         assert int(row["n"]) == len(fresh)
         said = numbers(row["test accuracy"] + row["95 % interval"])
-        all_same(said, mean_interval(fresh) if fresh else (), 2)
+        all_same(said, mean_interval(fresh), 2)
+        reached.append(dict(zip(met["seed"], met["accuracy"], strict=True)))
+    above, low, high, n = numbers(block("search").partition("random search's: ")[2].replace("95 % interval", ""))[:4]
+    found = interval([(1, reached[0]), (-1, reached[1])])
+    all_same((above, low, high), found, 2)
+    assert n == len(reached[0]) == len(reached[1])
+    assert ("isn't told apart from random search's" in block("search")) == (found[1] < 0 < found[2])
 
 
 def test_what_else_predicts_with_what_trainings_left(trials: pd.DataFrame) -> None:
