@@ -1,5 +1,8 @@
 """Learning curves of the presets."""
 
+from collections.abc import Sequence
+
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -45,7 +48,8 @@ def draw(report: Report) -> Chart | None:
     page = figure(2.9 * rows + 0.5)
     panels = page.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
     stretch(panels[0], "y")
-    cut = [_draw_curve(axes, curve) for axes, curve in zip(panels, curves, strict=False)]
+    low, high = _bounds(curves)
+    cut = [_draw_curve(axes, curve, low, high) for axes, curve in zip(panels, curves, strict=False)]
     name_accuracies(panels[0], "y", 0.06)
     for axes in panels[len(curves) :]:
         axes.set_visible(False)
@@ -63,15 +67,22 @@ def draw(report: Report) -> Chart | None:
         "the weights move. The axis widens towards 100 %."
         + remark(1 in counts, "One seed gives no interval.")
         + remark(max(counts) > MOST_SEEDS, f"Lines are of the first {MOST_SEEDS} seeds.")
-        + remark(any(cut), "Intervals are cut at 0 and 100 %.")
+        + remark(any(cut), "Intervals are cut where they reach far beyond the seeds.")
         + folded,
         alt=f"Test accuracy by epoch; the last epoch's means are {few(ends)}.",
         figure=page,
     )
 
 
-def _draw_curve(axes: Axes, curve: Curve) -> bool:
-    """One model's panel. Returns whether an interval was cut."""
+def _bounds(curves: Sequence[Curve]) -> tuple[float, float]:
+    """In percent half the lowest accuracy, and what is half as far from 100 as the highest: one seed among few that
+    lags behind has an interval that would leave no room for the rest."""
+    seen = pd.concat([part for curve in curves for part in (curve.seeds.stack(), curve.points["train"])])
+    return float(percent(seen.min())) / 2, (float(percent(seen.max())) + 100) / 2
+
+
+def _draw_curve(axes: Axes, curve: Curve, lowest: float, highest: float) -> bool:
+    """One model's panel, with intervals between the bounds. Returns whether one was cut."""
     colour, _ = model_look(curve.cell.architecture)
     points = curve.points
     axes.set_title(curve.cell.architecture)
@@ -79,10 +90,10 @@ def _draw_curve(axes: Axes, curve: Curve) -> bool:
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.plot(points.index, percent(curve.seeds.iloc[:, :MOST_SEEDS]), color=colour, linewidth=0.6, alpha=0.45)
     low, high = percent(points["low"]), percent(points["high"])
-    axes.fill_between(points.index, low.clip(0), high.clip(None, 100), color=colour, alpha=0.2, linewidth=0)
+    axes.fill_between(points.index, low.clip(lowest), high.clip(None, highest), color=colour, alpha=0.2, linewidth=0)
     axes.plot(points.index, percent(points["test"]), color=colour, linewidth=2)
     axes.plot(points.index, percent(points["train"]), color=INK, linewidth=1.2, linestyle=(0, (4, 2)))
-    return bool((low < 0).any() or (high > 100).any())
+    return bool((low < lowest).any() or (high > highest).any())
 
 
 def _key() -> list[Line2D | Patch]:
