@@ -60,13 +60,14 @@ class _Convolved:
 
     def __init__(self, means: Matrix, weight: Matrix) -> None:
         self._weight = weight.ravel().copy()
-        self._windows = _windows(means, len(self._weight))
-        self.array = _sigmoid(self._windows @ self._weight)
+        self._means = means
+        self.array = _sigmoid(_correlated(means, self._weight))
 
     def gradients(self, on_gates: Matrix) -> tuple[Matrix, list[Tensor | None]]:
         on_sums = on_gates * self.array * (1 - self.array)
-        on_means = _windows(on_sums, len(self._weight)) @ self._weight[::-1]
-        on_weight = np.einsum("nc,nck->k", on_sums, self._windows)
+        windows = _windows(self._means, len(self._weight))
+        on_weight = np.array([np.vdot(on_sums, window) for window in windows], np.float32)
+        on_means = _correlated(on_sums, self._weight[::-1])
         return on_means, [torch.from_numpy(on_weight.reshape(1, 1, -1))]
 
 
@@ -109,11 +110,20 @@ def _is_usual_efficient(attention: ChannelAttention) -> bool:
     return type(conv) is nn.Conv1d and (conv.kernel_size, conv.padding, conv.bias) == ((3,), (1,), None)
 
 
-def _windows(values: Matrix, size: int) -> Matrix:
-    """(N, C) values as (N, C, size): each with its neighbours, zeros beyond the ends."""
-    beside = size // 2
-    padded = np.pad(values, ((0, 0), (beside, beside)))
-    return np.lib.stride_tricks.sliding_window_view(padded, size, axis=1)
+def _correlated(values: Matrix, weight: Matrix) -> Matrix:
+    """(N, C) values, along the channels with zeros beyond the ends."""
+    total = np.zeros_like(values)
+    for factor, window in zip(weight, _windows(values, len(weight)), strict=True):
+        total += factor * window
+    return total
+
+
+def _windows(values: Matrix, size: int) -> list[Matrix]:
+    """(N, C) values for each tap of a kernel: what it reads at every channel."""
+    images, channels = values.shape
+    padded = np.zeros((images, channels + size - 1), np.float32)
+    padded[:, size // 2 : size // 2 + channels] = values
+    return [padded[:, tap : tap + channels] for tap in range(size)]
 
 
 def _sigmoid(values: Matrix) -> Matrix:
