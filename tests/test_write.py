@@ -227,6 +227,16 @@ def test_a_long_table_is_cut_in_the_page_and_whole_beside_it(tables: dict[str, T
     assert f"most telling of {len(many.rows):,} rows" in page
 
 
+def test_rows_of_few_seeds_can_be_left_out(tables: dict[str, Table]) -> None:
+    cells = tables["cells"]
+    few = replace(cells, rows=tuple({**row, "n": 4 + number % 2} for number, row in enumerate(cells.rows)))
+    enough = few.with_seeds(5)
+    assert enough.rows == few.rows[1::2]
+    assert f"the {len(enough.rows)} of {len(few.rows)} rows that have at least 5 seeds" in enough.caption
+    assert few.with_seeds(4) is few
+    assert few.with_seeds(6) is few
+
+
 def test_a_page_of_many_findings_folds_most_of_them(analysis: Report) -> None:
     many = analysis.supposing(effects, effects(analysis) * 25)
     own = [table for table in make_tables(many) if table.name == "effects"]

@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 
 from bench.errors import BenchError, near_matches
+from bench.plan.proposing import FIRST_SEEDS
 from bench.record.replacing import replace_text
 from bench.report.report import Report
 from bench.report.sections import SECTIONS, draw_charts, make_tables
@@ -42,6 +43,9 @@ _BRIEF = {
     ),
     "targets": ("model", "precision", "published", "measured", "n", "one more run", "reached it", "these rows"),
 }
+
+# Of what is compared in passing, only what has enough seeds to say something.
+_OF_ENOUGH_SEEDS = ("precision",)
 
 # Longer tables and lists are cut: a README is read from top to bottom.
 _MOST_LINES = 60
@@ -134,7 +138,9 @@ class _Blocks:
             known = near_matches(name, [*self.tables, *self.sentences])
             raise ReadmeError(f"no block is called {name!r} in these rows: {known}")
         table = self.tables[name]
-        brief = (table.only(_BRIEF[name]) if name in _BRIEF else table).shortened(_MOST_LINES)
+        brief = table.only(_BRIEF[name]) if name in _BRIEF else table
+        brief = brief.with_seeds(FIRST_SEEDS) if name in _OF_ENOUGH_SEEDS else brief
+        brief = brief.shortened(_MOST_LINES)
         return f"{brief.markdown()}\n\n{markdown_text(brief.caption)}"
 
 

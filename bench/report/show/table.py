@@ -60,6 +60,14 @@ class Table:
         said = f"Shown are the {most:,} {which} of {len(self.rows):,} rows; tables/{self.name}.csv has them all."
         return replace(self, rows=tuple(self.rows[place] for place in places[:most]), caption=f"{self.caption} {said}")
 
+    def with_seeds(self, least: int) -> "Table":
+        """The same table without rows of fewer seeds, where any has so many; its caption says where the others are."""
+        rows = tuple(row for row in self.rows if row["n"] >= least)
+        if len(rows) in {0, len(self.rows)}:
+            return self
+        said = f"Shown are the {len(rows):,} of {len(self.rows):,} rows that have at least {least} seeds; "
+        return replace(self, rows=rows, caption=f"{self.caption} {said}tables/{self.name}.csv has them all.")
+
     @cached_property
     def texts(self) -> list[list[str]]:
         """What people see, row by row."""
