@@ -48,6 +48,7 @@ TECHNIQUES = {
     "A residual connection": ("residual", "on", "off"),
     "Squeeze-and-excitation": ("attention", "se", "off"),
     "Efficient channel attention": ("attention", "eca", "off"),
+    "Efficient channel attention instead of squeeze-and-excitation": ("attention", "eca", "se"),
 }
 Values = Mapping[int, float]
 Cells = dict[tuple[object, ...], dict[int, float]]
@@ -190,6 +191,12 @@ def effects(
     return effects_in("effects", precision, at_rates, rates)
 
 
+@pytest.fixture(scope="module")
+def of_model4(at_rates: dict[tuple[str, float], Cells], rates: dict[str, dict[tuple[object, ...], float]]) -> Effects:
+    """Those of shortcuts and attention."""
+    return effects_in("precision=fp32 architecture=model4 effects", "fp32", at_rates, rates)
+
+
 def effects_in(
     name: str,
     precision: str,
@@ -222,9 +229,10 @@ def difference(pair: tuple[Values, Values]) -> tuple[float, float, float]:
     return combined([(1, pair[0]), (-1, pair[1])])
 
 
-def test_effects_with_their_intervals(effects: Effects) -> None:
+def test_effects_with_their_intervals(effects: Effects, of_model4: Effects) -> None:
     assert len(effects) >= 16
-    for row, pair in effects:
+    assert len(of_model4) >= 3
+    for row, pair in effects + of_model4:
         mean, error, freedom = difference(pair)
         half = error * stats.t.ppf(0.975, freedom)
         same(row["effect"], mean, 2)
@@ -233,7 +241,13 @@ def test_effects_with_their_intervals(effects: Effects) -> None:
         same(high, mean + half, 2)
 
 
-@pytest.mark.parametrize("name", ["effects"])
+def test_neither_shortcuts_nor_attention_are_shown_to_pay(of_model4: Effects) -> None:
+    """As the README says at its beginning."""
+    assert "neither is shown to pay" in (ROOT / "README.md").read_text("utf-8")
+    assert all(row["verdict"] != "helps" for row, _ in of_model4)
+
+
+@pytest.mark.parametrize("name", ["effects", "of_model4"])
 def test_verdicts_hold_for_the_table_together(name: str, request: pytest.FixtureRequest) -> None:
     """With Holm's adjustment from statsmodels: of no difference for helps and hurts, of the margin for equivalent."""
     effects: Effects = request.getfixturevalue(name)
@@ -442,7 +456,7 @@ def test_precisions(cells: dict[str, Cells]) -> None:
             arms = [with_level(preset(model), factor, each) for each in (level, without)]
         weights = {"bf16": (1, -1), "fp32": (-1, 1)}
         weighted = [(w, cells[p][arm]) for p, both in weights.items() for w, arm in zip(both, arms, strict=False)]
-        assert int(row["n"]) == min(len(cell) for _, cell in weighted)
+        assert int(row["n"]) == min(len(cell) for _, cell in weighted) >= 5
         said = (numbers(row["difference"])[0], *numbers(row["95 % interval"]))
         all_same(said, interval(weighted), 2)
 
