@@ -73,7 +73,7 @@ def tables(analysis: Report) -> dict[str, Table]:
 
 def test_every_table_has_rows_and_no_empty_column(tables: dict[str, Table]) -> None:
     assert set(tables) == {
-        "effects", "pooled", "cells", "architectures", "targets", "progress", "claims", "presets", "factorial",
+        "effects", "pooled", "cells", "architectures", "targets", "progress", "claims", "steps", "factorial",
         "attribution", "variance", "mcnemar", "hardest", "recall", "speed", "overhead",
     }  # fmt: skip
     for table in tables.values():

@@ -70,8 +70,8 @@ def narrowed(rows: pd.DataFrame, where: Mapping[str, str]) -> pd.DataFrame:
 def choose(
     rows: pd.DataFrame, parts: pd.DataFrame, networks: Networks | None, prefer: Collection[str] = ()
 ) -> Chosen | None:
-    """The rows of the protocol with the most done trials among those called `prefer`, then with the most cells of
-    FIRST_SEEDS or more, then with the most in all, the newest of equals.
+    """The rows of the protocol with the most done trials among those called `prefer`, then in all; of a cell count
+    FIRST_SEEDS at most, as many seeds of few cells compare little. Of equals the one with more, and then the newest.
 
     With `networks` only rows of today's networks count, without it of each cell the newest network's. None where no row
     is left.
@@ -87,7 +87,7 @@ def choose(
         counted = group[~equal[group.index]]
         done = counted[counted["status"] == "done"]
         preferred = group.loc[group["status"] == "done", "trial"].isin(prefer).sum() if prefer else 0
-        told = (done.groupby("cell")["seed"].nunique() >= FIRST_SEEDS).sum()
+        told = done.groupby("cell")["seed"].nunique().clip(upper=FIRST_SEEDS).sum()
         rank = (int(preferred), int(told), len(done), str(counted["started_at"].max()))
         if best is None or rank > best[0]:
             best = rank, rate, group
