@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("results/mnist"))
-    parser.add_argument("--precision", help="of the rows; without it the one with most trials")
+    parser.add_argument("--precision", help="of the rows; without it that of `bench report`")
     given = parser.parse_args(arguments)
     evidence = gather(
         Store(given.results), given.results.name, {"precision": given.precision} if given.precision else None

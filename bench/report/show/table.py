@@ -57,16 +57,18 @@ class Table:
         if (telling := self.telling) is not None:
             places = sorted(sorted(places, key=lambda place: telling(self.rows[place]), reverse=True)[:most])
         which = "first" if self.telling is None else "most telling"
-        said = f"Shown are the {most:,} {which} of {len(self.rows):,} rows; tables/{self.name}.csv has them all."
-        return replace(self, rows=tuple(self.rows[place] for place in places[:most]), caption=f"{self.caption} {said}")
+        return self._of([self.rows[place] for place in places[:most]], f"{most:,} {which} of {len(self.rows):,} rows")
 
     def with_seeds(self, least: int) -> "Table":
         """The same table without rows of fewer seeds, where any has so many; its caption says where the others are."""
-        rows = tuple(row for row in self.rows if row["n"] >= least)
+        rows = [row for row in self.rows if row["n"] >= least]
         if len(rows) in {0, len(self.rows)}:
             return self
-        said = f"Shown are the {len(rows):,} of {len(self.rows):,} rows that have at least {least} seeds; "
-        return replace(self, rows=rows, caption=f"{self.caption} {said}tables/{self.name}.csv has them all.")
+        return self._of(rows, f"{len(rows):,} of {len(self.rows):,} rows that have at least {least} seeds")
+
+    def _of(self, rows: Sequence[TableRow], which: str) -> "Table":
+        said = f"Shown are the {which}; tables/{self.name}.csv has them all."
+        return replace(self, rows=tuple(rows), caption=f"{self.caption} {said}")
 
     @cached_property
     def texts(self) -> list[list[str]]:

@@ -60,14 +60,13 @@ class _Convolved:
 
     def __init__(self, means: Matrix, weight: Matrix) -> None:
         self._weight = weight.ravel().copy()
-        self._means = means
-        self.array = _sigmoid(_correlated(means, self._weight))
+        self._windows = _windows(means, len(self._weight))
+        self.array = _sigmoid(_weighted(self._windows, self._weight))
 
     def gradients(self, on_gates: Matrix) -> tuple[Matrix, list[Tensor | None]]:
         on_sums = on_gates * self.array * (1 - self.array)
-        windows = _windows(self._means, len(self._weight))
-        on_weight = np.array([np.vdot(on_sums, window) for window in windows], np.float32)
-        on_means = _correlated(on_sums, self._weight[::-1])
+        on_weight = np.array([np.vdot(on_sums, window) for window in self._windows], np.float32)
+        on_means = _weighted(_windows(on_sums, len(self._weight)), self._weight[::-1])
         return on_means, [torch.from_numpy(on_weight.reshape(1, 1, -1))]
 
 
@@ -110,20 +109,20 @@ def _is_usual_efficient(attention: ChannelAttention) -> bool:
     return type(conv) is nn.Conv1d and (conv.kernel_size, conv.padding, conv.bias) == ((3,), (1,), None)
 
 
-def _correlated(values: Matrix, weight: Matrix) -> Matrix:
-    """(N, C) values, along the channels with zeros beyond the ends."""
-    total = np.zeros_like(values)
-    for factor, window in zip(weight, _windows(values, len(weight)), strict=True):
-        total += factor * window
-    return total
-
-
 def _windows(values: Matrix, size: int) -> list[Matrix]:
     """(N, C) values for each tap of a kernel: what it reads at every channel."""
     images, channels = values.shape
     padded = np.zeros((images, channels + size - 1), np.float32)
     padded[:, size // 2 : size // 2 + channels] = values
     return [padded[:, tap : tap + channels] for tap in range(size)]
+
+
+def _weighted(windows: Sequence[Matrix], weight: Matrix) -> Matrix:
+    """What a kernel makes of them, (N, C)."""
+    total = np.zeros_like(windows[0])
+    for factor, window in zip(weight, windows, strict=True):
+        total += factor * window
+    return total
 
 
 def _sigmoid(values: Matrix) -> Matrix:

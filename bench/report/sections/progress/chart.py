@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-import pandas as pd
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -48,8 +48,8 @@ def draw(report: Report) -> Chart | None:
     page = figure(2.9 * rows + 0.5)
     panels = page.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
     stretch(panels[0], "y")
-    low, high = _bounds(curves)
-    cut = [_draw_curve(axes, curve, low, high) for axes, curve in zip(panels, curves, strict=False)]
+    bounds = _bounds(curves)
+    cut = [_draw_curve(axes, curve, bounds) for axes, curve in zip(panels, curves, strict=False)]
     name_accuracies(panels[0], "y", 0.06)
     for axes in panels[len(curves) :]:
         axes.set_visible(False)
@@ -77,11 +77,11 @@ def draw(report: Report) -> Chart | None:
 def _bounds(curves: Sequence[Curve]) -> tuple[float, float]:
     """In percent half the lowest accuracy, and what is half as far from 100 as the highest: one seed among few that
     lags behind has an interval that would leave no room for the rest."""
-    seen = pd.concat([part for curve in curves for part in (curve.seeds.stack(), curve.points["train"])])
-    return float(percent(seen.min())) / 2, (float(percent(seen.max())) + 100) / 2
+    seen = percent(np.hstack([np.ravel(part) for curve in curves for part in (curve.seeds, curve.points["train"])]))
+    return float(np.nanmin(seen)) / 2, (float(np.nanmax(seen)) + 100) / 2
 
 
-def _draw_curve(axes: Axes, curve: Curve, lowest: float, highest: float) -> bool:
+def _draw_curve(axes: Axes, curve: Curve, bounds: tuple[float, float]) -> bool:
     """One model's panel, with intervals between the bounds. Returns whether one was cut."""
     colour, _ = model_look(curve.cell.architecture)
     points = curve.points
@@ -89,11 +89,12 @@ def _draw_curve(axes: Axes, curve: Curve, lowest: float, highest: float) -> bool
     axes.grid(axis="both")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.plot(points.index, percent(curve.seeds.iloc[:, :MOST_SEEDS]), color=colour, linewidth=0.6, alpha=0.45)
-    low, high = percent(points["low"]), percent(points["high"])
-    axes.fill_between(points.index, low.clip(lowest), high.clip(None, highest), color=colour, alpha=0.2, linewidth=0)
+    intervals = percent(points[["low", "high"]])
+    drawn = np.clip(intervals, *bounds)
+    axes.fill_between(points.index, *drawn.T, color=colour, alpha=0.2, linewidth=0)
     axes.plot(points.index, percent(points["test"]), color=colour, linewidth=2)
     axes.plot(points.index, percent(points["train"]), color=INK, linewidth=1.2, linestyle=(0, (4, 2)))
-    return bool((low < lowest).any() or (high > highest).any())
+    return bool((drawn != intervals).any())
 
 
 def _key() -> list[Line2D | Patch]:
