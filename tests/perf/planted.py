@@ -1,5 +1,5 @@
 """What the gate sees: `python -m tests.perf.planted` plants slower code, and more memory, in copies of this tree and
-checks each against an unchanged copy twenty times, and two unchanged copies forty times.
+checks each against an unchanged copy twenty times, and two unchanged copies forty times, on Linux a check on each core.
 
 A copy has one plant for a workload, as many as it has workloads. Each verdict is a row of results/baseline/planted.csv
 as soon as it is there, so that a run that was stopped goes on; remove the file to measure anew. Prints for each plant
@@ -8,18 +8,22 @@ of the rows alone. It judges nothing.
 """
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 import pandas as pd
 from tabulate import tabulate
 
-from bench.check.speed import Timing, check_speed
+from bench.check.arms import Workloads, measure_pairs
+from bench.check.speed import PAIRS, TOLERANCE, compare_trees
 from bench.check.subject import make_subject
 from bench.check.trees import PACKAGES, Tree, copied, this_tree
 from bench.check.verdict import CheckRow, Verdict
@@ -43,7 +47,9 @@ class Plant:
     new: str
 
 
-PLANTS = (
+Plants = tuple[Plant, ...]
+
+PLANTS: Plants = (
     Plant(
         "a second backward pass in each training step",
         "training model1",
@@ -99,10 +105,36 @@ def main() -> None:
         with ExitStack() as trees:
             base = trees.enter_context(copied(this_tree()))
             heads = {plants: trees.enter_context(_planted(plants)) for plants in ((), *_apart())}
-            for _ in range(TRIES):
-                for plants in ((), *heads):  # the first of them is () as well
-                    _try_once(plants, base, heads[plants])
+            _measure(base, heads)
     print(table(pd.read_csv(ROWS)))
+
+
+def _measure(base: Tree, heads: Mapping[Plants, Tree]) -> None:
+    """Checks the trees until the rows have as many checks of each as they need, a check on each core."""
+    machine, cores = this_machine(), SimpleQueue[int]()
+    for core in os.sched_getaffinity(0):
+        cores.put(core)
+    with ThreadPoolExecutor(cores.qsize(), initializer=lambda: os.sched_setaffinity(0, {cores.get()})) as threads:
+        checks = [threads.submit(_check, plants, number, base, heads[plants]) for plants, number in _missing(heads)]
+        try:
+            for check in as_completed(checks):
+                rows = check.result().assign(cpu=machine.cpu, cores=machine.cores)
+                rows.to_csv(ROWS, mode="a", header=not ROWS.exists(), index=False)
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+
+def _missing(heads: Iterable[Plants]) -> list[tuple[Plants, int]]:
+    """The checks that the rows don't have, so ordered that a run which is stopped has some of each."""
+    done = pd.read_csv(ROWS) if ROWS.exists() else pd.DataFrame({"planted": [], "check": []})
+    there = set(zip(done["planted"], done["check"], strict=True))
+    wanted = [(plants, number) for number in range(2 * TRIES) for plants in heads if not plants or number < TRIES]
+    wanted.sort(key=lambda check: check[1] if check[0] else check[1] / 2)
+    return [(plants, number) for plants, number in wanted if (_whats(plants)[0], number) not in there]
+
+
+def _whats(plants: Plants) -> list[str]:
+    return [plant.what for plant in plants] or [UNCHANGED]
 
 
 def table(rows: pd.DataFrame) -> str:
@@ -121,9 +153,9 @@ def _red(rows: pd.DataFrame) -> str:
     return f"{(rows['verdict'] == Verdict.FAIL).sum()} of {len(rows)}"
 
 
-def _apart() -> list[tuple[Plant, ...]]:
+def _apart() -> list[Plants]:
     """The plants, those of the same workload in different groups."""
-    groups: list[tuple[Plant, ...]] = []
+    groups: list[Plants] = []
     for plant in PLANTS:
         place = next((n for n, group in enumerate(groups) if plant.workload not in {p.workload for p in group}), None)
         if place is None:
@@ -133,20 +165,16 @@ def _apart() -> list[tuple[Plant, ...]]:
     return groups
 
 
-def _try_once(plants: Sequence[Plant], base: Tree, head: Tree) -> None:
-    """Checks the tree with these plants, or without any, unless the rows have as many checks of it as they need."""
+def _check(plants: Plants, number: int, base: Tree, head: Tree) -> pd.DataFrame:
+    """A row for each workload of one check of the tree with these plants, or without any. As `bench check speed` does
+    it, but that a red isn't profiled."""
     whats = {plant.workload: plant.what for plant in plants} or {plant.workload: UNCHANGED for plant in PLANTS}
-    most = TRIES if plants else 2 * TRIES
-    done = pd.read_csv(ROWS) if ROWS.exists() else pd.DataFrame({"planted": [], "check": []})
-    number = done.loc[done["planted"].isin(whats.values()), "check"].nunique()
-    if number >= most:
-        return
     subject = make_subject(base, head, None, None, Path("results"), Path("data"))
-    checked = check_speed(subject, Timing(only=" or ".join(map(_chosen, whats))), lambda: None)
-    rows = pd.DataFrame([_row(whats[row.name], number, row) for row in checked])
-    rows.to_csv(ROWS, mode="a", header=not ROWS.exists(), index=False)
+    chosen = Workloads(" or ".join(map(_chosen, whats)))
+    checked = compare_trees(lambda some: measure_pairs(subject, some, PAIRS, lambda: None), chosen, TOLERANCE)
     for row in checked:
-        print(f"{number + 1} of {most}, {row.name}, {whats[row.name]}: {row.message}", file=sys.stderr, flush=True)
+        print(f"check {number + 1}, {row.name}, {whats[row.name]}: {row.message}", file=sys.stderr, flush=True)
+    return pd.DataFrame([_row(whats[row.name], number, row) for row in checked])
 
 
 def _chosen(workload: str) -> str:
@@ -156,7 +184,6 @@ def _chosen(workload: str) -> str:
 
 
 def _row(what: str, number: int, row: CheckRow) -> dict[str, object]:
-    machine = this_machine()
     interval = row.interval
     return {
         "planted": what,
@@ -166,13 +193,11 @@ def _row(what: str, number: int, row: CheckRow) -> dict[str, object]:
         "change": None if interval is None else interval.change,
         "low": None if interval is None else interval.low,
         "high": None if interval is None else interval.high,
-        "cpu": machine.cpu,
-        "cores": machine.cores,
     }
 
 
 @contextmanager
-def _planted(plants: Sequence[Plant]) -> Iterator[Tree]:
+def _planted(plants: Plants) -> Iterator[Tree]:
     """A copy of this tree with the plants in it."""
     with tempfile.TemporaryDirectory(prefix="bench-planted-") as folder:
         root = Path(folder).resolve() / "head"
