@@ -32,6 +32,7 @@ from bench.sources.idx import from_idx
 from bench.sources.published import from_torchvision, hugging_face
 from bench.train.phase import Phase
 from bench.train.recipe import Recipe
+from bench.train.teacher import Teacher
 
 __all__ = [
     "Architecture",
@@ -43,6 +44,7 @@ __all__ = [
     "Recipe",
     "Search",
     "Study",
+    "Teacher",
     "from_arrays",
     "from_idx",
     "from_torchvision",

@@ -77,6 +77,14 @@ def test_loss_optimizer_and_batches(folder: Path) -> None:
     assert sorted(rows["lr"]) == [0.005, 0.03, 0.03, 0.03, 0.03]  # AdamW at its rate, and its sibling at the preset's
 
 
+def test_distillation(folder: Path) -> None:
+    _tries(_copied("distillation.py", folder), "--dataset", "digits", "--seconds", 300)
+    short = ("--batch-size", 128, "--epochs", 1, "--seeds", 1)
+    rows = _runs("distillation.py", "--dataset", "digits", *short, "--factors", "width,distillation")
+    assert dict(zip(rows["distillation"], rows["teacher_seconds"].notna(), strict=True)) == {"off": False, "on": True}
+    assert dict(zip(rows["width"], rows["parameters"], strict=True)) == {1: 7_719, 2: 29_072}
+
+
 TEXTURES = EXAMPLES / "textures"
 
 

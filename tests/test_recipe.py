@@ -25,6 +25,7 @@ from bench.train.data import Data
 from bench.train.identity import training_parts
 from bench.train.phase import Phase
 from bench.train.recipe import Recipe, recipe_of
+from bench.train.teacher import Teacher
 from bench.train.values import digest_of_values
 from tests.test_identity import module
 
@@ -157,6 +158,7 @@ def test_every_part_of_a_recipe_is_a_part_of_the_key(factors: Callable[..., None
             .with_after_step(lambda network, _step: [p.clamp_(-1, 1) for p in network.parameters()])
             .with_images(per_class=10)
             .with_start(Phase("others"))
+            .with_teacher(Teacher({}))
         )
 
     factors(technique("all", everything))

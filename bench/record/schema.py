@@ -36,7 +36,7 @@ class TrialRow:
     `train_images` is how many images it trained on. A trial that began with a phase of training has in `phase` the data
     set that this trained on, its own where only the number of updates was to be the same; `phase_updates` is how many
     updates the phase made, and `phase_seconds` what these took when they were made, by this trial or by another that
-    starts with the same.
+    starts with the same. `teacher_seconds` is what teachers took likewise, of a trial that has some.
     """
 
     schema: int
@@ -87,6 +87,7 @@ class TrialRow:
     phase: str | None = None
     phase_updates: int | None = None
     phase_seconds: float | None = None
+    teacher_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,10 @@ from bench.train.few import FewError, few_of_each
 from bench.train.fit import check_batches
 from bench.train.identity import phase_key
 from bench.train.kept import Learned
+from bench.train.network_identity import network_part
 from bench.train.recipe import recipe_of
 from bench.train.start import First, StartError, first_of
+from bench.train.taught import teachers_of
 
 # Beside the rows. A folder that may be deleted: what isn't there is learned again.
 FOLDER = "phases"
@@ -107,8 +109,8 @@ def with_others(
     by name. Raises UsageError for the name of no data set."""
     others: dict[str, Data] = {}
     absent: dict[str, BenchError] = {}
-    starts = {trial.cell: recipe_of(trial).start for trial in trials}
-    for name in dict.fromkeys(start.data for start in starts.values() if start is not None):
+    recipes = list({trial.cell: recipe_of(trial) for trial in trials}.values())
+    for name in dict.fromkeys(recipe.start.data for recipe in recipes if recipe.start is not None):
         dataset = find_other_dataset(name)
         if name == data.name:
             continue
@@ -116,14 +118,14 @@ def with_others(
             others[name] = dataset.load(data_dir)
         except BenchError as error:
             absent[name] = error
-    if not others:
+    if not others and all(recipe.teacher is None for recipe in recipes):
         return data, absent
     return replace(data, others=others, keep=PhaseFiles(folder.absolute() / FOLDER) if folder else data.keep), absent
 
 
 def check_beginning(trial: Trial, data: Data, absent: Mapping[str, BenchError]) -> None:
     """Raises FewError or StartError for a trial that can't have the images or the phase that it is to begin with,
-    UsageError for batches that these are too few for."""
+    UsageError for batches that these are too few for and for teachers that there can't be."""
     recipe = recipe_of(trial)
     if recipe.trains_as_usual and recipe.images_per_class is None:
         return
@@ -134,17 +136,22 @@ def check_beginning(trial: Trial, data: Data, absent: Mapping[str, BenchError]) 
             raise StartError(str(absent[recipe.start.data]))
         first = first_of(trial, own, recipe, recipe.start)
         check_batches(first.trial, first.data)
+    if recipe.teacher is not None:
+        first, *_ = teachers_of(trial, own, recipe.teacher)
+        network_part(first.trial.cell, own.input_shape, own.classes)
 
 
 def phases_to_learn(trials: Iterable[Trial], data: Data) -> dict[str, First]:
-    """The phases that the trials begin with and that aren't kept, each once, by key."""
-    found = {}
+    """What the trials begin with, phases and their teachers' trainings, where it isn't kept, each once, by key."""
+    found: dict[str, First] = {}
     for trial in trials:
         recipe = recipe_of(trial)
-        if recipe.start is not None:
-            own = few_of_each(data, recipe.images_per_class, trial.seed)
-            first = first_of(trial, own, recipe, recipe.start)
-            found[phase_key(first)] = first
+        if recipe.start is None and recipe.teacher is None:
+            continue
+        own = few_of_each(data, recipe.images_per_class, trial.seed)
+        firsts = [] if recipe.start is None else [first_of(trial, own, recipe, recipe.start)]
+        firsts += [] if recipe.teacher is None else teachers_of(trial, own, recipe.teacher)
+        found |= {phase_key(first): first for first in firsts}
     kept = data.keep.has if isinstance(data.keep, PhaseFiles) else lambda _key: False
     return {key: first for key, first in found.items() if not kept(key)}
 

@@ -143,6 +143,7 @@ def trial_row(trained: Trained, named: Named, summary: Summary, provenance: Prov
         phase=began.data if began else None,
         phase_updates=began.updates if began else None,
         phase_seconds=began.seconds if began else None,
+        teacher_seconds=outcome.teacher_seconds if outcome is not None else None,
     )
 
 

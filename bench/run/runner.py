@@ -259,7 +259,7 @@ def _not_here(trials: Sequence[Trial], data: Data, absent: Mapping[str, BenchErr
 
 def expected_seconds(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
     """What one trial of each cell should take in one worker, from a few timed steps on this machine now, without the
-    phase that it may begin with: `phase_seconds` has that.
+    phase that it may begin with and without its teachers' learning: `phase_seconds` has those.
 
     Without a GPU here, for trials that train on a cluster's, all count alike: finished ones correct it."""
     if trials[0].protocol.device == "cuda" and not torch.cuda.is_available():
@@ -270,15 +270,18 @@ def expected_seconds(trials: Sequence[Trial], data: Data) -> dict[Cell, float]:
 
 
 def phase_seconds(trials: Sequence[Trial], data: Data, expected: Mapping[Cell, float]) -> float:
-    """What the phases that the trials begin with should take in one worker, each once and without those that are kept:
-    as long an image as the trial's own training, of which `expected` says what it takes."""
-    own = {trial.cell: trial for trial in trials}
+    """What the phases and the teachers that the trials begin with should take in one worker, each once and without
+    those that are kept: as long an image as a trial of their cell, of which `expected` may say what it takes."""
+    phases = phases_to_learn(trials, data).values()
+    alike = {trial.cell: trial for trial in [*(phase.trial for phase in phases), *trials]}
+    if others := [trial for cell, trial in alike.items() if cell not in expected]:
+        expected = {**expected, **expected_seconds(others, data)}
     return sum(
         expected[phase.trial.cell]
         * phase.trial.protocol.epochs
         * len(phase.data.train)
-        / _images_of(own[phase.trial.cell], data)
-        for phase in phases_to_learn(trials, data).values()
+        / _images_of(alike[phase.trial.cell], data)
+        for phase in phases
     )
 
 

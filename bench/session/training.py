@@ -71,7 +71,7 @@ def print_plan(run: Run, place: Place) -> None:
         at_once = min(workers, len(missing))
         first = phase_seconds(missing, run.data, seconds) / at_once
         total = sum(seconds[trial.cell] for trial in missing) / at_once + first
-        of_phases = f", {format_duration(first)} of it in the phases that trials begin with" if first else ""
+        of_phases = f", {format_duration(first)} of it in what trials begin with" if first else ""
         print(f"About {format_duration(total)} of training with {workers} workers{of_phases}, from a few timed steps.")
 
 

@@ -32,8 +32,8 @@ def tiny(shape: tuple[int, int, int], classes: int, *, width: int = 16, batch_no
 
 def smoothed(recipe: Recipe, level: float) -> Recipe:
     """Trains on labels that are a little unsure."""
-    # A recipe has with_loss, with_optimizer, with_schedule, with_batch (mixup, cutout, ...), with_before_step and
-    # with_after_step; each says in its help what it is called with.
+    # A recipe has with_loss, with_optimizer, with_schedule, with_batch (mixup, cutout, ...), with_teacher,
+    # with_before_step and with_after_step; each says in its help what it is called with.
     return recipe.with_loss(partial(F.cross_entropy, label_smoothing=level))
 
 

@@ -19,6 +19,7 @@ from bench.train.fast.stackable import stack_kind
 from bench.train.few import few_of_each
 from bench.train.general import GeneralTraining
 from bench.train.identity import phase_key
+from bench.train.kept import Learned
 from bench.train.loop import train
 from bench.train.network import plain_network
 from bench.train.outcome import Began, OnEpoch, Outcome
@@ -26,7 +27,8 @@ from bench.train.readouts import AnyTraining, Followed
 from bench.train.recipe import recipe_of
 from bench.train.single import Training
 from bench.train.stack import StackTraining
-from bench.train.start import Start, StartedTraining, first_of, learn, start_from
+from bench.train.start import Start, StartedTraining, StartError, first_of, learn, start_from
+from bench.train.taught import TaughtTraining, learn_to_teach, teachers_of
 
 
 def fit(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> list[Outcome]:
@@ -49,14 +51,14 @@ def fit(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None = None) -> 
 def _fit_together(stack: Sequence[Trial], data: Data, on_epoch: OnEpoch | None) -> list[Outcome]:
     try:
         data = few_of_each(data, recipe_of(stack[0]).images_per_class, stack[0].seed)
-        start = _start(stack[0], data)
-        training = begin(stack, data, start)
+        start, taught = _start(stack[0], data), _taught(stack[0], data)
+        training = begin(stack, data, start, taught)
         if names := stack[0].protocol.readouts:
             followed = Followed(training)
             outcomes = with_readouts(train(followed, data, on_epoch), followed.read(names))
         else:
             outcomes = train(training, data, on_epoch)
-        return [_with_beginning(outcome, data, start) for outcome in measured_on_training(training, outcomes)]
+        return [_with_beginning(outcome, data, start, taught) for outcome in measured_on_training(training, outcomes)]
     except torch.OutOfMemoryError:
         if len(stack) == 1:
             raise
@@ -79,9 +81,20 @@ def _start(trial: Trial, data: Data) -> Start | None:
     return start_from(learned, trial, data, recipe.start)
 
 
-def _with_beginning(outcome: Outcome, data: Data, start: Start | None) -> Outcome:
+def _taught(trial: Trial, data: Data) -> list[Learned]:
+    """What the trial's teachers learned, now or for another trial that has the same."""
+    teacher = recipe_of(trial).teacher
+    firsts = [] if teacher is None else teachers_of(trial, data, teacher)
+    # Workers wait for each other's, and so begin with different ones.
+    at = trial.seed % max(len(firsts), 1)
+    taught = [data.keep(phase_key(first), partial(learn_to_teach, first)) for first in firsts[at:] + firsts[:at]]
+    return taught[len(firsts) - at :] + taught[: len(firsts) - at]
+
+
+def _with_beginning(outcome: Outcome, data: Data, start: Start | None, taught: Sequence[Learned]) -> Outcome:
     began = None if start is None else Began(start.data, start.learned.updates, start.learned.seconds)
-    return replace(outcome, train_images=len(data.train), began=began)
+    teacher_seconds = sum(one.seconds for one in taught) if taught else None
+    return replace(outcome, train_images=len(data.train), began=began, teacher_seconds=teacher_seconds)
 
 
 def with_readouts(outcomes: Sequence[Outcome], readouts: Sequence[Mapping[str, NDArray[np.float32]]]) -> list[Outcome]:
@@ -124,16 +137,22 @@ def together(stack: Sequence[Trial], data: Data) -> list[list[Trial]]:
     return list(parts.values())
 
 
-def begin(stack: Sequence[Trial], data: Data, start: Start | None = None) -> AnyTraining:
+def begin(
+    stack: Sequence[Trial], data: Data, start: Start | None = None, taught: Sequence[Learned] = ()
+) -> AnyTraining:
     """Trials that train as one, before their first step, on their protocol's device. A trial alone on a CPU trains as
     `Training`, one with a recipe of its own, or on a GPU with a network that can't be stacked, as `GeneralTraining`,
     all others as `StackTraining`. `data` are those of the trials' own images, `start` what a trial with a phase starts
-    from; without it such a trial starts as others do. Raises UsageError for batches, networks and recipes that they
-    can't train with."""
+    from; without it such a trial starts as others do. `taught` is what a trial's teachers learned; without it they say
+    what they say untrained. Raises UsageError for batches, networks and recipes that they can't train with."""
     trial, device = stack[0], torch.device(stack[0].protocol.device)
     recipe = recipe_of(trial)
     _check_networks(stack, data)
     check_batches(trial, data)
+    if recipe.teacher is not None:
+        if recipe.start is not None:
+            raise StartError(f"{trial.cell.label} begins with a phase and has a teacher: one of the two at a time")
+        return TaughtTraining(trial, data, recipe, device, teachers_of(trial, data, recipe.teacher), taught)
     if start is not None:
         return StartedTraining(trial, data, recipe, device, start)
     if len(stack) == 1 and not recipe.trains_as_usual:

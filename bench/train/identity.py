@@ -29,6 +29,7 @@ from bench.train.recipe import Recipe, recipe_of
 from bench.train.single import Training
 from bench.train.stack import StackTraining
 from bench.train.start import First, StartedTraining, first_of, learn, start_from
+from bench.train.taught import TaughtTraining, teachers_of
 from bench.train.values import digest_of_values
 
 # What a loop calls that is a part of its own, is a matter of speed, or only records. `fuse` and the layers that it puts
@@ -65,8 +66,8 @@ def _phase_parts(first: First) -> dict[str, str]:
 
 
 def _before(trial: Trial, recipe: Recipe, data: Data | None) -> dict[str, str]:
-    """The digests of what comes before the first step: which images are drawn, and the phase that a trial begins with,
-    whatever its seed."""
+    """The digests of what comes before the first step: which images are drawn, the phase that a trial begins with,
+    whatever its seed, and its teachers."""
     parts = {}
     if recipe.images_per_class is not None:
         parts["images_per_class"] = _short(f"{_code(few_of_each)} {recipe.images_per_class}")
@@ -84,6 +85,17 @@ def _before(trial: Trial, recipe: Recipe, data: Data | None) -> dict[str, str]:
             "frozen": recipe.start.frozen,
         }
         parts["start"] = _short(f"{_start_code()} {sorted(said.items())}")
+    if recipe.teacher is not None:
+        if data is None:
+            raise ValueError("what teachers are depends on the data")
+        first, *_ = teachers_of(trial, data, recipe.teacher)
+        said = {
+            "network": network_part(first.trial.cell, data.input_shape, data.classes),
+            "training": training_digest(_phase_parts(first)),
+            "lr": first.trial.lr,
+            "networks": recipe.teacher.networks,
+        }
+        parts["teacher"] = _short(f"{_teacher_code()} {sorted(said.items())}")
     return parts
 
 
@@ -101,7 +113,7 @@ def _shared_parts(trial: Trial, recipe: Recipe, *, alone: bool) -> dict[str, str
 
 
 # What `_before` speaks for.
-_SAID_APART = ("start", "images_per_class")
+_SAID_APART = ("start", "teacher", "images_per_class")
 
 
 def _own_parts(recipe: Recipe) -> dict[str, str]:
@@ -145,6 +157,12 @@ def _phase_code() -> str:
 def _start_code() -> str:
     apart = (GeneralTraining, learn, *_APART, *_STACKED, *_ASKS)
     return digest_of(StartedTraining, first_of, start_from, apart=apart)
+
+
+@cache
+def _teacher_code() -> str:
+    apart = (GeneralTraining, learn, *_APART, *_STACKED, *_ASKS)
+    return digest_of(TaughtTraining, teachers_of, apart=apart)
 
 
 @cache

@@ -46,7 +46,7 @@ class Outcome:
     measured like the held-out images; None for a trial that diverged, and where that loss isn't finite. `readouts` has
     by name the logarithms of the probabilities (images, classes) that the readouts asked for give the held-out images;
     none of a trial that diverged. `train_images` is how many images it trained on, `began` the phase that it began
-    with.
+    with, `teacher_seconds` how long its teachers took to learn.
     """
 
     status: Literal["done", "diverged"]
@@ -58,6 +58,7 @@ class Outcome:
     readouts: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     train_images: int | None = None
     began: Began | None = None
+    teacher_seconds: float | None = None
 
 
 OnEpoch = Callable[[Trial, Epoch], None]

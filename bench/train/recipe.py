@@ -22,6 +22,7 @@ from bench.plan.levels import format_level
 from bench.plan.trials import Trial
 from bench.train.called import called, place_of, place_of_caller
 from bench.train.phase import Phase
+from bench.train.teacher import Teacher
 
 # Float logits (N, classes), and targets: int64 labels (N,), or what a change of the batch made of them. The mean loss.
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -50,8 +51,9 @@ class Recipe:
     None for the optimiser and the schedule means those of the protocol and of the factor `scheduler`. `batch`,
     `before_step` and `after_step` hold any number of callables, called in their order: before a step the gradients are
     there (to be clipped), after it the weights have moved (and may be clipped), without gradients being recorded.
-    `start` is a phase of training that comes before, `images_per_class` how many training images a class has, all where
-    it is None. `places` says where loss, optimiser and schedule were given, for messages.
+    `start` is a phase of training that comes before, `teacher` says targets in the place of labels. `images_per_class`
+    is how many training images a class has, all where it is None. `places` says where loss, optimiser and schedule were
+    given, for messages.
     """
 
     loss: Loss = F.cross_entropy
@@ -62,6 +64,7 @@ class Recipe:
     before_step: tuple[AroundStep, ...] = ()
     after_step: tuple[AroundStep, ...] = ()
     start: Phase | None = None
+    teacher: Teacher | None = None
     images_per_class: int | None = None
     places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
@@ -101,6 +104,12 @@ class Recipe:
         if not isinstance(phase, Phase):
             raise UsageError(f"with_start takes a phase, as Phase('flowers', epochs=5), not {_kind(phase)}")
         return replace(self, start=phase)
+
+    def with_teacher(self, teacher: Teacher) -> "Recipe":
+        """Trains on what networks say that learn first, in the place of labels."""
+        if not isinstance(teacher, Teacher):
+            raise UsageError(f"with_teacher takes a teacher, as Teacher({{'width': 4}}), not {_kind(teacher)}")
+        return replace(self, teacher=teacher)
 
     def with_images(self, per_class: int) -> "Recipe":
         """Trains on so many images of each class, which the trial's seed draws: of fewer images the first of more."""
