@@ -1,4 +1,5 @@
-"""What trials begin with: the data sets that their phases train on, and files of what phases left, for all to share."""
+"""What trials begin with: the data sets that their phases train on, and files of what phases and teachers learned, for
+all to share."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
@@ -31,7 +32,7 @@ FOLDER = "phases"
 
 @dataclass(frozen=True)
 class PhaseFiles:
-    """Keeps what phases left in a folder, a file each: whoever asks first trains, who asks meanwhile waits. A file that
+    """Keeps what was learned in a folder, a file each: whoever asks first trains, who asks meanwhile waits. A file that
     isn't whole is replaced; where the folder can't be written, as on a node that lacks the one around it, everyone
     trains."""
 
@@ -68,7 +69,7 @@ class PhaseFiles:
 
 
 def write_learned(path: Path, learned: Learned) -> None:
-    """Writes what a phase left, whole or not at all. Raises OSError."""
+    """Writes what was learned, whole or not at all. Raises OSError."""
     said = {"updates": str(learned.updates), "seconds": learned.seconds.hex()}
     content = save(dict(learned.weights), {**said, "digest": _digest(learned)})
     with replacing(path) as file:
@@ -105,8 +106,8 @@ def with_others(
     data: Data, trials: Iterable[Trial], data_dir: Path, folder: Path | None = None
 ) -> tuple[Data, dict[str, BenchError]]:
     """The data with those that the trials' phases train on, and with a place beside the rows in `folder`, where there
-    is one, for what these leave, which means the same in whatever folder a worker works; and why some can't be loaded,
-    by name. Raises UsageError for the name of no data set."""
+    is one, for what these and teachers learn, which means the same in whatever folder a worker works; and why some
+    can't be loaded, by name. Raises UsageError for the name of no data set."""
     others: dict[str, Data] = {}
     absent: dict[str, BenchError] = {}
     recipes = list({trial.cell: recipe_of(trial) for trial in trials}.values())

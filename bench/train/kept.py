@@ -1,4 +1,4 @@
-"""What a phase of training leaves for the trials that start with it, and how they come by it."""
+"""What a phase of training leaves for the trials that start with it, or a teacher learned, and how they come by it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Learned:
-    """What a phase left: a network's parameters and buffers by name, on the CPU, after so many updates in so many
+    """What was learned: a network's parameters and buffers by name, on the CPU, after so many updates in so many
     seconds."""
 
     weights: Mapping[str, Tensor]
