@@ -366,6 +366,18 @@ def test_networks_are_measured_by_chains_too(attention: str, count: int, batch_n
     assert my_error <= 2 * their_error + 4 * ROUNDING
 
 
+@pytest.mark.parametrize("attention", [*ATTENTIONS])
+def test_what_inference_mode_made_is_used_outside_of_it(attention: str) -> None:
+    network, images = fuse(attended_network(attention, residual=True)), torch.rand(8, 6, 12, 12)
+    with torch.inference_mode():
+        expected = network.eval()(images)
+    with torch.no_grad():
+        assert torch.equal(network(images), expected)
+    with torch.inference_mode():
+        network.train()(images)
+    network(images).sum().backward()
+
+
 def test_who_asks_a_network_in_evaluation_for_gradients_gets_them() -> None:
     network = fuse(small_network(batch_norm=True, pool=2)).eval()
     images = torch.randn(8, 2, 13, 11, requires_grad=True)

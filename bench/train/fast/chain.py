@@ -85,7 +85,11 @@ class Run:
         if key not in self._rooms and len(self._rooms) >= _MOST_ROOMS:
             del self._rooms[next(iter(self._rooms))]
         free = self._rooms.setdefault(key, [])
-        return _Lease(free.pop() if free else Room(self.stages, shape, pairs=pairs), free)
+        if free:
+            return _Lease(free.pop(), free)
+        # First asked for in inference mode, its tensors could else never be written to outside of it.
+        with torch.inference_mode(False):
+            return _Lease(Room(self.stages, shape, pairs=pairs), free)
 
     @property
     def learns(self) -> bool:
