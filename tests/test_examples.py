@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from tests.studies import bench
@@ -38,7 +39,7 @@ def _pictures(folder: Path) -> None:
 
 
 def _copied(name: str, folder: Path) -> str:
-    shutil.copy(EXAMPLES / name, folder / name)
+    shutil.copy(EXAMPLES / name, folder)
     return name
 
 
@@ -77,12 +78,23 @@ def test_loss_optimizer_and_batches(folder: Path) -> None:
     assert sorted(rows["lr"]) == [0.005, 0.03, 0.03, 0.03, 0.03]  # AdamW at its rate, and its sibling at the preset's
 
 
-def test_distillation(folder: Path) -> None:
-    _tries(_copied("distillation.py", folder), "--dataset", "digits", "--seconds", 300)
+def test_teachers_and_an_optimizer_of_ones_own(folder: Path) -> None:
+    _copied("record/record.py", folder)
+    _tries("record.py", "--dataset", "digits", "--seconds", 300)
     short = ("--batch-size", 128, "--epochs", 1, "--seeds", 1)
-    rows = _runs("distillation.py", "--dataset", "digits", *short, "--factors", "width,distillation")
+    rows = _runs("record.py", "--dataset", "digits", *short, "--factors", "width,distillation,optimizer")
     assert dict(zip(rows["distillation"], rows["teacher_seconds"].notna(), strict=True)) == {"off": False, "on": True}
     assert dict(zip(rows["width"], rows["parameters"], strict=True)) == {1: 7_719, 2: 29_072}
+    assert sorted(rows["lr"][rows["factor_optimizer"] == "muon"]) == [0.02, 0.1]  # its own, and the preset's
+
+
+def test_a_step_of_muon_is_orthogonal() -> None:
+    orthogonal = runpy.run_path(str(EXAMPLES / "record" / "record.py"))["orthogonal"]
+    generator = torch.Generator().manual_seed(0)
+    for rows, columns in ((8, 72), (21, 8), (10, 10)):
+        made = orthogonal(torch.randn(rows, columns, generator=generator))
+        scales = torch.linalg.svdvals(made) / max(1, rows / columns) ** 0.5
+        assert ((scales > 0.6) & (scales < 1.3)).all()  # as near as five steps of this iteration come
 
 
 TEXTURES = EXAMPLES / "textures"

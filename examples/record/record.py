@@ -1,0 +1,79 @@
+"""What takes a network of 8,000 parameters further: what wider ones say in the place of labels, or another optimiser?
+
+    bench data fetch mnist    once: the images
+    bench select record.py --dataset mnist
+    bench run record.py --val 10000 --factors distillation,optimizer
+    bench run record.py --seeds 20 --factors distillation,optimizer
+
+The first two compare on 10,000 training images that neither student nor teachers train on, the last on the test set.
+Without MNIST's files, `--dataset digits` trains on images that come with scikit-learn.
+"""
+
+import re
+
+import torch
+
+from architectures.model7 import LAYERS, model7
+from bench.study import Factor, Study, Teacher
+
+
+def student(shape, classes, *, width=1):
+    """model7, which the teachers are twice as wide as: 29,072 parameters, of which the student keeps none."""
+    return model7(shape, classes, layers=re.sub(r"\d+(?=[CD])", lambda number: str(width * int(number[0])), LAYERS))
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose steps are made orthogonal, of every kernel as a matrix of its outputs by all else (Jordan 2024,
+    kellerjordan.github.io/posts/muon); biases and norms take the steps as they are."""
+
+    def __init__(self, parameters, rate, momentum=0.95):
+        super().__init__(parameters, {"lr": rate, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, _closure=None):
+        """Moves the parameters by their gradients."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                average = self.state[parameter].setdefault("average", torch.zeros_like(parameter))
+                average.mul_(group["momentum"]).add_(parameter.grad)
+                step = average.mul(group["momentum"]).add_(parameter.grad)
+                if step.ndim > 1:
+                    step = orthogonal(step.flatten(1)).view_as(step)
+                parameter.sub_(step, alpha=group["lr"])
+
+
+def orthogonal(matrix):
+    """Roughly the orthogonal matrix that is nearest, by five steps of a Newton-Schulz iteration, and larger where it
+    has more rows than columns."""
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    wide = wide / (wide.norm() + 1e-7)
+    for _ in range(5):
+        square = wide @ wide.T
+        wide = 3.4445 * wide + (2.0315 * square @ square - 4.7750 * square) @ wide
+    rows, columns = matrix.shape
+    return wide if rows <= columns else wide.T * (rows / columns) ** 0.5
+
+
+STUDY = Study(
+    architectures=[student],
+    data=["mnist", "digits"],
+    factors=[
+        Factor("width", levels=(1, 2)),
+        Factor(
+            "distillation",
+            levels=("off", "on"),
+            change=lambda recipe, _level: recipe.with_teacher(Teacher({"width": 2}, networks=2)),
+            words=("labels alone", "two teachers, twice as wide"),
+        ),
+        Factor(
+            "optimizer",
+            levels=("sgd", "muon"),
+            change=lambda recipe, _level: recipe.with_optimizer(Muon),
+            words=("SGD", "Muon"),
+        ),
+    ],
+    preset={"augmentation": "advanced", "scheduler": "onecycle"},
+    rates={"sgd": 0.1, "muon": 0.02},
+    rates_by=["optimizer"],
+    readouts=["ema"],
+)
