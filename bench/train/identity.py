@@ -28,7 +28,7 @@ from bench.train.outcome import Epoch, Outcome
 from bench.train.recipe import Recipe, recipe_of
 from bench.train.single import Training
 from bench.train.stack import StackTraining
-from bench.train.start import First, StartedTraining, first_of, learn, start_from
+from bench.train.start import First, StartedTraining, first_of, learn, put, start_from
 from bench.train.taught import TaughtTraining, teachers_of
 from bench.train.values import digest_of_values
 
@@ -88,12 +88,13 @@ def _before(trial: Trial, recipe: Recipe, data: Data | None) -> dict[str, str]:
     if recipe.teacher is not None:
         if data is None:
             raise ValueError("what teachers are depends on the data")
-        first, *_ = teachers_of(trial, data, recipe.teacher)
+        firsts = teachers_of(trial, data, recipe.teacher)
+        first = firsts[0]
         said = {
             "network": network_part(first.trial.cell, data.input_shape, data.classes),
             "training": training_digest(_phase_parts(first)),
             "lr": first.trial.lr,
-            "networks": recipe.teacher.networks,
+            "seeds": [one.trial.seed for one in firsts],
         }
         parts["teacher"] = _short(f"{_teacher_code()} {sorted(said.items())}")
     return parts
@@ -161,8 +162,7 @@ def _start_code() -> str:
 
 @cache
 def _teacher_code() -> str:
-    apart = (GeneralTraining, learn, *_APART, *_STACKED, *_ASKS)
-    return digest_of(TaughtTraining, teachers_of, apart=apart)
+    return digest_of(TaughtTraining, apart=(GeneralTraining, put, *_APART, *_STACKED, *_ASKS))
 
 
 @cache

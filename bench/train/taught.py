@@ -31,16 +31,13 @@ def teachers_of(trial: Trial, data: Data, teacher: Teacher) -> list[First]:
     trial's architecture doesn't have, and for teachers that would need something before them."""
     cell = _cell_of(trial.cell, teacher)
     protocol = replace(trial.protocol, readouts=())
-    firsts = []
-    for number in range(teacher.networks):
-        one = Trial(cell, FIRST_SEED + number, protocol)
-        recipe = replace(recipe_of(one), images_per_class=None)
-        if recipe.start is not None or recipe.teacher is not None:
-            raise UsageError(
-                f"a teacher learns as an ordinary trial does, and {cell.label} begins with a phase or has a teacher"
-            )
-        firsts.append(First(one, data, recipe))
-    return firsts
+    trials = [Trial(cell, FIRST_SEED + number, protocol) for number in range(teacher.networks)]
+    recipe = replace(recipe_of(trials[0]), images_per_class=None)
+    if recipe.start is not None or recipe.teacher is not None:
+        raise UsageError(
+            f"a teacher learns as an ordinary trial does, and {cell.label} begins with a phase or has a teacher"
+        )
+    return [First(one, data, recipe) for one in trials]
 
 
 def learn_to_teach(first: First) -> Learned:
