@@ -116,7 +116,12 @@ def test_textures_have_the_images_of_their_rows(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("folder", "name", "dataset"),
-    [("textures", "textures", "pictures"), ("textures", "models", "pictures"), ("transfer", "transfer", "mnist")],
+    [
+        ("textures", "textures", "pictures"),
+        ("textures", "models", "pictures"),
+        ("transfer", "transfer", "mnist"),
+        ("record", "record", "mnist"),
+    ],
 )
 def test_reports_of_examples_are_those_of_their_rows(
     folder: str, name: str, dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -138,6 +143,15 @@ def test_transfer_is_what_the_readme_says_of_it() -> None:
     pretrained = table[table["beginning"] == "pretraining on digits"].set_index("images")
     assert pretrained["verdict"][[100, 1_000, 3_000]].tolist() == ["helps", "hurts", "hurts"]
     assert (pretrained["over_updates_high"][[100, 300, 1_000, 3_000]] < 0).all()
+
+
+def test_the_record_is_what_the_readme_says_of_it() -> None:
+    tables = EXAMPLES / "record" / "reports" / "record" / "mnist" / "tables"
+    held_out, effects = (pd.read_csv(tables / f"{name}.csv") for name in ("held_out", "effects"))
+    compared = held_out[held_out["verdict"].notna()]
+    assert set(compared["cell"]) == {"student distillation=on", "student optimizer=muon"}
+    assert set(compared["verdict"]) <= {"inconclusive", "equivalent", "hurts"}
+    assert set(effects["verdict"]) <= {"inconclusive", "equivalent", "hurts"}
 
 
 @pytest.mark.slow

@@ -178,7 +178,7 @@ def test_too_little_memory_halves_the_stack_and_goes_on(few_digits: Data, monkey
 def test_too_little_memory_for_one_trial_is_the_reason_of_its_failure(
     few_digits: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nothing_left(_stack: Sequence[Trial], _data: Data, _start: object) -> StackTraining:
+    def nothing_left(_stack: Sequence[Trial], _data: Data, _start: object, _taught: object) -> StackTraining:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(fit_module, "begin", nothing_left)

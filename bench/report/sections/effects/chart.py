@@ -52,7 +52,8 @@ def draw(report: Report) -> Chart | None:
         + remark(cut, "An arrow ends an interval that goes on past 100 points.")
         + folded
         + fewer,
-        alt=f"What {plural(len(verdicts), 'technique')} add to test accuracy, by verdict: {listed(tally)}.",
+        alt=f"What {plural(len(verdicts), 'technique')} add{'s' * (len(verdicts) == 1)} to test accuracy, by verdict: "
+        f"{listed(tally)}.",
         figure=page,
     )
 
