@@ -86,9 +86,9 @@ def _taught(trial: Trial, data: Data) -> list[Learned]:
     teacher = recipe_of(trial).teacher
     firsts = [] if teacher is None else teachers_of(trial, data, teacher)
     # Workers wait for each other's, and so begin with different ones.
-    at = trial.seed % max(len(firsts), 1)
-    taught = [data.keep(phase_key(first), partial(learn_to_teach, first)) for first in firsts[at:] + firsts[:at]]
-    return taught[len(firsts) - at :] + taught[: len(firsts) - at]
+    order = sorted(range(len(firsts)), key=lambda number: (number - trial.seed) % len(firsts))
+    taught = {n: data.keep(phase_key(firsts[n]), partial(learn_to_teach, firsts[n])) for n in order}
+    return [taught[number] for number in range(len(firsts))]
 
 
 def _with_beginning(outcome: Outcome, data: Data, start: Start | None, taught: Sequence[Learned]) -> Outcome:
