@@ -76,12 +76,10 @@ def _before(trial: Trial, recipe: Recipe, data: Data | None) -> dict[str, str]:
             raise ValueError("what a phase is depends on the data")
         first = first_of(trial, data, recipe, recipe.start)
         said = {
-            "network": network_part(trial.cell, first.data.input_shape, first.data.classes),
-            "training": training_digest(_phase_parts(first)),
+            **_said_of(first),
             "data": "own" if recipe.start.own_images else first.data.digest,
             "images": len(data.others[recipe.start.data].train),
             "epochs": recipe.start.epochs,
-            "lr": first.trial.lr,
             "frozen": recipe.start.frozen,
         }
         parts["start"] = _short(f"{_start_code()} {sorted(said.items())}")
@@ -89,15 +87,18 @@ def _before(trial: Trial, recipe: Recipe, data: Data | None) -> dict[str, str]:
         if data is None:
             raise ValueError("what teachers are depends on the data")
         firsts = teachers_of(trial, data, recipe.teacher)
-        first = firsts[0]
-        said = {
-            "network": network_part(first.trial.cell, data.input_shape, data.classes),
-            "training": training_digest(_phase_parts(first)),
-            "lr": first.trial.lr,
-            "seeds": [one.trial.seed for one in firsts],
-        }
+        said = {**_said_of(firsts[0]), "seeds": [one.trial.seed for one in firsts]}
         parts["teacher"] = _short(f"{_teacher_code()} {sorted(said.items())}")
     return parts
+
+
+def _said_of(first: First) -> dict[str, object]:
+    """What is learned first, whatever its seed and its images."""
+    return {
+        "network": network_part(first.trial.cell, first.data.input_shape, first.data.classes),
+        "training": training_digest(_phase_parts(first)),
+        "lr": first.trial.lr,
+    }
 
 
 def _shared_parts(trial: Trial, recipe: Recipe, *, alone: bool) -> dict[str, str]:
