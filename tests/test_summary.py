@@ -4,12 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+from torch.nn.utils.parametrize import is_parametrized, register_parametrization
 
 from bench.cli import run_command_line
 from bench.plan.catalogue import find_factors
@@ -23,6 +26,7 @@ from bench.run.networks import cell_summary, layers_today
 from bench.train import summary as counted
 from bench.train.network import plain_network
 from bench.train.summary import WHOLE_NETWORK, LayerRow, Summary
+from tests.studies import GOOD, bench, edited, write
 from tests.synthetic import write_rows
 
 SHAPE = (1, 28, 28)
@@ -33,6 +37,7 @@ def summarise(network: nn.Module, input_shape: tuple[int, int, int]) -> Summary:
     """As `summarise`, whose totals are those that are counted alone."""
     summary = counted.summarise(network, input_shape)
     assert counted.count_sizes(network, input_shape) == (summary.parameters, summary.macs)
+    assert counted.count_parameters(network) == summary.parameters
     return summary
 
 
@@ -236,6 +241,50 @@ def test_weights_that_layers_share_count_once() -> None:
     assert [row.parameters for row in summary.layers] == [7840, 10]
     assert [row.macs for row in summary.layers] == [7840, 7840]
     assert summary.parameters == 7850
+
+
+class Narrow(nn.Module):
+    """A matrix as the product of two with three numbers between them."""
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        return left @ right
+
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        return weight[:, :3].clone(), weight[:3].clone()
+
+
+def test_weights_that_are_computed_count_as_they_are_deployed() -> None:
+    def build() -> nn.Sequential:
+        return nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 10))
+
+    plain, computed = build(), build()
+    weight_norm(computed[0])
+    register_parametrization(computed[3], "weight", Narrow())
+    summary, usual = summarise(computed, SHAPE), summarise(plain, SHAPE)
+    assert summary.layers == usual.layers
+    assert (summary.parameters, summary.macs) == (usual.parameters, usual.macs)
+    assert usual.training_parameters == usual.parameters == 4 * 9 + 4 + 16 * 10 + 10
+    assert summary.training_parameters == (4 + 4 * 9 + 4) + (3 * 16 + 3 * 10 + 10)
+    assert is_parametrized(computed[0], "weight")
+
+
+def test_rows_and_report_say_with_how_many_parameters_it_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    normed = edited(
+        ("from torch import nn\n", "from torch import nn\nfrom torch.nn.utils.parametrizations import weight_norm\n"),
+        ("nn.Conv2d(shape[0], width, 3, stride=3),", "weight_norm(nn.Conv2d(shape[0], width, 3, stride=3)),"),
+    )
+    for name, text in (("plain", GOOD), ("normed", normed)):
+        assert bench("run", write(tmp_path, text, f"{name}.py"), "--no-timing", "--factors", "width").code == 0
+    plain, trained = (pd.read_csv(f"results/{name}/digits/trials.csv") for name in ("plain", "normed"))
+    assert (trained["parameters"] == plain["parameters"]).all()
+    assert plain["training_parameters"].isna().all()
+    assert (trained["training_parameters"] - trained["parameters"] == trained["width"]).all()
+    page = Path("reports/normed/digits/README.md").read_text(encoding="utf-8")
+    assert "While they train, parameters are more: tiny " in page
+    assert "Computed weights" not in Path("reports/plain/digits/README.md").read_text(encoding="utf-8")
 
 
 def test_a_module_that_is_called_twice_has_one_row() -> None:

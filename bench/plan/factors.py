@@ -33,7 +33,7 @@ TAKEN = frozenset(
         *("metric", "round", "images", "seconds", "threads", "arm", "loader_workers", "processes", "memory_bytes"),
         *("training_bytes", "layers", "study", "source", "cell", "is_preset", "step_macs", "peak_flops"),
         *("train_accuracy_undistorted", "train_loss_undistorted"),
-        *("train_images", "phase", "phase_updates", "phase_seconds", "teacher_seconds"),
+        *("train_images", "phase", "phase_updates", "phase_seconds", "teacher_seconds", "training_parameters"),
         *("epoch", "image", "label", "predicted", "right", "machine_cpu", "machine_vectors", "machine_cores"),
         *("machine_memory_bytes", "machine_gpu", "machine_os", "machine_python", "machine_torch", "machine_cuda"),
         *("vectors", "torch", "copied_bytes"),

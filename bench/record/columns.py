@@ -25,7 +25,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "loss": (0.0, math.inf),
     "brier": (0.0, 2.0),
     **dict.fromkeys(("networks", "passes"), (1.0, 1e6)),
-    **dict.fromkeys(("train_images", "phase_updates"), (1.0, 1e12)),
+    **dict.fromkeys(("train_images", "phase_updates", "training_parameters"), (1.0, 1e12)),
     **dict.fromkeys(("phase_seconds", "teacher_seconds"), (0.0, math.inf)),
 }
 
@@ -57,7 +57,7 @@ _SINCE_2: dict[type[Row], frozenset[str]] = {
         {
             *("selected_lr", "input", "classes", "network", "training", "study", "source"),
             *("train_accuracy_undistorted", "train_loss_undistorted"),
-            *("train_images", "phase", "phase_updates", "phase_seconds", "teacher_seconds"),
+            *("train_images", "phase", "phase_updates", "phase_seconds", "teacher_seconds", "training_parameters"),
         }
     ),
     SpeedRow: frozenset({"training_bytes", "step_macs", "peak_flops", "copied_bytes"}),

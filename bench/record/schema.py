@@ -37,6 +37,9 @@ class TrialRow:
     set that this trained on, its own where only the number of updates was to be the same; `phase_updates` is how many
     updates the phase made, and `phase_seconds` what these took when they were made, by this trial or by another that
     starts with the same. `teacher_seconds` is what teachers took likewise, of a trial that has some.
+
+    `parameters` and `macs` are the network's as it is deployed; `training_parameters`, where that is another number,
+    those that it trains with.
     """
 
     schema: int
@@ -88,6 +91,7 @@ class TrialRow:
     phase_updates: int | None = None
     phase_seconds: float | None = None
     teacher_seconds: float | None = None
+    training_parameters: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

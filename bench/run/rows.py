@@ -144,6 +144,7 @@ def trial_row(trained: Trained, named: Named, summary: Summary, provenance: Prov
         phase_updates=began.updates if began else None,
         phase_seconds=began.seconds if began else None,
         teacher_seconds=outcome.teacher_seconds if outcome is not None else None,
+        training_parameters=summary.training_parameters if summary.training_parameters != summary.parameters else None,
     )
 
 

@@ -29,6 +29,7 @@ from bench.session.training import carry_out, exit_code, interruptible
 from bench.train.data import Data
 from bench.train.network import NetworkError, plain_network
 from bench.train.network_identity import network_part
+from bench.train.summary import count_parameters
 
 
 class _Recorded(Mapping[Trial, float | None]):
@@ -130,7 +131,7 @@ def halving(search: Search, run: Run, limit: int | None) -> Halving:
 def _size_on(data: Data, limit: int | None) -> Callable[[Cell], int | None]:
     def size(cell: Cell) -> int | None:
         try:
-            parameters = sum(one.numel() for one in plain_network(cell, data.input_shape, data.classes).parameters())
+            parameters = count_parameters(plain_network(cell, data.input_shape, data.classes))
             if limit is None or parameters <= limit:
                 network_part(cell, data.input_shape, data.classes)
         except NetworkError:

@@ -2,9 +2,11 @@
 
 The network is run once on a blank image, in evaluation, and stays as it was. MACs are half of what torch's FLOP counter
 counts: convolutions, linear layers and matrix products, attention's included, whatever module or function makes them.
-Not counted are activations, norms, pools, softmax, sums and other work that goes element by element.
+Not counted are activations, norms, pools, softmax, sums and other work that goes element by element. A weight that is
+computed from others (torch.nn.utils.parametrize) counts as it is deployed, once computed.
 """
 
+import copy
 import inspect
 import sys
 from collections import defaultdict
@@ -17,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils.parametrize import is_parametrized, type_before_parametrizations
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
@@ -58,11 +61,13 @@ class LayerRow:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The layers and their totals; a parameter that several share counts once. `receptive_field` is that of the last
-    map, which is pooled globally, flattened or read as tokens after; None as in LayerRow."""
+    """The layers and their totals; a parameter that several share counts once. `training_parameters` are those while
+    it trains, where some are computed from others. `receptive_field` is that of the last map, which is pooled globally,
+    flattened or read as tokens after; None as in LayerRow."""
 
     layers: tuple[LayerRow, ...]
     parameters: int
+    training_parameters: int
     macs: int
     receptive_field: int | None
 
@@ -73,13 +78,15 @@ def summarise(network: nn.Module, input_shape: tuple[int, int, int]) -> Summary:
     Leaves the network and torch's global generator as they were. Raises ValueError, in one line, for a network that
     fails on such an image or returns anything but logits (images, classes).
     """
-    with _as_it_was(network):
-        run = _run_blank(network, input_shape)
-        fields = _fields(network, input_shape, run)
-    rows = tuple(_rows(network, run, fields))
+    deployed = _deployed(network)
+    with _as_it_was(deployed):
+        run = _run_blank(deployed, input_shape)
+        fields = _fields(deployed, input_shape, run)
+    rows = tuple(_rows(deployed, run, fields))
     return Summary(
         layers=rows,
         parameters=sum(row.parameters for row in rows),
+        training_parameters=_parameters(network),
         macs=sum(row.macs for row in rows),
         receptive_field=fields[None],
     )
@@ -90,12 +97,18 @@ def count_sizes(network: nn.Module, input_shape: tuple[int, int, int]) -> tuple[
     does."""
 
     def run(weights: Mapping[str, Tensor], images: Tensor, counter: FlopCounterMode) -> tuple[object, int]:
-        with _unfused(network):
-            return functional_call(network, dict(weights), (images.clone(),)), counter.get_total_flops()
+        with _unfused(deployed):
+            return functional_call(deployed, dict(weights), (images.clone(),)), counter.get_total_flops()
 
-    with _as_it_was(network):
-        flops, images = _on_blank(network, input_shape, run)
-    return sum(parameter.numel() for parameter in network.parameters()), flops // images // 2
+    deployed = _deployed(network)
+    with _as_it_was(deployed):
+        flops, images = _on_blank(deployed, input_shape, run)
+    return _parameters(deployed), flops // images // 2
+
+
+def count_parameters(network: nn.Module) -> int:
+    """The parameters of a network as it is deployed, as `summarise` counts them."""
+    return _parameters(_deployed(network))
 
 
 def count_training_macs(network: nn.Module, input_shape: tuple[int, int, int]) -> int:
@@ -117,6 +130,34 @@ def count_training_macs(network: nn.Module, input_shape: tuple[int, int, int]) -
     with _as_it_was(network):
         flops, images = _on_blank(network, input_shape, run)
     return flops // images // 2
+
+
+def _parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _deployed(network: nn.Module) -> nn.Module:
+    """The network, or, where some of its weights are computed from others, a copy that holds what they come to."""
+    if not any(map(is_parametrized, network.modules())):
+        return network
+    deployed = copy.deepcopy(network)
+    for module in list(deployed.modules()):
+        if is_parametrized(module):
+            _compute_once(module)
+    return deployed
+
+
+def _compute_once(module: nn.Module) -> None:
+    """Gives a module the weights that it computes. torch's `remove_parametrizations` takes them from what the module
+    was copied from as well."""
+    values = {name: (getattr(module, name).detach(), source) for name, source in module.parametrizations.items()}
+    module.__class__ = type_before_parametrizations(module)
+    del module.parametrizations
+    for name, (value, source) in values.items():
+        if next(source.parameters(), None) is None:
+            module.register_buffer(name, value)
+        else:
+            module.register_parameter(name, nn.Parameter(value))
 
 
 class _Run:

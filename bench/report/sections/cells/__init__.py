@@ -82,6 +82,7 @@ def _caveats(report: Report) -> Iterator[Caveat]:
             cells = few(sorted(rows["cell"].unique()))
             yield Caveat(Weight.MEANING, f"{plural(len(rows), 'trial')} {status} and count in no mean: {cells}.")
     yield from _collapsed(report)
+    yield from _grown(report)
     yield from _incomplete(report)
 
 
@@ -95,6 +96,22 @@ def _collapsed(report: Report) -> Iterator[Caveat]:
             f"Collapsed: {plural(sum(r.collapsed for r in fallen), 'trial')} ended at chance level: {few(said)}. A "
             "difference to such a cell says that one of the two didn't train, not by how much a technique helps; its "
             "mean and interval are to be taken with the median.",
+        )
+
+
+def _grown(report: Report) -> Iterator[Caveat]:
+    """Networks that train with more parameters than they are deployed with."""
+    sizes: dict[str, float] = {}
+    for rows in (report.evidence.trials, report.evidence.held_out):
+        other = rows.dropna(subset="training_parameters")
+        if len(other):
+            sizes |= dict(zip(other["cell"], other["training_parameters"], strict=True))
+    if sizes:
+        said = few([f"{cell} {count(size)}" for cell, size in sizes.items()])
+        yield Caveat(
+            Weight.LIMIT,
+            "Computed weights: parameters and MACs are of networks as they are deployed, with weights that training "
+            f"computes from other ones once computed. While they train, parameters are more: {said}.",
         )
 
 
