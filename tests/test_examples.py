@@ -78,13 +78,15 @@ def test_loss_optimizer_and_batches(folder: Path) -> None:
     assert sorted(rows["lr"]) == [0.005, 0.03, 0.03, 0.03, 0.03]  # AdamW at its rate, and its sibling at the preset's
 
 
-def test_teachers_and_an_optimizer_of_ones_own(folder: Path) -> None:
+def test_teachers_products_and_an_optimizer_of_ones_own(folder: Path) -> None:
     _copied("record/record.py", folder)
     _tries("record.py", "--dataset", "digits", "--seconds", 300)
     short = ("--batch-size", 128, "--epochs", 1, "--seeds", 1)
-    rows = _runs("record.py", "--dataset", "digits", *short, "--factors", "width,distillation,optimizer")
+    rows = _runs("record.py", "--dataset", "digits", *short, "--factors", "width,distillation,optimizer,expansion")
     assert dict(zip(rows["distillation"], rows["teacher_seconds"].notna(), strict=True)) == {"off": False, "on": True}
     assert dict(zip(rows["width"], rows["parameters"], strict=True)) == {1: 7_719, 2: 29_072}
+    assert ((rows["training_parameters"] > 60_000) == (rows["expansion"] == 4)).all()
+    assert rows["training_parameters"].notna().sum() == 1
     assert sorted(rows["lr"][rows["factor_optimizer"] == "muon"]) == [0.02, 0.1]  # its own, and the preset's
 
 

@@ -1,9 +1,10 @@
-"""What takes a network of 8,000 parameters further: what wider ones say in the place of labels, or another optimiser?
+"""What takes a network of 8,000 parameters further: what wider ones say in the place of labels, another optimiser, or
+convolutions that train as three linear ones each and are deployed as one?
 
     bench data fetch mnist    once: the images
     bench select record.py --dataset mnist
-    bench run record.py --val 10000 --factors distillation,optimizer
-    bench run record.py --seeds 20 --factors distillation,optimizer
+    bench run record.py --val 10000 --factors distillation,optimizer,expansion
+    bench run record.py --seeds 20 --factors distillation,optimizer,expansion
 
 The first two compare on 10,000 training images that neither student nor teachers train on, the last on the test set.
 Without MNIST's files, `--dataset digits` trains on images that come with scikit-learn.
@@ -12,14 +13,45 @@ Without MNIST's files, `--dataset digits` trains on images that come with scikit
 import re
 
 import torch
+from torch import nn
+from torch.nn.utils.parametrize import register_parametrization
 
 from architectures.model7 import LAYERS, model7
 from bench.study import Factor, Study, Teacher
 
 
-def student(shape, classes, *, width=1):
-    """model7, which the teachers are twice as wide as: 29,072 parameters, of which the student keeps none."""
-    return model7(shape, classes, layers=re.sub(r"\d+(?=[CD])", lambda number: str(width * int(number[0])), LAYERS))
+def student(shape, classes, *, width=1, expansion=0):
+    """model7, which the teachers are twice as wide as: 29,072 parameters, of which the student keeps none. With an
+    expansion, convolutions across channels train as products."""
+    network = model7(shape, classes, layers=re.sub(r"\d+(?=[CD])", lambda number: str(width * int(number[0])), LAYERS))
+    if expansion:
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d) and layer.groups == 1:
+                register_parametrization(layer, "weight", Product(expansion))
+    return network
+
+
+class Product(nn.Module):
+    """A convolution's weight as that of three in a row with nothing between them: across channels to so many times as
+    many, the kernel, and across channels back (Guo, Alvarez and Salzmann 2020, ExpandNets, arxiv.org/abs/1811.10495).
+    What it computes is that of one, but each step moves it elsewhere."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.times = times
+
+    def forward(self, first, kernel, last):
+        """(outputs, inputs, height, width)."""
+        return torch.einsum("oa,abhw,bi->oihw", last, kernel, first)
+
+    def right_inverse(self, weight):
+        """Fresh factors, whose product is as large as a fresh weight; of the given one only its shape counts."""
+        outputs, inputs, *sides = weight.shape
+        between, out_of = self.times * inputs, self.times * outputs
+        first = torch.randn(between, inputs) / inputs**0.5
+        kernel = torch.empty(out_of, between, *sides)
+        nn.init.kaiming_uniform_(kernel, a=5**0.5)
+        return first, kernel, torch.randn(outputs, out_of) / out_of**0.5
 
 
 class Muon(torch.optim.Optimizer):
@@ -59,6 +91,7 @@ STUDY = Study(
     data=["mnist", "digits"],
     factors=[
         Factor("width", levels=(1, 2)),
+        Factor("expansion", levels=(0, 4)),
         Factor(
             "distillation",
             levels=("off", "on"),
