@@ -5,9 +5,11 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
+import pandas as pd
 import pytest
 
 from bench.cli import run_command_line
+from tests.perf import planted
 from tests.test_record import ROOT
 
 
@@ -17,6 +19,10 @@ def test_a_command_finds_nothing_to_say_against_it(
 ) -> None:
     monkeypatch.chdir(ROOT)
     assert run_command_line(command.split()) == 0, capsys.readouterr()
+
+
+def test_the_readme_has_what_the_gate_caught() -> None:
+    assert planted.table(pd.read_csv(planted.ROWS)) in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(find_spec("mypy") is None, reason="mypy is not installed: pip install .[typing]")

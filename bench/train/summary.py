@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -150,7 +150,8 @@ def _deployed(network: nn.Module) -> nn.Module:
 def _compute_once(module: nn.Module) -> None:
     """Gives a module the weights that it computes. torch's `remove_parametrizations` takes them from what the module
     was copied from as well."""
-    values = {name: (getattr(module, name).detach(), source) for name, source in module.parametrizations.items()}
+    sources = cast(nn.ModuleDict, module.parametrizations)
+    values = {name: (getattr(module, name).detach(), source) for name, source in sources.items()}
     module.__class__ = type_before_parametrizations(module)
     del module.parametrizations
     for name, (value, source) in values.items():

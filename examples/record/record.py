@@ -1,13 +1,13 @@
-"""What takes a network of 8,000 parameters further: what wider ones say in the place of labels, another optimiser, or
-convolutions that train as three linear ones each and are deployed as one?
+"""What takes a network of 8,000 parameters further: wider teachers, another optimiser, or linear expansion?
 
     bench data fetch mnist    once: the images
     bench select record.py --dataset mnist
     bench run record.py --val 10000 --factors distillation,optimizer,expansion
     bench run record.py --seeds 20 --factors distillation,optimizer,expansion
 
-The first two compare on 10,000 training images that neither student nor teachers train on, the last on the test set.
-Without MNIST's files, `--dataset digits` trains on images that come with scikit-learn.
+Teachers say probabilities in the place of labels; expanded, a convolution trains as three linear ones in a row and is
+deployed as one. The first run compares on 10,000 training images that neither student nor teachers train on, the second
+on the test set. Without MNIST's files, `--dataset digits` trains on images that come with scikit-learn.
 """
 
 import re
