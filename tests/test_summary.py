@@ -253,6 +253,13 @@ class Narrow(nn.Module):
         return weight[:, :3].clone(), weight[:3].clone()
 
 
+class Shaken(nn.Module):
+    """A weight with noise."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight + torch.randn_like(weight)
+
+
 def test_weights_that_are_computed_count_as_they_are_deployed() -> None:
     def build() -> nn.Sequential:
         return nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 10))
@@ -266,6 +273,16 @@ def test_weights_that_are_computed_count_as_they_are_deployed() -> None:
     assert usual.training_parameters == usual.parameters == 4 * 9 + 4 + 16 * 10 + 10
     assert summary.training_parameters == (4 + 4 * 9 + 4) + (3 * 16 + 3 * 10 + 10)
     assert is_parametrized(computed[0], "weight")
+
+
+def test_computing_weights_leaves_the_generator_and_counts_no_buffers() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    usual = summarise(network, SHAPE).parameters
+    register_parametrization(network[0], "weight", Shaken(), unsafe=True)
+    register_parametrization(network[1], "running_mean", nn.Identity())
+    before = torch.get_rng_state()
+    assert summarise(network, SHAPE).parameters == usual == 4 * 9 + 4 + 2 * 4
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_rows_and_report_say_with_how_many_parameters_it_trains(

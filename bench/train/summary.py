@@ -78,8 +78,8 @@ def summarise(network: nn.Module, input_shape: tuple[int, int, int]) -> Summary:
     Leaves the network and torch's global generator as they were. Raises ValueError, in one line, for a network that
     fails on such an image or returns anything but logits (images, classes).
     """
-    deployed = _deployed(network)
-    with _as_it_was(deployed):
+    with _as_it_was(network):
+        deployed = _deployed(network)
         run = _run_blank(deployed, input_shape)
         fields = _fields(deployed, input_shape, run)
     rows = tuple(_rows(deployed, run, fields))
@@ -100,15 +100,16 @@ def count_sizes(network: nn.Module, input_shape: tuple[int, int, int]) -> tuple[
         with _unfused(deployed):
             return functional_call(deployed, dict(weights), (images.clone(),)), counter.get_total_flops()
 
-    deployed = _deployed(network)
-    with _as_it_was(deployed):
+    with _as_it_was(network):
+        deployed = _deployed(network)
         flops, images = _on_blank(deployed, input_shape, run)
     return _parameters(deployed), flops // images // 2
 
 
 def count_parameters(network: nn.Module) -> int:
     """The parameters of a network as it is deployed, as `summarise` counts them."""
-    return _parameters(_deployed(network))
+    with _as_it_was(network):
+        return _parameters(_deployed(network))
 
 
 def count_training_macs(network: nn.Module, input_shape: tuple[int, int, int]) -> int:
